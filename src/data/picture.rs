@@ -1,0 +1,152 @@
+//! Pictures of digits: read as MNIST would have them, written as gray PNG.
+
+use std::{fs::File, io::BufReader, path::Path};
+
+use image::{
+    DynamicImage, ExtendedColorType, GrayImage, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits,
+    codecs::png::PngEncoder,
+    imageops::{self, FilterType},
+};
+
+use super::{error::DataError, source::write_whole};
+
+/// Side of an MNIST image, in pixels.
+const SIDE: u32 = 28;
+/// Longer side of the digit in it.
+const BOX: u32 = 20;
+/// Fewer gray levels between ink and paper make a picture blank.
+const LEAST_CONTRAST: u8 = 32;
+const MAX_SIDE: u32 = 16_384;
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Reads a picture of one digit, drawn or photographed, as 28 x 28 gray levels such as MNIST has: ink bright on black.
+///
+/// The picture may have any size and color type. What is transparent becomes white; colors become gray; a light ground,
+/// judged by the median of the border, is turned black. What is fainter than a tenth of the strongest ink counts as
+/// paper. The box around the ink is scaled to 20 pixels on its longer side, smoothly and keeping its proportions, and
+/// put with its centre of mass within half a pixel of row 14 and column 14, counted from 0, as every digit of MNIST has
+/// it, unless ink would fall outside.
+///
+/// ```
+/// use burn_descent::data::{read_digit_png, write_gray_png};
+///
+/// let path = tempfile::tempdir()?.keep().join("one.png");
+/// let stroke: Vec<u8> = (0..60 * 40).map(|i| if (18..22).contains(&(i % 40)) { 0 } else { 255 }).collect();
+/// write_gray_png(&path, 40, 60, &stroke)?;
+/// let digit = read_digit_png(&path)?;
+/// assert_eq!((digit.len(), digit[14 * 28 + 14], digit[14 * 28 + 4]), (28 * 28, 255, 0));
+/// # std::fs::remove_dir_all(path.parent().unwrap())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Names the file: unreadable, no PNG or a broken one, more than 16,384 pixels a side or 256 MiB unpacked, or blank,
+/// which is less than 32 gray levels between ink and paper.
+pub fn read_digit_png(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
+    let path = path.as_ref();
+    let mut gray = read_gray(path)?;
+    remove_paper(&mut gray);
+    let contrast = peak(&gray);
+    let blank = |contrast| DataError::Blank { path: path.into(), contrast, least: LEAST_CONTRAST };
+    if contrast < LEAST_CONTRAST {
+        return Err(blank(contrast));
+    }
+    gray.iter_mut().filter(|v| **v <= contrast / 10).for_each(|v| *v = 0);
+    let digit = scale_ink(&gray).ok_or_else(|| blank(0))?;
+    Ok(centre(&digit).into_raw())
+}
+
+/// Writes gray levels, row after row, as a PNG picture, by way of a temporary file beside it.
+///
+/// `width` and `height` are in pixels, at least 1; `pixels` are 0 (black) to 255 (white). See [`read_digit_png`] for an
+/// example.
+///
+/// # Errors
+/// [`DataError::Shape`] unless there are `width * height` pixels; [`DataError::Write`] naming the file.
+pub fn write_gray_png(path: impl AsRef<Path>, width: usize, height: usize, pixels: &[u8]) -> Result<(), DataError> {
+    let shape = || DataError::Shape { pixels: pixels.len(), count: 1, height, width };
+    let area = width.checked_mul(height).filter(|&area| area > 0 && area == pixels.len());
+    let (Some(_), Ok(columns), Ok(rows)) = (area, u32::try_from(width), u32::try_from(height)) else {
+        return Err(shape());
+    };
+    let mut png = Vec::new();
+    let encoded = PngEncoder::new(&mut png).write_image(pixels, columns, rows, ExtendedColorType::L8);
+    encoded.map_err(|error| broken(path.as_ref(), error))?;
+    write_whole(path.as_ref(), &png)
+}
+
+fn broken(path: &Path, error: image::ImageError) -> DataError {
+    match error {
+        image::ImageError::IoError(cause) => DataError::Read { path: path.into(), cause },
+        error => DataError::Picture { path: path.into(), reason: error.to_string() },
+    }
+}
+
+/// The picture on white paper, in gray.
+fn read_gray(path: &Path) -> Result<GrayImage, DataError> {
+    let file = File::open(path).map_err(|cause| DataError::Read { path: path.into(), cause })?;
+    let mut reader = ImageReader::with_format(BufReader::new(file), ImageFormat::Png);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_BYTES);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(|error| broken(path, error))?;
+    let (width, height) = decoder.dimensions();
+    if width.max(height) > MAX_SIDE || decoder.total_bytes() > MAX_BYTES {
+        return Err(DataError::PictureSize { path: path.into(), width, height, side: MAX_SIDE, bytes: MAX_BYTES });
+    }
+    let picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(path, error))?.into_luma_alpha8();
+    Ok(GrayImage::from_fn(width, height, |x, y| {
+        let [luma, alpha] = picture[(x, y)].0.map(u32::from);
+        image::Luma([((luma * alpha + 255 * (255 - alpha) + 127) / 255) as u8])
+    }))
+}
+
+/// Makes the paper 0 and the ink what is above, whichever of them was the lighter.
+fn remove_paper(gray: &mut GrayImage) {
+    let (width, height) = gray.dimensions();
+    let rows = (0..height).flat_map(|y| [(0, y), (width - 1, y)]);
+    let columns = (0..width).flat_map(|x| [(x, 0), (x, height - 1)]);
+    let mut border: Vec<u8> = rows.chain(columns).map(|at| gray[at].0[0]).collect();
+    let middle = border.len() / 2;
+    let paper = *border.select_nth_unstable(middle).1;
+    for v in gray.iter_mut() {
+        *v = if paper > 127 { paper.saturating_sub(*v) } else { v.saturating_sub(paper) };
+    }
+}
+
+fn peak(gray: &GrayImage) -> u8 {
+    gray.iter().copied().max().unwrap_or(0)
+}
+
+/// The box around the ink, its longer side scaled to 20 pixels and its strongest ink to 255; none where ink vanishes.
+fn scale_ink(gray: &GrayImage) -> Option<GrayImage> {
+    let ink = || gray.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] > 0);
+    let (left, right) = (ink().map(|p| p.0).min()?, ink().map(|p| p.0).max()?);
+    let (top, bottom) = (ink().map(|p| p.1).min()?, ink().map(|p| p.1).max()?);
+    let (width, height) = (right - left + 1, bottom - top + 1);
+    let ink = imageops::crop_imm(gray, left, top, width, height).to_image();
+
+    let longer = f64::from(width.max(height));
+    let scaled = |side: u32| (f64::from(side * BOX) / longer).round().max(1.0) as u32;
+    let mut digit = imageops::resize(&ink, scaled(width), scaled(height), FilterType::Triangle);
+    let peak = Some(u32::from(peak(&digit))).filter(|&peak| peak > 0)?;
+    digit.iter_mut().for_each(|v| *v = (u32::from(*v) * 255 / peak) as u8);
+    Some(digit)
+}
+
+/// The digit on 28 x 28 black pixels, its centre of mass as near to (14, 14) as it stays inside.
+fn centre(digit: &GrayImage) -> GrayImage {
+    let mass: f64 = digit.iter().map(|&v| f64::from(v)).sum();
+    let moment = |position: fn(u32, u32) -> u32| -> f64 {
+        digit.enumerate_pixels().map(|(x, y, v)| f64::from(position(x, y)) * f64::from(v.0[0])).sum()
+    };
+    // Rounds a half down: a symmetric digit of 20 pixels has margins of 4 and 4.
+    let start = |moment: f64, side: u32| {
+        (f64::from(SIDE) / 2.0 - moment / mass - 0.5).ceil().clamp(0.0, f64::from(SIDE - side)) as i64
+    };
+    let left = start(moment(|x, _| x), digit.width());
+    let top = start(moment(|_, y| y), digit.height());
+    let mut canvas = GrayImage::new(SIDE, SIDE);
+    imageops::replace(&mut canvas, digit, left, top);
+    canvas
+}

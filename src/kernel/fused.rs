@@ -1,0 +1,163 @@
+//! A rule as one pass over raw buffers: every value is read once and written once, whatever the rule.
+
+use super::Step;
+use super::buffer::Buffer;
+use super::lanes::{Element, Lanes};
+use crate::rule::Rule;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::mem::size_of;
+
+/// Takes a parameter and its state one step on.
+///
+/// The state is updated in place. So is the parameter, unless another tensor shares its values (Burn's `Learner`
+/// keeps a clone of the model during the step): then the result goes into the gradient's buffer, which nobody needs
+/// any more, or into a new one if that is shared too. Either way there is no copy.
+pub(super) fn run<B: Buffer<E>, E: Element, R: Rule<N>, const N: usize>(
+    step: &Step<R, N>,
+    theta: B,
+    grad: B,
+    state: [Option<B>; N],
+) -> (B, [Option<B>; N]) {
+    let (mut theta, mut grad) = (theta.contiguous(), grad.contiguous());
+    let mut state = state.map(|tensor| tensor.map(B::contiguous));
+    let shape = theta.shape();
+    let len = shape.num_elements();
+    let mut fresh = Vec::new();
+    let target = match theta.unique_pointer() {
+        Some(out) => Target::Theta(out),
+        None => match grad.unique_pointer() {
+            Some(out) => Target::Gradient(out),
+            None => {
+                fresh.reserve_exact(len);
+                Target::Fresh(fresh.as_mut_ptr())
+            }
+        },
+    };
+    let (Target::Theta(out) | Target::Gradient(out) | Target::Fresh(out)) = target;
+    let pass = Pass {
+        step,
+        theta: theta.pointer(),
+        grad: grad.pointer(),
+        out,
+        state: state.each_mut().map(|tensor| tensor.as_mut().map(B::owned_pointer)),
+        len,
+    };
+    // SAFETY: every pointer is valid for `len` values: the tensors are contiguous and of one shape (checked by the
+    // caller), `fresh` has that capacity. Written buffers are unique; `out` equals `theta` or `grad` or neither.
+    unsafe { pass.run_on_threads() };
+    let theta = match target {
+        Target::Theta(_) => theta,
+        Target::Gradient(_) => grad,
+        Target::Fresh(_) => {
+            // SAFETY: the pass has written all `len` values.
+            unsafe { fresh.set_len(len) };
+            B::from_vec(fresh, shape)
+        }
+    };
+    (theta, state)
+}
+
+/// Where the next parameter values go.
+enum Target<E> {
+    Theta(*mut E),
+    Gradient(*mut E),
+    Fresh(*mut E),
+}
+
+struct Pass<'a, E, R: Rule<N>, const N: usize> {
+    step: &'a Step<R, N>,
+    theta: *const E,
+    grad: *const E,
+    out: *mut E,
+    state: [Option<*mut E>; N],
+    len: usize,
+}
+
+// SAFETY: a pass owns the right to its range of the buffers; passes that run at the same time have disjoint ranges.
+unsafe impl<E: Element, R: Rule<N>, const N: usize> Send for Pass<'_, E, R, N> {}
+unsafe impl<E: Element, R: Rule<N>, const N: usize> Sync for Pass<'_, E, R, N> {}
+
+/// Below this many values a second thread costs more than it saves.
+const VALUES_PER_THREAD: usize = 32 * 1024;
+/// Pieces start at multiples of this many values, a cache line or more.
+const ALIGNMENT: usize = 64;
+
+impl<E: Element, R: Rule<N>, const N: usize> Pass<'_, E, R, N> {
+    /// # Safety
+    ///
+    /// Every pointer must be valid for `len` values, `out` and the state for writing; the state must overlap nothing,
+    /// and `out` nothing but the very values that it replaces.
+    unsafe fn run_on_threads(self) {
+        let pieces = (self.len / VALUES_PER_THREAD).min(rayon::current_num_threads());
+        if pieces < 2 {
+            return Arch::new().dispatch(self);
+        }
+        let piece = self.len.div_ceil(pieces).next_multiple_of(ALIGNMENT);
+        (0..pieces).into_par_iter().for_each(|index| {
+            let start = (index * piece).min(self.len);
+            let len = piece.min(self.len - start);
+            // SAFETY: `start + len` is at most the pass's length.
+            Arch::new().dispatch(unsafe { self.piece(start, len) });
+        });
+    }
+
+    unsafe fn piece(&self, start: usize, len: usize) -> Self {
+        // SAFETY: the caller keeps `start` within the buffers.
+        unsafe {
+            Self {
+                step: self.step,
+                theta: self.theta.add(start),
+                grad: self.grad.add(start),
+                out: self.out.add(start),
+                state: self.state.map(|pointer| pointer.map(|pointer| pointer.add(start))),
+                len,
+            }
+        }
+    }
+
+    /// Updates the values of one register, from `index` on.
+    #[inline(always)]
+    unsafe fn update<S: Simd>(&self, simd: S, index: usize) {
+        // SAFETY: the caller keeps the register's values within the buffers.
+        unsafe {
+            let load = |pointer: *const E| {
+                Lanes::<S, E>(simd, pointer.add(index).cast::<E::Register<S>>().read_unaligned())
+            };
+            let store = |pointer: *mut E, lanes: Lanes<S, E>| {
+                pointer.add(index).cast::<E::Register<S>>().write_unaligned(lanes.1);
+            };
+            let state = self.state.map(|pointer| match pointer {
+                Some(pointer) => load(pointer),
+                None => Lanes(simd, E::splat(simd, 0.0)),
+            });
+            let (theta, grad) = self.step.decay.apply(load(self.theta), load(self.grad));
+            let (theta, state) = self.step.rule.update(&self.step.scalars, theta, grad, state);
+            store(self.out, theta);
+            for (pointer, lanes) in self.state.iter().zip(state) {
+                if let Some(pointer) = pointer {
+                    store(*pointer, lanes);
+                }
+            }
+        }
+    }
+}
+
+impl<E: Element, R: Rule<N>, const N: usize> WithSimd for Pass<'_, E, R, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = size_of::<E::Register<S>>() / size_of::<E>();
+        let full = self.len - self.len % lanes;
+        // SAFETY: whoever made the pass vouches for `len` values in every buffer.
+        unsafe {
+            for index in (0..full).step_by(lanes) {
+                self.update(simd, index);
+            }
+            for index in full..self.len {
+                self.update(pulp::Scalar, index);
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! How a rule runs: as one fused pass over the raw buffers of the flex and ndarray backends, as tensor operations on
+//! every other backend.
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod backend;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod buffer;
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod fused;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod lanes;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+mod tensor;
+
+#[cfg(all(feature = "train", any(feature = "flex", feature = "ndarray")))]
+pub(crate) use buffer::Buffer;
+
+use crate::optim::DecayStep;
+use crate::rule::Rule;
+use burn::tensor::Tensor;
+
+/// One step of a rule: its hyperparameters and the coefficients of this step.
+pub(crate) struct Step<R: Rule<N>, const N: usize> {
+    pub(crate) rule: R,
+    pub(crate) scalars: R::Scalars,
+    pub(crate) decay: DecayStep,
+}
+
+/// Takes `theta` and the state one step on. State tensors that the rule keeps and that are not there yet start from
+/// zero.
+///
+/// # Panics
+///
+/// Panics if the shapes of the gradient or of a state tensor (one read from a foreign record, say) differ from the
+/// parameter's.
+pub(crate) fn run<R: Rule<N>, const N: usize, const D: usize>(
+    step: &Step<R, N>,
+    theta: Tensor<D>,
+    grad: Tensor<D>,
+    state: [Option<Tensor<D>>; N],
+) -> (Tensor<D>, [Option<Tensor<D>>; N]) {
+    assert_eq!(grad.dims(), theta.dims(), "the gradient should have its parameter's shape");
+    for (name, tensor) in R::STATE.iter().zip(&state) {
+        if let Some(tensor) = tensor {
+            assert_eq!(tensor.dims(), theta.dims(), "the state `{name}` should have its parameter's shape");
+        }
+    }
+    let mut keeps = step.rule.keeps().into_iter();
+    let state = state.map(|tensor| {
+        let kept = keeps.next().unwrap_or(true);
+        kept.then(|| tensor.unwrap_or_else(|| tensor::zero_state(&theta)))
+    });
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
+    if let Some(backend) = backend::FusedBackend::of(&theta, &grad, &state) {
+        return backend.run(step, theta, grad, state);
+    }
+    tensor::run(step, theta, grad, state)
+}

@@ -1,0 +1,66 @@
+use super::{RuleState, WeightDecay};
+use crate::error::ConfigError;
+use crate::kernel::{self, Step};
+use crate::rule::Rule;
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
+use burn::tensor::{Device, Tensor};
+
+/// A Burn optimizer that runs a [`Rule`] on every element of a parameter, as one fused pass where the backend allows.
+///
+/// Made by the `build` of a configuration, which checks the hyperparameters.
+#[derive(Clone, Debug)]
+pub struct Elementwise<R, const N: usize> {
+    rule: R,
+}
+
+impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
+    /// An optimizer that follows `rule`.
+    ///
+    /// # Errors
+    ///
+    /// The rule's first hyperparameter that is out of range.
+    pub fn new(rule: R) -> Result<Self, ConfigError> {
+        rule.check()?;
+        if let Some(decay) = rule.weight_decay() {
+            decay.check()?;
+        }
+        Ok(Self { rule })
+    }
+
+    /// The optimizer of a whole module, with the gradient clipping that the rule's configuration asks for.
+    pub fn into_module_optimizer(self) -> ModuleOptimizer {
+        let clipping = self.rule.grad_clipping().map(|config| config.init());
+        let optimizer = ModuleOptimizer::from(self);
+        match clipping {
+            Some(clipping) => optimizer.with_grad_clipping(clipping),
+            None => optimizer,
+        }
+    }
+}
+
+impl<R: Rule<N>, const N: usize> Optimizer for Elementwise<R, N> {
+    type State<const D: usize> = RuleState<R, N, D>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: LearningRate,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let mut state = state.unwrap_or_default();
+        state.time += 1;
+        let step = Step {
+            scalars: self.rule.scalars(lr, state.time, &mut state.carry),
+            decay: WeightDecay::step(self.rule.weight_decay(), lr),
+            rule: self.rule.clone(),
+        };
+        let (tensor, tensors) = kernel::run(&step, tensor, grad, state.tensors);
+        state.tensors = tensors;
+        (tensor, Some(state))
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        state.to_device(device)
+    }
+}

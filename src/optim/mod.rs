@@ -1,0 +1,56 @@
+//! The optimizers: checked configurations that become Burn optimizers.
+//!
+//! Each `XConfig` has `new()` with the defaults, presets named after their source, `build()` for the optimizer of one
+//! parameter group and `init()` for that of a whole module.
+
+mod adadelta;
+mod amsgrad;
+mod decay;
+mod elementwise;
+mod epsilon;
+mod nadam;
+mod rmsprop;
+mod sgd;
+mod state;
+
+pub use adadelta::{Adadelta, AdadeltaConfig, AdadeltaForm, AdadeltaScalars};
+pub use amsgrad::{Amsgrad, AmsgradConfig, AmsgradForm, AmsgradScalars};
+pub use decay::WeightDecay;
+pub use elementwise::Elementwise;
+pub use epsilon::Epsilon;
+pub use nadam::{Nadam, NadamConfig, NadamForm, NadamScalars};
+pub use rmsprop::{Centering, RmsProp, RmsPropConfig, RmsPropMomentum, RmsPropScalars, Velocity};
+pub use sgd::{Sgd, SgdConfig, SgdMomentum, SgdScalars};
+pub use state::RuleState;
+
+pub(crate) use decay::DecayStep;
+
+/// Names the optimizer of a rule's configuration and gives the configuration its `build` and `init`.
+macro_rules! optimizer {
+    ($name:ident, $config:ident, $state:literal) => {
+        #[doc = concat!("The optimizer that [`", stringify!($config), "`] describes.")]
+        pub type $name = $crate::optim::Elementwise<$config, $state>;
+
+        impl $config {
+            /// The optimizer of one parameter group, which `ModuleOptimizer::with_group` takes. Gradient clipping is
+            /// given there.
+            ///
+            /// # Errors
+            ///
+            /// The first hyperparameter that is out of range.
+            pub fn build(&self) -> Result<$name, $crate::ConfigError> {
+                $crate::optim::Elementwise::new(self.clone())
+            }
+
+            /// The optimizer of a whole module, with the configured gradient clipping.
+            ///
+            /// # Errors
+            ///
+            /// The first hyperparameter that is out of range.
+            pub fn init(&self) -> Result<burn::optim::ModuleOptimizer, $crate::ConfigError> {
+                Ok(self.build()?.into_module_optimizer())
+            }
+        }
+    };
+}
+pub(crate) use optimizer;

@@ -1,0 +1,72 @@
+use crate::rule::Rule;
+use burn::optim::{RecordState, StateSink, StateSource};
+use burn::tensor::{Device, Tensor};
+use std::marker::PhantomData;
+
+/// The state of one parameter under a [`Rule`]: its tensors, under the rule's own names, and the number of steps.
+///
+/// A record holds the tensors as `moment_1` and the like, the step as `time`, and what the rule carries from step to
+/// step (such as `momentum_product`). A tensor that a record lacks starts from zero.
+pub struct RuleState<R, const N: usize, const D: usize> {
+    pub(crate) tensors: [Option<Tensor<D>>; N],
+    pub(crate) time: u64,
+    pub(crate) carry: f64,
+    rule: PhantomData<fn() -> R>,
+}
+
+impl<R, const N: usize, const D: usize> RuleState<R, N, D> {
+    /// The number of steps taken.
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// The state's tensors, in the order of [`Rule::STATE`]; `None` where the variant keeps none.
+    pub fn tensors(&self) -> &[Option<Tensor<D>>; N] {
+        &self.tensors
+    }
+
+    pub(crate) fn to_device(mut self, device: &Device) -> Self {
+        self.tensors = self.tensors.map(|tensor| tensor.map(|tensor| tensor.to_device(device)));
+        self
+    }
+}
+
+impl<R, const N: usize, const D: usize> Default for RuleState<R, N, D> {
+    fn default() -> Self {
+        Self { tensors: std::array::from_fn(|_| None), time: 0, carry: 1.0, rule: PhantomData }
+    }
+}
+
+impl<R, const N: usize, const D: usize> Clone for RuleState<R, N, D> {
+    fn clone(&self) -> Self {
+        Self { tensors: self.tensors.clone(), ..*self }
+    }
+}
+
+impl<R: Rule<N>, const N: usize, const D: usize> RecordState for RuleState<R, N, D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        for (name, tensor) in R::STATE.iter().zip(&self.tensors) {
+            if let Some(tensor) = tensor {
+                out.push_tensor(prefix, name, tensor.to_data());
+            }
+        }
+        out.push_scalar(prefix, "time", self.time.into());
+        if let Some(name) = R::CARRY {
+            out.push_scalar(prefix, name, self.carry.into());
+        }
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let time = src.take_scalar(prefix, "time")?.try_into().ok()?;
+        let carry = match R::CARRY {
+            Some(name) => src.take_scalar(prefix, name)?.try_into().ok()?,
+            None => 1.0,
+        };
+        let tensors = R::STATE.map(|name| {
+            let data = src.take_tensor(prefix, name)?;
+            let dtype = data.dtype();
+            Some(Tensor::from_data(data, (device, dtype)))
+        });
+        Some(Self { tensors, time, carry, rule: PhantomData })
+    }
+}

@@ -1,0 +1,45 @@
+use burn::tensor::Tensor;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// A number that an update rule computes with: SIMD lanes of `f32` or `f64`, or a whole tensor.
+///
+/// Scalars are `f64` and are rounded to the number's own precision where they meet it.
+pub trait Real:
+    Clone
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + Add<f64, Output = Self>
+    + Mul<f64, Output = Self>
+{
+    /// `√x`.
+    fn sqrt(self) -> Self;
+
+    /// The larger of two numbers; `other` where either is NaN.
+    fn max(self, other: Self) -> Self;
+
+    /// The number, or 0 where it is negative.
+    fn positive_part(self) -> Self;
+
+    /// `x²`.
+    fn square(self) -> Self {
+        self.clone() * self
+    }
+}
+
+impl<const D: usize> Real for Tensor<D> {
+    fn sqrt(self) -> Self {
+        Tensor::sqrt(self)
+    }
+
+    fn max(self, other: Self) -> Self {
+        let larger = self.clone().greater(other.clone());
+        other.mask_where(larger, self)
+    }
+
+    fn positive_part(self) -> Self {
+        self.clamp_min(0.0)
+    }
+}

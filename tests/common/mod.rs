@@ -1,0 +1,73 @@
+//! What several test files share: the backends under test, and a parameter that takes optimizer steps.
+#![allow(dead_code)]
+#![allow(deprecated)] // Burn 0.22 deprecates the ndarray backend.
+
+use burn::module::Param;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// The CPU backends that are compiled in.
+pub fn cpu_devices() -> Vec<(&'static str, Device)> {
+    vec![
+        #[cfg(feature = "flex")]
+        ("flex", Device::flex()),
+        #[cfg(feature = "ndarray")]
+        ("ndarray", Device::ndarray()),
+    ]
+}
+
+/// The wgpu device, software or hardware, if the feature is on.
+#[cfg(feature = "wgpu")]
+pub fn wgpu_device() -> Device {
+    Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
+}
+
+/// One parameter and its optimizer.
+pub struct Trainee<const D: usize> {
+    pub param: Param<Tensor<D>>,
+    pub optimizer: ModuleOptimizer,
+}
+
+impl<const D: usize> Trainee<D> {
+    pub fn new(optimizer: ModuleOptimizer, theta: Tensor<D>) -> Self {
+        Self { param: Param::from_tensor(Tensor::from_inner(theta)), optimizer }
+    }
+
+    /// A parameter of rank 1.
+    pub fn step(&mut self, lr: f64, gradient: Tensor<D>) {
+        let mut gradients = GradientsParams::new();
+        gradients.register(self.param.id, gradient);
+        self.param = self.optimizer.step(lr, self.param.clone(), gradients);
+    }
+
+    pub fn values(&self) -> Vec<f64> {
+        values(&self.param.val())
+    }
+}
+
+/// A tensor's values as `f64`, whatever its precision.
+pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    tensor.to_data().convert::<f64>().try_into_vec().expect("values convert to f64")
+}
+
+/// A tensor of rank 1.
+pub fn vector(values: &[f64], device: &Device, dtype: DType) -> Tensor<1> {
+    Tensor::from_data(TensorData::from(values), (device, dtype))
+}
+
+/// A tensor of any rank.
+pub fn tensor<const D: usize>(values: &[f64], shape: [usize; D], device: &Device, dtype: DType) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), (device, dtype))
+}
+
+/// `|x − y| / max(1, |y|)`, the largest over all values; infinite where only one is not a number.
+pub fn deviation(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let one = |(x, y): (&f64, &f64)| match (x.is_nan(), y.is_nan()) {
+        (true, true) => 0.0,
+        (false, false) if x == y => 0.0,
+        (false, false) => (x - y).abs() / y.abs().max(1.0),
+        _ => f64::INFINITY,
+    };
+    found.iter().zip(expected).map(one).fold(0.0, f64::max)
+}
