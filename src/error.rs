@@ -36,6 +36,10 @@ pub enum Range {
     Positive,
     /// `[0, 1]`.
     Fraction,
+    /// An odd number.
+    Odd,
+    /// This number of things.
+    Exactly(usize),
 }
 
 impl Range {
@@ -46,6 +50,8 @@ impl Range {
             Self::NonNegative => value >= 0.0 && value.is_finite(),
             Self::Positive => value > 0.0 && value.is_finite(),
             Self::Fraction => (0.0..=1.0).contains(&value),
+            Self::Odd => value % 2.0 == 1.0,
+            Self::Exactly(number) => value == number as f64,
         }
     }
 
@@ -65,11 +71,13 @@ impl Range {
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Decay => "in [0, 1)",
-            Self::NonNegative => "in [0, ∞)",
-            Self::Positive => "in (0, ∞)",
-            Self::Fraction => "in [0, 1]",
-        })
+        match self {
+            Self::Decay => f.write_str("in [0, 1)"),
+            Self::NonNegative => f.write_str("in [0, ∞)"),
+            Self::Positive => f.write_str("in (0, ∞)"),
+            Self::Fraction => f.write_str("in [0, 1]"),
+            Self::Odd => f.write_str("odd"),
+            Self::Exactly(number) => write!(f, "{number} in number"),
+        }
     }
 }

@@ -5,6 +5,8 @@
 
 mod error;
 mod kernel;
+#[cfg(feature = "train")]
+pub mod model;
 pub mod optim;
 pub mod rule;
 

@@ -152,7 +152,9 @@ enum Reply {
     Truncate,
     /// Another file, well formed.
     Lie,
-    /// Announces more than anybody should accept, and sends it.
+    /// Announces more than anybody should accept.
+    Announce,
+    /// Announces nothing and never ends.
     Flood,
     HangUp,
     Stall,
@@ -224,8 +226,9 @@ fn answer(mut stream: TcpStream, reply: Reply, end: &AtomicBool) -> std::io::Res
             let other = gz(&idx(&[2, 1, 2], &[9; 4]));
             send(200, other.len(), &other)
         }
+        (Reply::Announce, _) => send(200, 1 << 40, b"x"),
         (Reply::Flood, _) => {
-            send(200, 1 << 40, b"")?;
+            stream.write_all(b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n")?;
             loop {
                 stream.write_all(&[0; 1 << 16])?;
             }
@@ -353,7 +356,8 @@ fn failing_mirrors_are_told() {
         (Reply::Truncate, Failure::Truncated { found: half, expected: Some(whole) }),
         (Reply::Lie, checksum),
         (Reply::HangUp, Failure::Truncated { found: 0, expected: None }),
-        (Reply::Flood, Failure::TooLarge { limit: 256 << 20 }),
+        (Reply::Announce, Failure::TooLarge { limit: 64 << 20 }),
+        (Reply::Flood, Failure::TooLarge { limit: 64 << 20 }),
     ];
     let right = Server::new(Reply::Right);
     for (reply, failure) in cases {

@@ -30,12 +30,12 @@ const MAX_BYTES: u64 = 256 << 20;
 /// ```
 /// use burn_descent::data::{read_digit_png, write_gray_png};
 ///
-/// let path = tempfile::tempdir()?.keep().join("one.png");
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("one.png");
 /// let stroke: Vec<u8> = (0..60 * 40).map(|i| if (18..22).contains(&(i % 40)) { 0 } else { 255 }).collect();
 /// write_gray_png(&path, 40, 60, &stroke)?;
 /// let digit = read_digit_png(&path)?;
 /// assert_eq!((digit.len(), digit[14 * 28 + 14], digit[14 * 28 + 4]), (28 * 28, 255, 0));
-/// # std::fs::remove_dir_all(path.parent().unwrap())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Well above the largest of the known files, 26 MB.
-const MAX_DOWNLOAD: u64 = 256 << 20;
+const MAX_DOWNLOAD: u64 = 64 << 20;
 const MAX_DOWNLOAD_TIME: Duration = Duration::from_secs(15 * 60);
 
 /// A data set of 60,000 training and 10,000 test images, 28 x 28 gray levels, 10 classes.
@@ -326,6 +326,9 @@ impl DataSource {
     fn get(&self, agent: &Agent, url: &str, file: &RemoteFile) -> Result<Vec<u8>, Failure> {
         let body = agent.get(url).call().map_err(failure)?.into_body();
         let announced = body.content_length();
+        if announced.is_some_and(|bytes| bytes > MAX_DOWNLOAD) {
+            return Err(Failure::TooLarge { limit: MAX_DOWNLOAD });
+        }
         let bar = self.bar(announced, &file.name);
         let mut bytes = Vec::new();
         let end = bar.wrap_read(body.into_reader()).take(MAX_DOWNLOAD + 1).read_to_end(&mut bytes);

@@ -1,0 +1,15 @@
+//! Images and labels: reading, downloading, generating and distorting them.
+
+mod augment;
+mod digits;
+mod error;
+mod idx;
+mod picture;
+mod source;
+
+pub use augment::Augmentation;
+pub use digits::EmbeddedDigits;
+pub use error::{Attempt, DataError, Failure};
+pub use idx::{Images, LabelledImages, read_images, read_labelled, read_labels};
+pub use picture::{read_digit_png, write_gray_png};
+pub use source::{DataSource, KnownDataset, Manifest, Origin, RemoteFile, Splits};

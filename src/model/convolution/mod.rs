@@ -1,0 +1,91 @@
+//! Burn's convolution layer, faster on the CPU backends.
+//!
+//! Burn 0.22's own convolution is slow to train on the flex backend and slower by far on ndarray. [`convolve`] runs a
+//! [`Conv2d`] there as unfolding and matrix product, forward and backward; anywhere else, and for the settings that
+//! it does not cover, it is `Conv2d::forward`.
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod extension;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod unfold;
+
+use burn::nn::conv::Conv2d;
+use burn::tensor::Tensor;
+
+/// The convolution of `images` (`[batch, channels, height, width]`) by `layer`, as `layer.forward(images)` computes it.
+///
+/// On the flex and ndarray backends, in `f32`, without groups and dilation and with symmetric padding, it is computed
+/// as unfolding and matrix product, which is several times faster to train.
+///
+/// ```
+/// use burn::nn::conv::Conv2dConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use burn_descent::model::convolve;
+///
+/// let device = Device::default();
+/// let layer = Conv2dConfig::new([1, 8], [5, 5]).with_stride([2, 2]).init(&device);
+/// let output = convolve(&layer, Tensor::zeros([3, 1, 28, 28], &device));
+/// assert_eq!(output.dims(), [3, 8, 12, 12]);
+/// ```
+pub fn convolve(layer: &Conv2d, images: Tensor<4>) -> Tensor<4> {
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
+    if let Some(geometry) = unfolded::geometry(layer, &images) {
+        return unfolded::convolve(layer, images, geometry);
+    }
+    layer.forward(images)
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod unfolded {
+    use super::extension::UnfoldedConvolution;
+    use super::unfold::Geometry;
+    use burn::backend::{Dispatch, DispatchDevice};
+    use burn::nn::PaddingConfig2d;
+    use burn::nn::conv::Conv2d;
+    use burn::tensor::{DType, Tensor};
+
+    /// The sizes of the convolution, if it can run unfolded.
+    #[allow(deprecated)] // Burn 0.22 deprecates the ndarray backend, which this crate supports for as long as it exists.
+    pub(super) fn geometry(layer: &Conv2d, images: &Tensor<4>) -> Option<Geometry> {
+        let padding = match layer.padding {
+            PaddingConfig2d::Valid => [0, 0],
+            PaddingConfig2d::Explicit(top, left, bottom, right) if (top, left) == (bottom, right) => [top, left],
+            PaddingConfig2d::Same if layer.stride == [1, 1] && layer.kernel_size.iter().all(|side| side % 2 == 1) => {
+                layer.kernel_size.map(|side| side / 2)
+            }
+            _ => return None,
+        };
+        let device = images.device().inner();
+        let supported = match device.as_dispatch() {
+            #[cfg(feature = "flex")]
+            DispatchDevice::Flex(_) => true,
+            #[cfg(feature = "ndarray")]
+            DispatchDevice::NdArray(_) => true,
+            _ => false,
+        };
+        let [batch, channels, height, width] = images.dims();
+        let fits = height + 2 * padding[0] >= layer.kernel_size[0] && width + 2 * padding[1] >= layer.kernel_size[1];
+        let plain = layer.groups == 1 && layer.dilation == [1, 1] && images.dtype() == DType::F32;
+        (supported && plain && fits && batch > 0).then(|| Geometry {
+            batch,
+            input: [channels, height, width],
+            channels: layer.weight.dims()[0],
+            kernel: layer.kernel_size,
+            stride: layer.stride,
+            padding,
+        })
+    }
+
+    pub(super) fn convolve(layer: &Conv2d, images: Tensor<4>, geometry: Geometry) -> Tensor<4> {
+        let output = <Dispatch as UnfoldedConvolution>::convolution(
+            images.into_dispatch(),
+            layer.weight.val().into_dispatch(),
+            geometry,
+        );
+        let output = Tensor::<4>::from_dispatch(output);
+        match &layer.bias {
+            Some(bias) => output + bias.val().reshape([1, geometry.channels, 1, 1]),
+            None => output,
+        }
+    }
+}
