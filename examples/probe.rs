@@ -1,6 +1,6 @@
 #![allow(deprecated)]
-use burn::module::{Module};
-use burn::optim::{GradientsParams};
+use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::*;
 use burn_descent::model::*;
 use std::time::Instant;
@@ -13,9 +13,11 @@ fn main() {
             for (label, config) in [
                 ("default", CnnConfig::new()),
                 ("5-5-3", CnnConfig::new().with_kernels(vec![5, 5, 3])),
-                ("pt", CnnConfig::new().with_channels(vec![32,64]).with_kernels(vec![3,3]).with_strides(vec![1,1])),
+                ("pt", CnnConfig::new().with_channels(vec![32, 64]).with_kernels(vec![3, 3]).with_strides(vec![1, 1])),
             ] {
-                if label == "pt" && batch == 128 { continue }
+                if label == "pt" && batch == 128 {
+                    continue;
+                }
                 let mut model = config.init([1, 28, 28], 10, &device).unwrap();
                 let mut optim = burn_descent::optim::NadamConfig::new().init().unwrap();
                 let x = Tensor::<4>::random([batch, 1, 28, 28], Distribution::Default, &device);
@@ -37,7 +39,15 @@ fn main() {
                 }
                 times.sort_by(f64::total_cmp);
                 let m = times[times.len() / 2];
-                println!("{name} {label} batch {batch}: {:.2} ms, {:.0} images/s  (fwd {:.2} bwd {:.2} step {:.2}) params {}", m * 1e3, batch as f64 / m, f*1e3/n as f64, b*1e3/n as f64, s*1e3/n as f64, model.num_params());
+                println!(
+                    "{name} {label} batch {batch}: {:.2} ms, {:.0} images/s  (fwd {:.2} bwd {:.2} step {:.2}) params {}",
+                    m * 1e3,
+                    batch as f64 / m,
+                    f * 1e3 / n as f64,
+                    b * 1e3 / n as f64,
+                    s * 1e3 / n as f64,
+                    model.num_params()
+                );
             }
         }
     }

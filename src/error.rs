@@ -56,12 +56,7 @@ impl Range {
     }
 
     /// `Ok` where `value` is in the range, else the error that names `config`, `field` and `value`.
-    pub fn check(
-        self,
-        config: &'static str,
-        field: &'static str,
-        value: f64,
-    ) -> Result<(), ConfigError> {
+    pub fn check(self, config: &'static str, field: &'static str, value: f64) -> Result<(), ConfigError> {
         if self.contains(value) {
             return Ok(());
         }

@@ -3,11 +3,17 @@
 
 #![deny(missing_docs)]
 
+#[cfg(feature = "train")]
+pub mod data;
 mod error;
+pub mod gradient;
 mod kernel;
 #[cfg(feature = "train")]
 pub mod model;
 pub mod optim;
 pub mod rule;
+pub mod schedule;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use error::{ConfigError, Range};

@@ -59,10 +59,9 @@ fn optimizer(name: &str) -> Result<ModuleOptimizer, ConfigError> {
             .with_momentum(classical)
             .with_centering(centered)
             .init(),
-        "rmsprop_torch_l2" => RmsPropConfig::pytorch()
-            .with_momentum(RmsPropMomentum::Classical(0.5))
-            .with_weight_decay(l2(0.05))
-            .init(),
+        "rmsprop_torch_l2" => {
+            RmsPropConfig::pytorch().with_momentum(RmsPropMomentum::Classical(0.5)).with_weight_decay(l2(0.05)).init()
+        }
         "rmsprop_optax" => RmsPropConfig::optax().init(),
         "rmsprop_optax_outside" => RmsPropConfig::optax().with_epsilon(Epsilon::Outside(1e-8)).init(),
         "rmsprop_optax_momentum" => RmsPropConfig::optax().with_momentum(classical).init(),
@@ -80,9 +79,7 @@ fn optimizer(name: &str) -> Result<ModuleOptimizer, ConfigError> {
         "sgd_torch" => SgdConfig::new().init(),
         "sgd_torch_momentum" => SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9)).init(),
         "sgd_torch_nesterov" => SgdConfig::new().with_momentum(SgdMomentum::Nesterov(0.9)).init(),
-        "sgd_torch_dampening" => {
-            SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9)).with_dampening(0.1).init()
-        }
+        "sgd_torch_dampening" => SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9)).with_dampening(0.1).init(),
         "sgd_torch_l2" => {
             SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9)).with_weight_decay(l2(0.05)).init()
         }
@@ -102,8 +99,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 fn replay(dtype: DType, tolerance_key: &str) {
     let golden = golden();
     let tolerance = golden["tolerance"][tolerance_key].as_f64().expect("a tolerance");
-    let gradients: Vec<Vec<f64>> =
-        golden["gradients"].as_array().expect("gradients").iter().map(numbers).collect();
+    let gradients: Vec<Vec<f64>> = golden["gradients"].as_array().expect("gradients").iter().map(numbers).collect();
     let cases = golden["cases"].as_array().expect("cases");
     assert!(cases.len() >= 40, "the golden file should hold every variant, but holds {}", cases.len());
     for (backend, device) in cpu_devices() {

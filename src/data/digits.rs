@@ -113,7 +113,7 @@ const STYLES: [&[(usize, Glyph)]; 10] = [
 /// Each digit is written as people write it, in one of several styles, with a shaky hand (control points, elastic
 /// distortion, slant, rotation, proportions) and some pen (thickness, softness, intensity, grain). It is then brought
 /// into the form of MNIST: white on black, scaled to a box of 20x20 pixels, its centre of mass in the middle of the
-/// 28x28 image. A small convolutional network that has seen nothing else reads 96 to 97 % of MNIST's test set.
+/// 28x28 image. A small convolutional network that has seen nothing else reads about 96 % of MNIST.
 ///
 /// Digit `index` of `seed` is always the same image, in whatever order and on whatever platform it is asked for: the
 /// randomness is ChaCha8 with the seed as key and the index as stream, and the drawing uses IEEE arithmetic alone.

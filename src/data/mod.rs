@@ -7,7 +7,7 @@ mod idx;
 mod picture;
 mod source;
 
-pub use augment::Augmentation;
+pub use augment::{Augmentation, AugmentationError};
 pub use digits::EmbeddedDigits;
 pub use error::{Attempt, DataError, Failure};
 pub use idx::{Images, LabelledImages, read_images, read_labelled, read_labels};

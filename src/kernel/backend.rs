@@ -2,8 +2,8 @@
 
 //! Which backend holds the tensors of a step, and the way to its buffers.
 
-use super::fused;
 use super::Step;
+use super::fused;
 use crate::rule::Rule;
 use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{DType, Tensor};

@@ -121,9 +121,8 @@ impl<E: Element, R: Rule<N>, const N: usize> Pass<'_, E, R, N> {
     unsafe fn update<S: Simd>(&self, simd: S, index: usize) {
         // SAFETY: the caller keeps the register's values within the buffers.
         unsafe {
-            let load = |pointer: *const E| {
-                Lanes::<S, E>(simd, pointer.add(index).cast::<E::Register<S>>().read_unaligned())
-            };
+            let load =
+                |pointer: *const E| Lanes::<S, E>(simd, pointer.add(index).cast::<E::Register<S>>().read_unaligned());
             let store = |pointer: *mut E, lanes: Lanes<S, E>| {
                 pointer.add(index).cast::<E::Register<S>>().write_unaligned(lanes.1);
             };

@@ -62,10 +62,30 @@ macro_rules! element {
 }
 
 element!(
-    f32, f32s, splat_f32s, add_f32s, sub_f32s, mul_f32s, div_f32s, neg_f32s, sqrt_f32s, greater_than_f32s, select_f32s
+    f32,
+    f32s,
+    splat_f32s,
+    add_f32s,
+    sub_f32s,
+    mul_f32s,
+    div_f32s,
+    neg_f32s,
+    sqrt_f32s,
+    greater_than_f32s,
+    select_f32s
 );
 element!(
-    f64, f64s, splat_f64s, add_f64s, sub_f64s, mul_f64s, div_f64s, neg_f64s, sqrt_f64s, greater_than_f64s, select_f64s
+    f64,
+    f64s,
+    splat_f64s,
+    add_f64s,
+    sub_f64s,
+    mul_f64s,
+    div_f64s,
+    neg_f64s,
+    sqrt_f64s,
+    greater_than_f64s,
+    select_f64s
 );
 
 /// A register full of numbers.

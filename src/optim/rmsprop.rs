@@ -97,10 +97,7 @@ impl RmsPropConfig {
 
     /// optax's `rmsprop`: decay 0.9, ε 1e-8 inside; momentum, if set, comes after the learning rate.
     pub fn optax() -> Self {
-        Self::new()
-            .with_decay(0.9)
-            .with_epsilon(Epsilon::Inside(1e-8))
-            .with_velocity(Velocity::LearningRateInside)
+        Self::new().with_decay(0.9).with_epsilon(Epsilon::Inside(1e-8)).with_velocity(Velocity::LearningRateInside)
     }
 
     /// The lecture's RMSprop with momentum (Kao): β 0.99, α 0.9, ν 1e-7 outside, the rate inside the buffer.
@@ -119,9 +116,7 @@ impl RmsPropConfig {
 
     /// Burn's `RmsProp`: decay 0.99, momentum 0.9, ε 1e-5 outside.
     pub fn burn() -> Self {
-        Self::new()
-            .with_epsilon(Epsilon::Outside(1e-5))
-            .with_momentum(RmsPropMomentum::Classical(0.9))
+        Self::new().with_epsilon(Epsilon::Outside(1e-5)).with_momentum(RmsPropMomentum::Classical(0.9))
     }
 }
 

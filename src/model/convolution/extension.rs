@@ -60,7 +60,8 @@ macro_rules! on_buffers {
                 let (images, weight, grad) = (contiguous(images), contiguous(weight), contiguous(grad));
                 let (input_grad, weight_grad) =
                     unfold::backward(&geometry, images.values(), weight.values(), grad.values(), input_wanted);
-                let input_grad = input_grad.map(|values| Buffer::<f32>::from_vec(values, Buffer::<f32>::shape(&images)));
+                let input_grad =
+                    input_grad.map(|values| Buffer::<f32>::from_vec(values, Buffer::<f32>::shape(&images)));
                 (input_grad, Buffer::<f32>::from_vec(weight_grad, Buffer::<f32>::shape(&weight)))
             }
         }
@@ -106,11 +107,9 @@ impl<B: ConvolutionBackward, C: CheckpointStrategy> UnfoldedConvolution for Auto
                 let output = B::convolution(images.clone(), weight.clone(), geometry);
                 preparation.finish((images, weight, geometry), output)
             }
-            OpsKind::UnTracked(preparation) => preparation.finish(B::convolution(
-                images.into_primitive(),
-                weight.into_primitive(),
-                geometry,
-            )),
+            OpsKind::UnTracked(preparation) => {
+                preparation.finish(B::convolution(images.into_primitive(), weight.into_primitive(), geometry))
+            }
         }
     }
 }

@@ -30,9 +30,8 @@ const COLUMNS: usize = 512;
 impl Geometry {
     /// Height and width of an output image.
     pub fn output(&self) -> [usize; 2] {
-        let side = |axis: usize| {
-            (self.input[axis + 1] + 2 * self.padding[axis] - self.kernel[axis]) / self.stride[axis] + 1
-        };
+        let side =
+            |axis: usize| (self.input[axis + 1] + 2 * self.padding[axis] - self.kernel[axis]) / self.stride[axis] + 1;
         [side(0), side(1)]
     }
 
@@ -224,7 +223,13 @@ pub(super) fn backward(
         .zip(images.par_chunks(group * geometry.image_len()))
         .zip(grad.par_chunks(group * geometry.result_len()))
         .fold(
-            || (vec![0.0; weight.len()], vec![0.0; patch * group * positions], vec![0.0; group * geometry.result_len()]),
+            || {
+                (
+                    vec![0.0; weight.len()],
+                    vec![0.0; patch * group * positions],
+                    vec![0.0; group * geometry.result_len()],
+                )
+            },
             |(mut weight_grad, mut matrix, mut result), ((input_grad, images), grad)| {
                 let count = images.len() / geometry.image_len();
                 let columns = count * positions;

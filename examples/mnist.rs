@@ -1,0 +1,313 @@
+//! Trains an image classifier on MNIST, Fashion-MNIST or embedded digits, with any optimizer and technique by flag.
+//!
+//! ```text
+//! cargo run --example mnist                                      # a CNN with Nadam on MNIST
+//! cargo run --example mnist -- --model mlp --optimizer adadelta
+//! cargo run --example mnist -- --config artifacts/mnist/cnn-nadam/config.json
+//! cargo run --example mnist -- --resume cnn-nadam
+//! cargo run --example mnist -- eval cnn-nadam
+//! cargo run --example mnist -- predict cnn-nadam digit.png
+//! ```
+
+use burn_descent::data::{Augmentation, DataSource, read_digit_png};
+use burn_descent::model::LabelSmoothing;
+use burn_descent::schedule::Schedule;
+use burn_descent::train::{
+    Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, likeliest,
+};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Train an image classifier, watch it learn, keep everything under artifacts/mnist/NAME.
+#[derive(Parser)]
+#[command(name = "mnist", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    train: TrainArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Test the kept weights of a run again.
+    Eval {
+        /// The run.
+        name: String,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Read the digit in a PNG picture of any size.
+    Predict {
+        /// The run.
+        name: String,
+        /// The picture.
+        picture: PathBuf,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
+/// Where things are, which no run depends on.
+#[derive(Args)]
+struct PlaceArgs {
+    /// Folder with the data set's IDX files, gzipped or not [default: MNIST_DIR or FASHION_MNIST_DIR, else the user's
+    /// cache folder, else a download].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to download the data set's files from.
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+    /// Folder of all runs.
+    #[arg(long, value_name = "DIR", default_value = "artifacts/mnist")]
+    artifacts: PathBuf,
+    /// auto, flex, ndarray, wgpu or cuda; auto takes CUDA or a GPU if compiled in and present, else flex.
+    #[arg(long)]
+    backend: Option<Backend>,
+}
+
+#[derive(Args)]
+struct TrainArgs {
+    /// Name of the run [default: NETWORK-OPTIMIZER, with a number if taken].
+    #[arg(long)]
+    name: Option<String>,
+    /// Replace a run of the same name.
+    #[arg(long)]
+    overwrite: bool,
+    /// Start from a run's config.json; further flags change it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Go on from a run's last checkpoint.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "config", "overwrite"])]
+    resume: Option<String>,
+    /// mnist, fashion or synthetic.
+    #[arg(long)]
+    dataset: Option<DatasetKind>,
+    /// Train on so many images only.
+    #[arg(long, value_name = "N")]
+    train_images: Option<usize>,
+    /// Hold out so many training images for validation [default: 5000].
+    #[arg(long, value_name = "N")]
+    validation_images: Option<usize>,
+    /// mlp or cnn [default: cnn].
+    #[arg(long)]
+    model: Option<String>,
+    /// Units of the hidden layers (mlp) or channels of the blocks (cnn): 512,512.
+    #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
+    widths: Option<Vec<usize>>,
+    /// Sides of the CNN's kernels, one a block.
+    #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
+    kernels: Option<Vec<usize>>,
+    /// Strides of the CNN's blocks.
+    #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
+    strides: Option<Vec<usize>>,
+    /// Units of the CNN's hidden layer.
+    #[arg(long, value_name = "N")]
+    hidden: Option<usize>,
+    /// Share of the hidden units dropped in training.
+    #[arg(long, value_name = "SHARE")]
+    dropout: Option<f64>,
+    /// Share of the inputs dropped in training.
+    #[arg(long, value_name = "SHARE")]
+    dropout_input: Option<f64>,
+    /// Whether batch normalization stands before each activation.
+    #[arg(long, value_name = "true|false")]
+    batch_norm: Option<bool>,
+    /// adadelta, amsgrad, nadam, rmsprop-momentum, sgd-noise, adam, ... (an unknown name lists them all).
+    #[arg(long)]
+    optimizer: Option<String>,
+    /// A hyperparameter of the optimizer: beta_1=0.8, form=lecture, noise.eta=0.3, epsilon={"inside":1e-7}.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    hyperparameters: Vec<String>,
+    /// Learning rate [default: the optimizer's].
+    #[arg(long)]
+    lr: Option<f64>,
+    /// constant, linear, cosine, one-cycle, exponential=BETA or step=EPOCHS:FACTOR [default: one-cycle].
+    #[arg(long)]
+    schedule: Option<Schedule>,
+    /// Passes over the training images [default: 10].
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images in a step [default: 64].
+    #[arg(long)]
+    batch_size: Option<usize>,
+    /// Share taken from the correct label and given to the others (0.1), or to all classes (all:0.1).
+    #[arg(long, value_name = "SHARE", value_parser = label_smoothing)]
+    label_smoothing: Option<LabelSmoothing>,
+    /// Distort the training images: rotation=10,shift=2,scale=0.1,noise=0.05, or `default`.
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "default")]
+    augment: Option<Augmentation>,
+    /// Train K networks with seeds of their own and average their outputs.
+    #[arg(long, value_name = "K")]
+    ensemble: Option<usize>,
+    /// Stop after N epochs without a lower validation loss.
+    #[arg(long, value_name = "N")]
+    early_stopping: Option<usize>,
+    /// Seed of everything random [default: 1].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Plain progress lines in place of the dashboard.
+    #[arg(long)]
+    plain: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+fn label_smoothing(text: &str) -> Result<LabelSmoothing, String> {
+    let (all, share) = text.strip_prefix("all:").map_or((false, text), |share| (true, share));
+    let share = share.parse().map_err(|_| format!("expected a share such as 0.1 or all:0.1, but is {text}"))?;
+    Ok(if all { LabelSmoothing::AllClasses(share) } else { LabelSmoothing::OtherClasses(share) })
+}
+
+impl PlaceArgs {
+    fn options(&self) -> RunOptions {
+        let mut source = DataSource::new().progress(true);
+        if let Some(folder) = &self.data {
+            source = source.folder(folder);
+        }
+        if let Some(mirror) = &self.mirror {
+            source = source.mirror(mirror);
+        }
+        RunOptions {
+            root: self.artifacts.clone(),
+            source,
+            plain: true,
+            overwrite: false,
+            stop: StopSignal::default(),
+            notify: |line| eprintln!("{line}"),
+        }
+    }
+}
+
+impl TrainArgs {
+    /// `config` with the flags that were given.
+    fn apply(&self, mut config: RunConfig) -> Result<RunConfig, TrainError> {
+        fn set<T: Clone>(field: &mut T, flag: &Option<T>) {
+            if let Some(value) = flag {
+                *field = value.clone();
+            }
+        }
+        set(&mut config.dataset, &self.dataset);
+        set(&mut config.validation_images, &self.validation_images);
+        config.train_images = self.train_images.or(config.train_images);
+        if let Some(name) = &self.model
+            && name != config.model.name()
+        {
+            config.model = ModelConfig::named(name)?;
+        }
+        match &mut config.model {
+            ModelConfig::Mlp(mlp) => {
+                set(&mut mlp.widths, &self.widths);
+                set(&mut mlp.dropout, &self.dropout);
+                set(&mut mlp.dropout_input, &self.dropout_input);
+                set(&mut mlp.batch_norm, &self.batch_norm);
+                let unused = [("--kernels", self.kernels.is_some()), ("--strides", self.strides.is_some())];
+                for (flag, given) in unused.into_iter().chain([("--hidden", self.hidden.is_some())]) {
+                    if given {
+                        let value = "given with --model mlp".to_owned();
+                        return Err(TrainError::Value {
+                            field: flag,
+                            value,
+                            expected: "left out, or with --model cnn",
+                        });
+                    }
+                }
+            }
+            ModelConfig::Cnn(cnn) => {
+                set(&mut cnn.channels, &self.widths);
+                set(&mut cnn.kernels, &self.kernels);
+                set(&mut cnn.strides, &self.strides);
+                cnn.hidden = self.hidden.or(cnn.hidden);
+                set(&mut cnn.dropout, &self.dropout);
+                set(&mut cnn.dropout_input, &self.dropout_input);
+                set(&mut cnn.batch_norm, &self.batch_norm);
+            }
+        }
+        if let Some(name) = &self.optimizer
+            && *name != config.optimizer.name()
+        {
+            config.optimizer = OptimizerKind::named(name)?;
+            config.lr = config.optimizer.default_learning_rate();
+        }
+        for assignment in &self.hyperparameters {
+            config.optimizer = config.optimizer.with(assignment)?;
+        }
+        set(&mut config.lr, &self.lr);
+        set(&mut config.schedule, &self.schedule);
+        set(&mut config.epochs, &self.epochs);
+        set(&mut config.batch_size, &self.batch_size);
+        set(&mut config.label_smoothing, &self.label_smoothing);
+        config.augment = self.augment.or(config.augment);
+        set(&mut config.ensemble, &self.ensemble);
+        config.early_stopping = self.early_stopping.or(config.early_stopping);
+        set(&mut config.seed, &self.seed);
+        set(&mut config.backend, &self.place.backend);
+        Ok(config)
+    }
+
+    fn run(&self) -> Result<(), TrainError> {
+        let options = RunOptions { plain: self.plain, overwrite: self.overwrite, ..self.place.options() };
+        let mut run = match &self.resume {
+            Some(name) => {
+                let run = Run::open(&options.root, name)?;
+                run.expect_config(&self.apply(run.config().clone())?)?;
+                run.expect_resumable()?;
+                run
+            }
+            None => {
+                let base = self.config.as_deref().map_or_else(|| Ok(RunConfig::default()), RunConfig::read)?;
+                Run::create(self.apply(base)?, self.name.as_deref(), &options)?
+            }
+        };
+        let stop = options.stop.clone();
+        // Without a handler, Ctrl-C ends the program at once; the last checkpoint is whole all the same.
+        let _ = ctrlc::set_handler(move || stop.give());
+        let summary = run.train(&options)?;
+        println!("\n{summary}\n\nkept in {}", run.folder().display());
+        Ok(())
+    }
+}
+
+/// Opens a run, on another backend if one is asked for.
+fn open(name: &str, place: &PlaceArgs) -> Result<Run, TrainError> {
+    let run = Run::open(&place.artifacts, name)?;
+    Ok(match place.backend {
+        Some(backend) => run.on(backend),
+        None => run,
+    })
+}
+
+fn eval(name: &str, place: &PlaceArgs) -> Result<(), TrainError> {
+    println!("{}", open(name, place)?.evaluate(&place.options())?);
+    Ok(())
+}
+
+fn predict(name: &str, picture: &std::path::Path, place: &PlaceArgs) -> Result<(), TrainError> {
+    let probabilities = open(name, place)?.classify(read_digit_png(picture)?)?;
+    for (class, probability) in probabilities.iter().enumerate() {
+        let bar = "#".repeat((probability * 40.0).round() as usize);
+        println!("{class}  {:6.2} %  {bar}", 100.0 * probability);
+    }
+    println!("it reads {}", likeliest(&probabilities));
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        None => cli.train.run(),
+        Some(Command::Eval { name, place }) => eval(name, place),
+        Some(Command::Predict { name, picture, place }) => predict(name, picture, place),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,215 @@
+use crate::error::{ConfigError, Range};
+use crate::optim::{Sgd, SgdConfig};
+use burn::config::Config;
+use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Configuration of [`GradientNoise`] (Neelakantan et al. 2015; coverage D13).
+///
+/// ```text
+/// g ← g + N(0, σ²),   σ² = η/(1 + t)^γ
+/// ```
+///
+/// σ² is the *variance*. t counts a parameter's steps.
+///
+/// | field | default | range | meaning |
+/// | --- | --- | --- | --- |
+/// | `eta` | 0.01 | `[0, ∞)` | η; the paper tries 0.01, 0.3 and 1 |
+/// | `gamma` | 0.55 | `[0, ∞)` | γ, how fast the noise fades |
+/// | `seed` | 0 | | the noise depends on the seed, the parameter and the step alone |
+/// | `first_step` | 1 | | t of the first step; optax counts so that it is 0 |
+///
+/// Noise over any Burn optimizer:
+///
+/// ```
+/// use burn::optim::{AdamConfig, ModuleOptimizer};
+/// use burn_descent::gradient::GradientNoiseConfig;
+///
+/// let noisy_adam = GradientNoiseConfig::new().with_eta(0.3).wrap(AdamConfig::new().build())?;
+/// let optimizer = ModuleOptimizer::from(noisy_adam);
+/// # Ok::<(), burn_descent::ConfigError>(())
+/// ```
+#[derive(Config, Debug, PartialEq)]
+pub struct GradientNoiseConfig {
+    /// Variance of the noise at t = 0, in `[0, ∞)`.
+    #[config(default = 0.01)]
+    pub eta: f64,
+    /// How fast the noise fades, in `[0, ∞)`.
+    #[config(default = 0.55)]
+    pub gamma: f64,
+    /// Seed of the noise.
+    #[config(default = 0)]
+    pub seed: u64,
+    /// t of the first step.
+    #[config(default = 1)]
+    pub first_step: u64,
+}
+
+impl GradientNoiseConfig {
+    /// optax's `add_noise`: `η/t^γ` with t from 1, which is `η/(1 + t)^γ` with t from 0.
+    pub fn optax() -> Self {
+        Self::new().with_first_step(0)
+    }
+
+    /// σ² of a parameter's step number `step` (from 1).
+    pub fn variance(&self, step: u64) -> f64 {
+        let t = (step - 1 + self.first_step) as f64;
+        self.eta / (1.0 + t).powf(self.gamma)
+    }
+
+    /// Adds noise to every gradient before `optimizer` sees it.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is out of range.
+    pub fn wrap<O: Optimizer>(&self, optimizer: O) -> Result<GradientNoise<O>, ConfigError> {
+        Range::NonNegative.check("GradientNoise", "eta", self.eta)?;
+        Range::NonNegative.check("GradientNoise", "gamma", self.gamma)?;
+        Ok(GradientNoise { config: self.clone(), optimizer, parameters: Arc::default() })
+    }
+
+    /// Noisy stochastic gradient descent.
+    ///
+    /// # Errors
+    ///
+    /// The first field of either configuration that is out of range.
+    pub fn sgd(&self, sgd: &SgdConfig) -> Result<GradientNoise<Sgd>, ConfigError> {
+        self.wrap(sgd.build()?)
+    }
+}
+
+/// Any Burn optimizer, with Gaussian noise on its gradients.
+///
+/// Parameters are told apart by the order in which they take their first step, which is the order in which the module
+/// visits them; a record remembers it. A resumed run therefore draws the noise that it would have drawn unbroken, on
+/// any backend.
+#[derive(Clone, Debug)]
+pub struct GradientNoise<O> {
+    config: GradientNoiseConfig,
+    optimizer: O,
+    parameters: Arc<AtomicU64>,
+}
+
+/// State of one parameter under [`GradientNoise`]: the wrapped optimizer's, the number of steps and the parameter's
+/// place in the order of first steps.
+#[derive(Clone, Debug)]
+pub struct GradientNoiseState<S> {
+    inner: Option<S>,
+    time: u64,
+    parameter: u64,
+}
+
+impl<O: Optimizer> GradientNoise<O> {
+    /// The state of a parameter that takes its first step.
+    fn first_state<S>(&self) -> GradientNoiseState<S> {
+        GradientNoiseState { inner: None, time: 0, parameter: self.parameters.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl<O: Optimizer> Optimizer for GradientNoise<O> {
+    type State<const D: usize> = GradientNoiseState<O::State<D>>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: LearningRate,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let mut state = state.unwrap_or_else(|| self.first_state());
+        // A parameter that came with a record keeps its place; new ones come after it.
+        self.parameters.fetch_max(state.parameter + 1, Ordering::Relaxed);
+        state.time += 1;
+        let deviation = self.config.variance(state.time).sqrt();
+        let noise = NoiseKey { seed: self.config.seed, parameter: state.parameter, step: state.time };
+        let grad = grad.clone() + noise.normal(&grad, deviation);
+        let (tensor, inner) = self.optimizer.step(lr, tensor, grad, state.inner);
+        (tensor, Some(GradientNoiseState { inner, ..state }))
+    }
+
+    fn to_device<const D: usize>(mut state: Self::State<D>, device: &Device) -> Self::State<D> {
+        state.inner = state.inner.map(|inner| O::to_device(inner, device));
+        state
+    }
+}
+
+impl<S: RecordState> RecordState for GradientNoiseState<S> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        if let Some(inner) = &self.inner {
+            inner.state_flatten(prefix, out);
+        }
+        out.push_scalar(prefix, "noise_time", self.time.into());
+        out.push_scalar(prefix, "noise_parameter", self.parameter.into());
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        Some(Self {
+            time: src.take_scalar(prefix, "noise_time")?.try_into().ok()?,
+            parameter: src.take_scalar(prefix, "noise_parameter")?.try_into().ok()?,
+            inner: S::state_unflatten(prefix, src, device),
+        })
+    }
+}
+
+/// What one tensor's noise depends on.
+#[derive(Clone, Copy)]
+struct NoiseKey {
+    seed: u64,
+    parameter: u64,
+    step: u64,
+}
+
+/// Values drawn from one stream of random numbers. Streams are independent, so that threads can share the work
+/// without changing the result.
+const VALUES_PER_STREAM: usize = 16 * 1024;
+
+impl NoiseKey {
+    /// Normal noise of the shape, precision and device of `like`.
+    fn normal<const D: usize>(self, like: &Tensor<D>, deviation: f64) -> Tensor<D> {
+        let shape = like.dims();
+        let device = like.device();
+        let len = shape.iter().product();
+        match like.dtype() {
+            DType::F64 => {
+                let values = self.draw(len, |normal: f64| normal * deviation);
+                Tensor::from_data(TensorData::new(values, shape), (&device, DType::F64))
+            }
+            dtype => {
+                let values = self.draw(len, |normal: f64| (normal * deviation) as f32);
+                Tensor::from_data(TensorData::new(values, shape), (&device, dtype))
+            }
+        }
+    }
+
+    fn draw<E: Copy + Default + Send>(self, len: usize, scale: impl Fn(f64) -> E + Sync) -> Vec<E> {
+        let mut values = vec![E::default(); len];
+        let fill = |(stream, chunk): (usize, &mut [E])| {
+            let mut rng = self.rng(stream as u64);
+            for value in chunk {
+                *value = scale(StandardNormal.sample(&mut rng));
+            }
+        };
+        #[cfg(any(feature = "flex", feature = "ndarray"))]
+        {
+            use rayon::prelude::*;
+            values.par_chunks_mut(VALUES_PER_STREAM).enumerate().for_each(fill);
+        }
+        #[cfg(not(any(feature = "flex", feature = "ndarray")))]
+        values.chunks_mut(VALUES_PER_STREAM).enumerate().for_each(fill);
+        values
+    }
+
+    fn rng(self, stream: u64) -> ChaCha8Rng {
+        let mut seed = [0; 32];
+        let words = [self.seed, self.parameter, self.step, stream];
+        for (bytes, word) in seed.chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        ChaCha8Rng::from_seed(seed)
+    }
+}

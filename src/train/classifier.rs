@@ -1,0 +1,78 @@
+use super::{ImageBatch, ModelConfig};
+use crate::error::ConfigError;
+use crate::model::{Cnn, LabelSmoothing, Mlp, cross_entropy};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
+
+/// A network that classifies images, ready for Burn's `Learner`.
+#[derive(Module, Debug)]
+pub struct Classifier {
+    network: Network,
+    /// How the training labels are smoothed. Validation uses them as they are.
+    #[module(skip)]
+    smoothing: LabelSmoothing,
+}
+
+/// The networks that there are.
+#[derive(Module, Debug)]
+pub enum Network {
+    /// A multilayer perceptron.
+    Mlp(Mlp),
+    /// A convolutional network.
+    Cnn(Cnn),
+}
+
+impl Classifier {
+    /// A network with fresh weights, from images of `[channels, height, width]` to the logits of `classes` classes.
+    ///
+    /// # Errors
+    ///
+    /// The first field of the configuration that is out of range.
+    pub fn new(
+        model: &ModelConfig,
+        smoothing: LabelSmoothing,
+        image: [usize; 3],
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ConfigError> {
+        let network = match model {
+            ModelConfig::Mlp(config) => Network::Mlp(config.init(image.iter().product(), classes, device)?),
+            ModelConfig::Cnn(config) => Network::Cnn(config.init(image, classes, device)?),
+        };
+        Ok(Self { network, smoothing })
+    }
+
+    /// The logits `[batch, classes]` of images `[batch, channels, height, width]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        match &self.network {
+            Network::Mlp(network) => network.forward(images),
+            Network::Cnn(network) => network.forward(images),
+        }
+    }
+
+    fn output(&self, batch: ImageBatch, smoothing: LabelSmoothing) -> ClassificationOutput {
+        let logits = self.forward(batch.images);
+        let loss = cross_entropy(logits.clone(), batch.targets.clone(), smoothing);
+        ClassificationOutput::new(loss, logits, batch.targets)
+    }
+}
+
+impl TrainStep for Classifier {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+        let output = self.output(batch, self.smoothing);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Classifier {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
+        self.output(batch, LabelSmoothing::None)
+    }
+}

@@ -1,0 +1,213 @@
+use super::{Backend, OptimizerKind, TrainError, files};
+use crate::data::{Augmentation, KnownDataset};
+use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
+use crate::schedule::Schedule;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// What a run trains on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatasetKind {
+    /// Handwritten digits.
+    #[default]
+    Mnist,
+    /// Articles of clothing.
+    Fashion,
+    /// Embedded digits: drawn by [`crate::data::EmbeddedDigits`], from nothing but a seed.
+    Synthetic,
+}
+
+impl DatasetKind {
+    const ALL: [Self; 3] = [Self::Mnist, Self::Fashion, Self::Synthetic];
+
+    /// The published data set, unless the digits are drawn.
+    pub fn known(self) -> Option<KnownDataset> {
+        match self {
+            Self::Mnist => Some(KnownDataset::Mnist),
+            Self::Fashion => Some(KnownDataset::FashionMnist),
+            Self::Synthetic => None,
+        }
+    }
+}
+
+impl fmt::Display for DatasetKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mnist => "mnist",
+            Self::Fashion => "fashion",
+            Self::Synthetic => "synthetic",
+        })
+    }
+}
+
+impl FromStr for DatasetKind {
+    type Err = TrainError;
+
+    fn from_str(name: &str) -> Result<Self, TrainError> {
+        let known = Self::ALL.into_iter().find(|kind| kind.to_string() == name);
+        known.ok_or_else(|| TrainError::unknown("dataset", name, Self::ALL.map(|kind| kind.to_string())))
+    }
+}
+
+/// The network of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelConfig {
+    /// A multilayer perceptron.
+    Mlp(MlpConfig),
+    /// A convolutional network.
+    Cnn(CnnConfig),
+}
+
+impl ModelConfig {
+    /// The network of that name, with its default sizes.
+    ///
+    /// # Errors
+    ///
+    /// If there is none; the error lists the known ones.
+    pub fn named(name: &str) -> Result<Self, TrainError> {
+        match name {
+            "mlp" => Ok(Self::Mlp(MlpConfig::new())),
+            "cnn" => Ok(Self::Cnn(CnnConfig::new())),
+            _ => Err(TrainError::unknown("model", name, ["mlp", "cnn"])),
+        }
+    }
+
+    /// The network's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Mlp(_) => "mlp",
+            Self::Cnn(_) => "cnn",
+        }
+    }
+}
+
+/// Everything that determines a run. The same configuration gives the same run, on the same backend.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// What to train on.
+    pub dataset: DatasetKind,
+    /// How many training images to use, at most; all if absent.
+    pub train_images: Option<usize>,
+    /// How many training images are held out for validation. At least 1.
+    pub validation_images: usize,
+    /// The network.
+    pub model: ModelConfig,
+    /// The optimizer and its hyperparameters.
+    pub optimizer: OptimizerKind,
+    /// The learning rate, in `(0, ∞)`.
+    pub lr: f64,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+    /// Passes over the training images. At least 1.
+    pub epochs: usize,
+    /// Images in a step. At least 1.
+    pub batch_size: usize,
+    /// Smoothing of the training labels.
+    pub label_smoothing: LabelSmoothing,
+    /// Distortion of the training images.
+    pub augment: Option<Augmentation>,
+    /// Number of networks, each with a seed of its own, whose outputs are averaged. At least 1.
+    pub ensemble: usize,
+    /// Stop after so many epochs without a lower validation loss; never if absent.
+    pub early_stopping: Option<usize>,
+    /// Seed of the split, the initial weights, the order, the distortions and dropout.
+    pub seed: u64,
+    /// Where to run.
+    pub backend: Backend,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        let optimizer = OptimizerKind::Nadam(crate::optim::NadamConfig::new());
+        Self {
+            dataset: DatasetKind::Mnist,
+            train_images: None,
+            validation_images: 5000,
+            model: ModelConfig::Cnn(CnnConfig::new()),
+            lr: optimizer.default_learning_rate(),
+            optimizer,
+            schedule: Schedule::OneCycle,
+            epochs: 10,
+            batch_size: 64,
+            label_smoothing: LabelSmoothing::None,
+            augment: None,
+            ensemble: 1,
+            early_stopping: None,
+            seed: 1,
+            backend: Backend::Auto,
+        }
+    }
+}
+
+impl RunConfig {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is not a configuration.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        serde_json::from_slice(&files::read(path)?)
+            .map_err(|error| TrainError::NotAConfig { path: path.to_owned(), reason: error.to_string() })
+    }
+
+    /// Whether every value is in its range.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let positive = [
+            ("validation_images", self.validation_images),
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("ensemble", self.ensemble),
+            ("early_stopping", self.early_stopping.unwrap_or(1)),
+            ("train_images", self.train_images.unwrap_or(1)),
+        ];
+        for (field, value) in positive {
+            if value == 0 {
+                return Err(TrainError::Value { field, value: value.to_string(), expected: "at least 1" });
+            }
+        }
+        crate::Range::Positive.check("Run", "lr", self.lr)?;
+        self.schedule.check()?;
+        self.label_smoothing.check()?;
+        self.optimizer.init()?;
+        match &self.model {
+            ModelConfig::Mlp(config) => config.check()?,
+            ModelConfig::Cnn(config) => config.check()?,
+        }
+        if let Some(augment) = self.augment {
+            augment.check()?;
+        }
+        Ok(())
+    }
+
+    /// What differs from another configuration, one phrase a field; empty if nothing does.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let value = |config: &Self| serde_json::to_value(config).unwrap_or_default();
+        let mut differences = Vec::new();
+        compare("", &value(self), &value(other), &mut differences);
+        differences
+    }
+}
+
+/// Notes each leaf in which two JSON values differ.
+fn compare(path: &str, one: &Value, other: &Value, differences: &mut Vec<String>) {
+    match (one, other) {
+        (Value::Object(fields), Value::Object(others)) if fields.keys().eq(others.keys()) => {
+            for (key, value) in fields {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                compare(&path, value, &others[key], differences);
+            }
+        }
+        _ if one != other => differences.push(format!("{path} is {one} in the run, {other} was asked for")),
+        _ => {}
+    }
+}

@@ -1,0 +1,132 @@
+use super::{StopSignal, TrainError, files};
+use burn::train::EarlyStoppingStrategy;
+use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
+use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a run has come to, epoch by epoch. Written to `history.json` after each.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// One entry an epoch.
+    pub epochs: Vec<EpochMetrics>,
+    /// The epoch with the lowest validation loss.
+    pub best_epoch: Option<usize>,
+    /// Why the run ended before its last epoch, if it did.
+    pub stopped: Option<String>,
+}
+
+/// The metrics of one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Mean training loss over the epoch, with dropout, distortion and smoothing.
+    pub train_loss: f64,
+    /// Training accuracy over the epoch, 0 to 1.
+    pub train_accuracy: f64,
+    /// Validation loss after the epoch.
+    pub validation_loss: f64,
+    /// Validation accuracy after the epoch, 0 to 1.
+    pub validation_accuracy: f64,
+    /// Seconds spent on training passes so far, validation not counted.
+    pub seconds: f64,
+}
+
+impl History {
+    /// The metrics of the epoch with the lowest validation loss.
+    pub fn best(&self) -> Option<&EpochMetrics> {
+        self.epochs.iter().find(|metrics| Some(metrics.epoch) == self.best_epoch)
+    }
+
+    /// The last epoch that was finished, 0 if none was.
+    pub fn last_epoch(&self) -> usize {
+        self.epochs.last().map_or(0, |metrics| metrics.epoch)
+    }
+
+    fn add(&mut self, metrics: EpochMetrics) {
+        let best = self.best().map(|best| best.validation_loss);
+        if metrics.validation_loss.is_finite() && best.is_none_or(|best| metrics.validation_loss < best) {
+            self.best_epoch = Some(metrics.epoch);
+        }
+        self.epochs.push(metrics);
+    }
+}
+
+/// Keeps the history, the checkpoints of the best and the last epoch, and stops early.
+///
+/// Burn's own early stopping forgets its best value when a run is resumed and does not bring the best weights back;
+/// this one's state is the history, which is on disk.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    pub(super) path: PathBuf,
+    pub(super) history: Arc<Mutex<History>>,
+    pub(super) patience: Option<usize>,
+    pub(super) stop: StopSignal,
+    pub(super) seconds: Arc<dyn Fn() -> f64 + Send + Sync>,
+    pub(super) error: Arc<Mutex<Option<TrainError>>>,
+}
+
+impl Recorder {
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fail(&self, error: TrainError) {
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// Adds the epoch's metrics to the history, and says which checkpoints to keep.
+    fn record(&self, epoch: usize, store: &EventStoreClient) -> Result<Vec<CheckpointingAction>, TrainError> {
+        let find = |name: &str, split: &Split| store.find_metric(name, epoch, Aggregate::Mean, split);
+        let metric = |name: &str, split: Split| {
+            find(name, &split).ok_or_else(|| TrainError::Stopped(format!("epoch {epoch} has no {split:?} {name}")))
+        };
+        let metrics = EpochMetrics {
+            epoch,
+            train_loss: metric("Loss", Split::Train)?,
+            train_accuracy: metric("Accuracy", Split::Train)? / 100.0,
+            validation_loss: metric("Loss", Split::Valid)?,
+            validation_accuracy: metric("Accuracy", Split::Valid)? / 100.0,
+            seconds: (self.seconds)(),
+        };
+        let mut history = self.history();
+        let (last, best) = (history.last_epoch(), history.best_epoch);
+        history.add(metrics);
+        let mut actions = vec![CheckpointingAction::Save];
+        // The checkpoints until now are the last and the best; of those, only the best (old or new) stays.
+        let old = [Some(last).filter(|last| *last > 0), best].into_iter().flatten();
+        let mut old: Vec<usize> = old.filter(|old| Some(*old) != history.best_epoch).collect();
+        old.dedup();
+        actions.extend(old.into_iter().map(CheckpointingAction::Delete));
+        if !metrics.validation_loss.is_finite() {
+            self.fail(TrainError::Diverged { epoch, loss: metrics.validation_loss });
+            history.stopped = Some("diverged".to_owned());
+        } else if self.stop.given() {
+            history.stopped = Some("interrupted".to_owned());
+        } else if let (Some(patience), Some(best)) = (self.patience, history.best_epoch)
+            && epoch - best >= patience
+        {
+            history.stopped = Some(format!("no lower validation loss in {patience} epochs"));
+        }
+        files::write_json(&self.path, &*history)?;
+        Ok(actions)
+    }
+}
+
+impl CheckpointingStrategy for Recorder {
+    fn checkpointing(&mut self, epoch: usize, store: &EventStoreClient) -> Vec<CheckpointingAction> {
+        self.record(epoch, store).unwrap_or_else(|error| {
+            self.history().stopped = Some(error.to_string());
+            self.fail(error);
+            Vec::new()
+        })
+    }
+}
+
+impl EarlyStoppingStrategy for Recorder {
+    fn should_stop(&mut self, _epoch: usize, _store: &EventStoreClient) -> bool {
+        self.history().stopped.is_some()
+    }
+}

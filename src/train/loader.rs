@@ -1,0 +1,214 @@
+use super::StopSignal;
+use crate::data::{Augmentation, LabelledImages};
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Some images and their classes.
+#[derive(Clone, Debug)]
+pub struct ImageBatch {
+    /// `[batch, 1, height, width]`, normalized to the data set's mean and deviation.
+    pub images: Tensor<4>,
+    /// The class of each image.
+    pub targets: Tensor<1, Int>,
+}
+
+/// The mean and standard deviation of a data set's pixels, as shares of full intensity.
+#[derive(Clone, Copy, Debug)]
+pub struct Normalization {
+    /// Mean.
+    pub mean: f32,
+    /// Standard deviation.
+    pub std: f32,
+}
+
+/// Loads batches of images from memory, as a Burn data loader.
+///
+/// A training loader shuffles and distorts; what it does in an epoch depends on the seed and the epoch alone, whatever
+/// the number of threads, so that a resumed run sees what the unbroken run would have seen.
+#[derive(Clone)]
+pub struct ImageLoader {
+    images: Arc<LabelledImages>,
+    indices: Arc<Vec<usize>>,
+    batch_size: usize,
+    normalization: Normalization,
+    training: Option<Training>,
+    device: Device,
+}
+
+/// What only a training loader has.
+#[derive(Clone)]
+struct Training {
+    seed: u64,
+    augment: Option<Augmentation>,
+    epoch: Arc<AtomicUsize>,
+    stop: StopSignal,
+    stopwatch: Stopwatch,
+}
+
+/// Measures how long the training passes take, without validation.
+#[derive(Clone, Debug, Default)]
+pub struct Stopwatch(Arc<Mutex<(Duration, usize)>>);
+
+impl Stopwatch {
+    /// The time spent in training passes, and the images trained on in them.
+    pub fn read(&self) -> (Duration, usize) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn add(&self, time: Duration, images: usize) {
+        let mut total = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        total.0 += time;
+        total.1 += images;
+    }
+}
+
+impl ImageLoader {
+    /// A loader that goes through `indices` in their order.
+    pub fn new(
+        images: Arc<LabelledImages>,
+        indices: Vec<usize>,
+        batch_size: usize,
+        normalization: Normalization,
+        device: &Device,
+    ) -> Self {
+        let device = device.clone();
+        Self { images, indices: Arc::new(indices), batch_size, normalization, training: None, device }
+    }
+
+    /// The same loader for training: in a fresh order each epoch, with distortions, until `stop` is given.
+    /// The next epoch is number `epoch`.
+    pub fn for_training(
+        mut self,
+        seed: u64,
+        augment: Option<Augmentation>,
+        epoch: usize,
+        stop: StopSignal,
+        stopwatch: Stopwatch,
+    ) -> Self {
+        let epoch = Arc::new(AtomicUsize::new(epoch));
+        self.training = Some(Training { seed, augment, epoch, stop, stopwatch });
+        self
+    }
+
+    /// The number of batches in an epoch.
+    pub fn batches(&self) -> usize {
+        self.indices.len().div_ceil(self.batch_size)
+    }
+
+    /// The batches of one epoch, in order.
+    pub fn epoch(&self) -> Batches<'_> {
+        let mut indices = self.indices.as_ref().clone();
+        let mut epoch = 0;
+        if let Some(training) = &self.training {
+            epoch = training.epoch.fetch_add(1, Ordering::SeqCst);
+            indices.shuffle(&mut generator(training.seed, epoch as u64, u64::MAX));
+            // Dropout draws from the device.
+            self.device.seed(training.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ epoch as u64);
+        }
+        Batches { loader: self, indices, epoch, position: 0, started: Instant::now() }
+    }
+
+    fn batch(&self, indices: &[usize], epoch: usize) -> ImageBatch {
+        let (height, width) = (self.images.height(), self.images.width());
+        let Normalization { mean, std } = self.normalization;
+        let mut values = vec![0.0_f32; indices.len() * height * width];
+        let fill = |(out, &index): (&mut [f32], &usize)| {
+            let pixels = self.images.image(index);
+            match self.training.as_ref().and_then(|training| Some((training.seed, training.augment?))) {
+                Some((seed, augment)) => {
+                    let mut rng = generator(seed, epoch as u64, index as u64);
+                    augment.apply(&mut rng, height, width, pixels, out);
+                    out.iter_mut().for_each(|value| *value = (*value - mean) / std);
+                }
+                None => out.iter_mut().zip(pixels).for_each(|(value, pixel)| {
+                    *value = (f32::from(*pixel) / 255.0 - mean) / std;
+                }),
+            }
+        };
+        #[cfg(any(feature = "flex", feature = "ndarray"))]
+        {
+            use rayon::prelude::*;
+            values.par_chunks_mut(height * width).zip(indices).with_min_len(16).for_each(fill);
+        }
+        #[cfg(not(any(feature = "flex", feature = "ndarray")))]
+        values.chunks_mut(height * width).zip(indices).for_each(fill);
+        let targets: Vec<i64> = indices.iter().map(|&index| i64::from(self.images.label(index))).collect();
+        let shape = [indices.len(), 1, height, width];
+        ImageBatch {
+            images: Tensor::from_data(TensorData::new(values, shape), &self.device),
+            targets: Tensor::from_data(TensorData::new(targets, [indices.len()]), &self.device),
+        }
+    }
+}
+
+/// A generator for one purpose of one epoch.
+fn generator(seed: u64, epoch: u64, purpose: u64) -> ChaCha8Rng {
+    let mut bytes = [0; 32];
+    for (bytes, word) in bytes.chunks_exact_mut(8).zip([seed, epoch, purpose]) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    ChaCha8Rng::from_seed(bytes)
+}
+
+/// The batches of one epoch.
+pub struct Batches<'a> {
+    loader: &'a ImageLoader,
+    indices: Vec<usize>,
+    epoch: usize,
+    position: usize,
+    started: Instant,
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<ImageBatch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let stopped = self.loader.training.as_ref().is_some_and(|training| training.stop.given());
+        if self.position == self.indices.len() || (stopped && self.position > 0) {
+            return None;
+        }
+        let end = (self.position + self.loader.batch_size).min(self.indices.len());
+        let batch = self.loader.batch(&self.indices[self.position..end], self.epoch);
+        self.position = end;
+        Some(Ok(batch))
+    }
+}
+
+impl Drop for Batches<'_> {
+    fn drop(&mut self) {
+        if let Some(training) = &self.loader.training {
+            training.stopwatch.add(self.started.elapsed(), self.position);
+        }
+    }
+}
+
+impl DataLoaderIterator<ImageBatch> for Batches<'_> {
+    fn progress(&self) -> Progress {
+        Progress::new(self.position, self.indices.len(), Some("images".to_owned()))
+    }
+}
+
+impl DataLoader<ImageBatch> for ImageLoader {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ImageBatch> + 'a> {
+        Box::new(self.epoch())
+    }
+
+    fn num_items(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<ImageBatch>> {
+        Arc::new(Self { device: device.clone(), ..self.clone() })
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<ImageBatch>> {
+        Arc::new(Self { indices: Arc::new(self.indices[start..end].to_vec()), ..self.clone() })
+    }
+}

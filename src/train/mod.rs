@@ -1,0 +1,33 @@
+//! Training image classifiers through Burn's `Learner`: what the `mnist` example runs.
+//!
+//! A [`RunConfig`] says what to train; a [`Run`] trains it, leaves model, metrics and summary in its folder, goes on
+//! after an interruption, and answers questions about images afterwards.
+
+mod backend;
+mod checkpoint;
+mod classifier;
+mod config;
+mod dataset;
+mod error;
+mod evaluate;
+mod files;
+mod history;
+mod loader;
+mod optimizer;
+mod progress;
+mod run;
+mod stop;
+mod summary;
+
+pub use backend::Backend;
+pub use classifier::{Classifier, Network};
+pub use config::{DatasetKind, ModelConfig, RunConfig};
+pub use dataset::{CLASSES, RunData};
+pub use error::TrainError;
+pub use evaluate::{Evaluation, likeliest, predict};
+pub use history::{EpochMetrics, History};
+pub use loader::{Batches, ImageBatch, ImageLoader, Normalization, Stopwatch};
+pub use optimizer::{OptimizerKind, SgdNoiseConfig};
+pub use run::{Run, RunOptions};
+pub use stop::StopSignal;
+pub use summary::{MemberSummary, Summary, Versions};

@@ -1,0 +1,162 @@
+use super::TrainError;
+use crate::error::ConfigError;
+use crate::gradient::GradientNoiseConfig;
+use crate::optim::{AdadeltaConfig, AmsgradConfig, NadamConfig, RmsPropConfig, SgdConfig, SgdMomentum};
+use burn::optim::ModuleOptimizer;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An optimizer by name, with its hyperparameters.
+///
+/// In a configuration file it is the name over the hyperparameters: `{"nadam": {"beta_1": 0.9, …}}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// [`crate::optim::Adadelta`].
+    Adadelta(AdadeltaConfig),
+    /// [`crate::optim::Amsgrad`].
+    Amsgrad(AmsgradConfig),
+    /// [`crate::optim::Nadam`].
+    Nadam(NadamConfig),
+    /// [`crate::optim::RmsProp`] without momentum.
+    Rmsprop(RmsPropConfig),
+    /// [`crate::optim::RmsProp`] with momentum.
+    RmspropMomentum(RmsPropConfig),
+    /// [`crate::optim::Sgd`].
+    Sgd(SgdConfig),
+    /// [`crate::optim::Sgd`] under [`crate::gradient::GradientNoise`].
+    SgdNoise(SgdNoiseConfig),
+    /// Burn's Adam.
+    Adam(burn::optim::AdamConfig),
+    /// Burn's AdamW.
+    Adamw(burn::optim::AdamWConfig),
+    /// Burn's Adagrad.
+    Adagrad(burn::optim::AdaGradConfig),
+    /// Burn's Lion.
+    Lion(burn::optim::LionConfig),
+    /// Burn's stochastic gradient descent.
+    BurnSgd(burn::optim::SgdConfig),
+    /// Burn's RMSprop.
+    BurnRmsprop(burn::optim::RmsPropConfig),
+}
+
+/// Stochastic gradient descent and the noise on its gradients.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SgdNoiseConfig {
+    /// The descent.
+    pub sgd: SgdConfig,
+    /// The noise.
+    pub noise: GradientNoiseConfig,
+}
+
+/// One row of the table of known optimizers.
+struct Known {
+    name: &'static str,
+    learning_rate: f64,
+    make: fn() -> OptimizerKind,
+}
+
+const KNOWN: [Known; 13] = [
+    known("adadelta", 1.0, || OptimizerKind::Adadelta(AdadeltaConfig::new())),
+    known("amsgrad", 1e-3, || OptimizerKind::Amsgrad(AmsgradConfig::new())),
+    known("nadam", 2e-3, || OptimizerKind::Nadam(NadamConfig::new())),
+    known("rmsprop", 1e-3, || OptimizerKind::Rmsprop(RmsPropConfig::ruder())),
+    known("rmsprop-momentum", 5e-4, || OptimizerKind::RmspropMomentum(RmsPropConfig::kao())),
+    known("sgd", 0.1, || OptimizerKind::Sgd(momentum())),
+    known("sgd-noise", 0.1, || {
+        OptimizerKind::SgdNoise(SgdNoiseConfig { sgd: momentum(), noise: GradientNoiseConfig::new().with_eta(1e-4) })
+    }),
+    known("adam", 1e-3, || OptimizerKind::Adam(burn::optim::AdamConfig::new())),
+    known("adamw", 1e-3, || OptimizerKind::Adamw(burn::optim::AdamWConfig::new())),
+    known("adagrad", 0.01, || OptimizerKind::Adagrad(burn::optim::AdaGradConfig::new())),
+    known("lion", 1e-4, || OptimizerKind::Lion(burn::optim::LionConfig::new())),
+    known("burn-sgd", 0.1, || OptimizerKind::BurnSgd(burn::optim::SgdConfig::new())),
+    known("burn-rmsprop", 1e-3, || OptimizerKind::BurnRmsprop(burn::optim::RmsPropConfig::new())),
+];
+
+const fn known(name: &'static str, learning_rate: f64, make: fn() -> OptimizerKind) -> Known {
+    Known { name, learning_rate, make }
+}
+
+fn momentum() -> SgdConfig {
+    SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9))
+}
+
+impl OptimizerKind {
+    /// The names of all known optimizers.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|known| known.name)
+    }
+
+    /// The optimizer of that name, with its default hyperparameters.
+    ///
+    /// # Errors
+    ///
+    /// If there is none; the error lists the known ones.
+    pub fn named(name: &str) -> Result<Self, TrainError> {
+        let known = KNOWN.iter().find(|known| known.name == name);
+        known.map(|known| (known.make)()).ok_or_else(|| TrainError::unknown("optimizer", name, Self::names()))
+    }
+
+    /// The optimizer's name.
+    pub fn name(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        let name = value.as_object().and_then(|object| object.keys().next());
+        name.cloned().unwrap_or_default()
+    }
+
+    /// The learning rate that suits the optimizer's defaults.
+    pub fn default_learning_rate(&self) -> f64 {
+        let name = self.name();
+        KNOWN.iter().find(|known| known.name == name).map_or(1e-3, |known| known.learning_rate)
+    }
+
+    /// The same optimizer with one hyperparameter set: `beta_1=0.8`, `form=lecture`, `noise.eta=0.3`,
+    /// `epsilon={"inside":1e-7}`. The value is JSON, or a bare word.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such hyperparameter (the error lists them) or the value does not fit it.
+    pub fn with(&self, assignment: &str) -> Result<Self, TrainError> {
+        let misfit = |reason: String| TrainError::Hyperparameter {
+            optimizer: self.name(),
+            assignment: assignment.to_owned(),
+            reason,
+        };
+        let (path, text) = assignment.split_once('=').ok_or_else(|| misfit("expected NAME=VALUE".into()))?;
+        let mut value = serde_json::to_value(self).map_err(|error| misfit(error.to_string()))?;
+        let name = self.name();
+        let mut place = &mut value[&name];
+        for key in path.split('.') {
+            let keys: Vec<String> =
+                place.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default();
+            place = place
+                .get_mut(key)
+                .ok_or_else(|| misfit(format!("no hyperparameter `{key}`; known: {}", keys.join(", "))))?;
+        }
+        *place = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+        serde_json::from_value(value).map_err(|error| misfit(error.to_string()))
+    }
+
+    /// The optimizer of a whole module.
+    ///
+    /// # Errors
+    ///
+    /// The first hyperparameter that is out of range.
+    pub fn init(&self) -> Result<ModuleOptimizer, ConfigError> {
+        match self {
+            Self::Adadelta(config) => config.init(),
+            Self::Amsgrad(config) => config.init(),
+            Self::Nadam(config) => config.init(),
+            Self::Rmsprop(config) | Self::RmspropMomentum(config) => config.init(),
+            Self::Sgd(config) => config.init(),
+            Self::SgdNoise(config) => Ok(config.noise.sgd(&config.sgd)?.into()),
+            Self::Adam(config) => Ok(config.init()),
+            Self::Adamw(config) => Ok(config.init()),
+            Self::Adagrad(config) => Ok(config.init()),
+            Self::Lion(config) => Ok(config.init()),
+            Self::BurnSgd(config) => Ok(config.init()),
+            Self::BurnRmsprop(config) => Ok(config.init()),
+        }
+    }
+}

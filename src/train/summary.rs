@@ -1,0 +1,137 @@
+use super::Evaluation;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a run came to. Written to `summary.json`; its `Display` is the table at the end of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The run's name.
+    pub name: String,
+    /// What was trained on.
+    pub dataset: String,
+    /// Where the data came from.
+    pub origin: String,
+    /// The network.
+    pub model: String,
+    /// The number of trainable parameters of one network.
+    pub parameters: usize,
+    /// The optimizer.
+    pub optimizer: String,
+    /// Accuracy on the test set, 0 to 1; of the averaged outputs for an ensemble.
+    pub test_accuracy: f64,
+    /// Mean negative log-likelihood on the test set.
+    pub test_loss: f64,
+    /// How many test images of each class (row) were taken for each class (column).
+    pub confusion: Vec<Vec<u64>>,
+    /// Each network by itself.
+    pub members: Vec<MemberSummary>,
+    /// Seconds of training passes, validation not counted, over all networks.
+    pub seconds: f64,
+    /// Images trained on in a second.
+    pub images_per_second: f64,
+    /// The run's seed.
+    pub seed: u64,
+    /// The backend that ran it.
+    pub backend: String,
+    /// Why the run ended before its last epoch, if it did.
+    pub stopped: Option<String>,
+    /// Versions of the libraries.
+    pub versions: Versions,
+}
+
+/// One network of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberSummary {
+    /// Its seed.
+    pub seed: u64,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// The epoch whose weights were kept: that with the lowest validation loss.
+    pub best_epoch: usize,
+    /// Validation loss of the kept weights.
+    pub validation_loss: f64,
+    /// Validation accuracy of the kept weights, 0 to 1.
+    pub validation_accuracy: f64,
+    /// Test accuracy of the kept weights, 0 to 1.
+    pub test_accuracy: f64,
+    /// Test loss of the kept weights.
+    pub test_loss: f64,
+    /// Seconds of training passes.
+    pub seconds: f64,
+    /// Images trained on.
+    pub images: usize,
+}
+
+/// The libraries that made a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// This crate.
+    pub burn_descent: String,
+    /// Burn.
+    pub burn: String,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self { burn_descent: env!("CARGO_PKG_VERSION").to_owned(), burn: "0.22.1".to_owned() }
+    }
+}
+
+impl Summary {
+    pub(super) fn evaluation(&self) -> Evaluation {
+        Evaluation { accuracy: self.test_accuracy, loss: self.test_loss, confusion: self.confusion.clone() }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "run           {}", self.name)?;
+        writeln!(f, "data          {} ({})", self.dataset, self.origin)?;
+        writeln!(f, "network       {}, {} parameters", self.model, self.parameters)?;
+        writeln!(f, "optimizer     {}", self.optimizer)?;
+        writeln!(f, "backend       {}, {:.0} images/s, {:.1} s", self.backend, self.images_per_second, self.seconds)?;
+        if let Some(stopped) = &self.stopped {
+            writeln!(f, "stopped       {stopped}")?;
+        }
+        writeln!(f)?;
+        writeln!(
+            f,
+            "{:>8} {:>7} {:>6} {:>12} {:>12} {:>10} {:>10}",
+            "seed", "epochs", "best", "valid loss", "valid acc", "test loss", "test acc"
+        )?;
+        for member in &self.members {
+            writeln!(
+                f,
+                "{:>8} {:>7} {:>6} {:>12.4} {:>10.2} % {:>10.4} {:>8.2} %",
+                member.seed,
+                member.epochs,
+                member.best_epoch,
+                member.validation_loss,
+                100.0 * member.validation_accuracy,
+                member.test_loss,
+                100.0 * member.test_accuracy,
+            )?;
+        }
+        if self.members.len() > 1 {
+            let mean = self.members.iter().map(|member| member.test_accuracy).sum::<f64>() / self.members.len() as f64;
+            writeln!(f, "{:>8} {:>52} {:>8.2} %", "mean", "", 100.0 * mean)?;
+            writeln!(f, "{:>8} {:>41} {:>10.4} {:>8.2} %", "ensemble", "", self.test_loss, 100.0 * self.test_accuracy)?;
+        }
+        writeln!(f)?;
+        write!(f, "{}", self.evaluation())
+    }
+}
+
+impl fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let heading = (0..self.confusion.len()).map(|class| format!("{class:>6}")).collect::<String>();
+        writeln!(f, "test images: class by row, answer by column")?;
+        writeln!(f, "     {heading}")?;
+        for (class, row) in self.confusion.iter().enumerate() {
+            let row = row.iter().map(|count| format!("{count:>6}")).collect::<String>();
+            writeln!(f, "{class:>5}{row}")?;
+        }
+        writeln!(f)?;
+        write!(f, "test accuracy {:.2} %, test loss {:.4}", 100.0 * self.accuracy, self.loss)
+    }
+}
