@@ -24,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Train an image classifier, watch it learn, keep everything under artifacts/mnist/NAME.
 #[derive(Parser)]
-#[command(name = "mnist", args_conflicts_with_subcommands = true)]
+#[command(name = "mnist", args_conflicts_with_subcommands = true, allow_negative_numbers = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -19,6 +19,11 @@ impl SafeCheckpointer {
         self.folder.join(format!("{}-{epoch}.bpk", self.name))
     }
 
+    /// Whether the record of `epoch` was written, to the end.
+    pub(super) fn is_written(&self, epoch: usize) -> bool {
+        files::is_written(&self.path(epoch))
+    }
+
     pub(super) fn read<R: Checkpoint>(&self, epoch: usize) -> Result<R, TrainError> {
         read_record(&self.path(epoch))
     }

@@ -11,7 +11,11 @@ use std::path::{Path, PathBuf};
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // Temporary files are private by default; these become files like any other.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)
@@ -55,6 +59,11 @@ pub(super) fn read_checked(path: &Path) -> Result<Vec<u8>, TrainError> {
         return Err(TrainError::Damaged { path: path.to_owned(), reason });
     }
     Ok(bytes)
+}
+
+/// Whether [`write_checked`] wrote this file and came to its end.
+pub(super) fn is_written(path: &Path) -> bool {
+    path.exists() && checksum_path(path).exists()
 }
 
 /// Removes what [`write_checked`] wrote, if it is there.

@@ -1,8 +1,9 @@
+use super::metrics::{Failure, fail};
 use super::{StopSignal, TrainError, files};
 use burn::train::EarlyStoppingStrategy;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,16 +23,24 @@ pub struct History {
 pub struct EpochMetrics {
     /// The epoch, from 1.
     pub epoch: usize,
-    /// Mean training loss over the epoch, with dropout, distortion and smoothing.
+    /// Mean training loss over the epoch, with dropout, distortion and smoothing. NaN (`null` in the file) if it
+    /// diverged.
+    #[serde(deserialize_with = "number_or_nan")]
     pub train_loss: f64,
     /// Training accuracy over the epoch, 0 to 1.
     pub train_accuracy: f64,
-    /// Validation loss after the epoch.
+    /// Validation loss after the epoch. NaN (`null` in the file) if it diverged.
+    #[serde(deserialize_with = "number_or_nan")]
     pub validation_loss: f64,
     /// Validation accuracy after the epoch, 0 to 1.
     pub validation_accuracy: f64,
     /// Seconds spent on training passes so far, validation not counted.
     pub seconds: f64,
+}
+
+/// JSON has no NaN: it is written as `null`.
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl History {
@@ -45,13 +54,37 @@ impl History {
         self.epochs.last().map_or(0, |metrics| metrics.epoch)
     }
 
-    fn add(&mut self, metrics: EpochMetrics) {
-        let best = self.best().map(|best| best.validation_loss);
-        if metrics.validation_loss.is_finite() && best.is_none_or(|best| metrics.validation_loss < best) {
-            self.best_epoch = Some(metrics.epoch);
-        }
-        self.epochs.push(metrics);
+    /// Forgets the last epoch.
+    pub(super) fn go_back(&mut self) {
+        self.epochs.pop();
+        self.best_epoch = best_epoch(&self.epochs);
+        self.stopped = None;
     }
+
+    /// The epochs whose checkpoints a run needs that has finished `epoch`, but does not need at any of `others`.
+    pub(super) fn needed_only_at(&self, epoch: usize, others: &[usize]) -> Vec<usize> {
+        let others: Vec<usize> = others.iter().flat_map(|other| self.needed_at(*other)).collect();
+        self.needed_at(epoch).into_iter().filter(|needed| !others.contains(needed)).collect()
+    }
+
+    /// The epoch itself and the best until then.
+    fn needed_at(&self, epoch: usize) -> Vec<usize> {
+        let past = &self.epochs[..epoch.min(self.epochs.len())];
+        let last = past.last().map(|metrics| metrics.epoch);
+        let best = best_epoch(past).filter(|best| Some(*best) != last);
+        last.into_iter().chain(best).collect()
+    }
+
+    fn add(&mut self, metrics: EpochMetrics) {
+        self.epochs.push(metrics);
+        self.best_epoch = best_epoch(&self.epochs);
+    }
+}
+
+/// The first epoch with the lowest validation loss.
+fn best_epoch(epochs: &[EpochMetrics]) -> Option<usize> {
+    let finite = epochs.iter().filter(|metrics| metrics.validation_loss.is_finite());
+    finite.min_by(|one, other| one.validation_loss.total_cmp(&other.validation_loss)).map(|metrics| metrics.epoch)
 }
 
 /// Keeps the history, the checkpoints of the best and the last epoch, and stops early.
@@ -65,16 +98,12 @@ pub(super) struct Recorder {
     pub(super) patience: Option<usize>,
     pub(super) stop: StopSignal,
     pub(super) seconds: Arc<dyn Fn() -> f64 + Send + Sync>,
-    pub(super) error: Arc<Mutex<Option<TrainError>>>,
+    pub(super) failure: Failure,
 }
 
 impl Recorder {
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn fail(&self, error: TrainError) {
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
     /// Adds the epoch's metrics to the history, and says which checkpoints to keep.
@@ -92,16 +121,13 @@ impl Recorder {
             seconds: (self.seconds)(),
         };
         let mut history = self.history();
-        let (last, best) = (history.last_epoch(), history.best_epoch);
         history.add(metrics);
         let mut actions = vec![CheckpointingAction::Save];
-        // The checkpoints until now are the last and the best; of those, only the best (old or new) stays.
-        let old = [Some(last).filter(|last| *last > 0), best].into_iter().flatten();
-        let mut old: Vec<usize> = old.filter(|old| Some(*old) != history.best_epoch).collect();
-        old.dedup();
+        // What the epoch before needs stays until this one's checkpoint is known to be whole, which is an epoch later.
+        let old = history.needed_only_at(epoch.saturating_sub(2), &[epoch - 1, epoch]);
         actions.extend(old.into_iter().map(CheckpointingAction::Delete));
         if !metrics.validation_loss.is_finite() {
-            self.fail(TrainError::Diverged { epoch, loss: metrics.validation_loss });
+            fail(&self.failure, TrainError::Diverged { epoch, loss: metrics.validation_loss });
             history.stopped = Some("diverged".to_owned());
         } else if self.stop.given() {
             history.stopped = Some("interrupted".to_owned());
@@ -119,7 +145,7 @@ impl CheckpointingStrategy for Recorder {
     fn checkpointing(&mut self, epoch: usize, store: &EventStoreClient) -> Vec<CheckpointingAction> {
         self.record(epoch, store).unwrap_or_else(|error| {
             self.history().stopped = Some(error.to_string());
-            self.fail(error);
+            fail(&self.failure, error);
             Vec::new()
         })
     }
@@ -127,6 +153,7 @@ impl CheckpointingStrategy for Recorder {
 
 impl EarlyStoppingStrategy for Recorder {
     fn should_stop(&mut self, _epoch: usize, _store: &EventStoreClient) -> bool {
-        self.history().stopped.is_some()
+        let failed = self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        failed || self.history().stopped.is_some()
     }
 }

@@ -2,6 +2,7 @@ use super::checkpoint::{SafeCheckpointer, read_record, write_record};
 use super::dataset::CLASSES;
 use super::evaluate::{average, predict};
 use super::history::Recorder;
+use super::metrics::{Failure, MetricFiles};
 use super::progress::PlainProgress;
 use super::{
     Backend, Classifier, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal, Stopwatch,
@@ -49,6 +50,8 @@ pub struct Run {
     name: String,
     folder: PathBuf,
     config: RunConfig,
+    /// Whether the folder holds another run, which this one is to replace.
+    replaces: bool,
 }
 
 impl Run {
@@ -64,13 +67,10 @@ impl Run {
             None => free_name(&options.root, &format!("{}-{}", config.model.name(), config.optimizer.name())),
         };
         let folder = run_folder(&options.root, &name)?;
-        if folder.exists() {
-            if !options.overwrite {
-                return Err(TrainError::RunExists(folder));
-            }
-            std::fs::remove_dir_all(&folder).map_err(TrainError::io("replace", &folder))?;
+        if folder.exists() && !options.overwrite {
+            return Err(TrainError::RunExists(folder));
         }
-        Ok(Self { name, folder, config })
+        Ok(Self { name, replaces: folder.exists(), folder, config })
     }
 
     /// Finds a run.
@@ -89,7 +89,7 @@ impl Run {
         }
         let config = RunConfig::read(&path)?;
         config.check()?;
-        Ok(Self { name: name.to_owned(), folder, config })
+        Ok(Self { name: name.to_owned(), folder, config, replaces: false })
     }
 
     /// The same run, to be asked on another backend.
@@ -139,8 +139,14 @@ impl Run {
             (options.notify)(notice);
             self.config.dataset = data.kind;
         }
+        if std::mem::take(&mut self.replaces) {
+            std::fs::remove_dir_all(&self.folder).map_err(TrainError::io("replace", &self.folder))?;
+        }
         files::create_folder(&self.folder)?;
-        files::write_json(&self.folder.join("config.json"), &self.config)?;
+        let path = self.folder.join("config.json");
+        if !path.exists() {
+            files::write_json(&path, &self.config)?;
+        }
         let mut members = Vec::new();
         let mut outputs = Vec::new();
         let mut parameters = 0;
@@ -285,6 +291,15 @@ struct Checkpoints {
 }
 
 impl Checkpoints {
+    fn are_written(&self, epoch: usize) -> bool {
+        self.model.is_written(epoch) && self.optimizer.is_written(epoch) && self.scheduler.is_written(epoch)
+    }
+
+    fn remove(&self, epoch: usize) -> Result<(), TrainError> {
+        let paths = [self.model.path(epoch), self.optimizer.path(epoch), self.scheduler.path(epoch)];
+        paths.iter().try_for_each(|path| files::remove_checked(path))
+    }
+
     fn expect_readable(&self, epoch: usize) -> Result<(), TrainError> {
         self.model.read::<ModuleRecord>(epoch)?;
         self.optimizer.read::<OptimizerRecord>(epoch)?;
@@ -305,7 +320,16 @@ impl Member<'_> {
 
     fn history(&self) -> Result<History, TrainError> {
         let path = self.folder.join("history.json");
-        if path.exists() { files::read_json(&path) } else { Ok(History::default()) }
+        if !path.exists() {
+            return Ok(History::default());
+        }
+        let mut history: History = files::read_json(&path)?;
+        // The checkpoint of an epoch is written after its metrics, and the program may have ended in between.
+        let (last, checkpoints) = (history.last_epoch(), self.checkpoints());
+        if last > 0 && !checkpoints.are_written(last) && (last == 1 || checkpoints.are_written(last - 1)) {
+            history.go_back();
+        }
+        Ok(history)
     }
 
     /// Whether nothing is left to train: an interruption is no end.
@@ -321,7 +345,9 @@ impl Member<'_> {
 
     fn load(&self, path: &Path, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
         let record = read_record::<ModuleRecord>(path)?;
-        Ok(self.new_model(image, device)?.load_record(record))
+        let misfit = |reason: String| TrainError::Damaged { path: path.to_owned(), reason };
+        let model = self.new_model(image, device)?.try_load_record(record);
+        model.map_err(|error| misfit(format!("it does not fit the network of config.json: {error}")))
     }
 
     /// Trains the network, from its last checkpoint if it has one; gives it with the kept weights, its history and the
@@ -341,8 +367,13 @@ impl Member<'_> {
             history.stopped = None;
             if history.last_epoch() > 0 {
                 checkpoints.expect_readable(history.last_epoch())?;
+                self.load(&checkpoints.model.path(history.last_epoch()), data.image(), device)?;
             }
             history = self.fit(data, device, options, run_folder, index, history)?;
+            let last = history.last_epoch();
+            for surplus in history.needed_only_at(last.saturating_sub(1), &[last]) {
+                checkpoints.remove(surplus)?;
+            }
         }
         let best = history.best_epoch.ok_or_else(|| {
             TrainError::Stopped("interrupted before the first epoch was over; nothing was saved".to_owned())
@@ -377,13 +408,14 @@ impl Member<'_> {
             stopwatch.clone(),
         );
         let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
+        let failure = Failure::default();
         let recorder = Recorder {
             path: self.folder.join("history.json"),
             history: Arc::new(Mutex::new(history)),
             patience: self.config.early_stopping,
             stop: options.stop.clone(),
             seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
-            error: Arc::default(),
+            failure: Failure::clone(&failure),
         };
         let learner = Learner::new(
             self.new_model(data.image(), &device.clone().autodiff())?,
@@ -397,6 +429,7 @@ impl Member<'_> {
                 .metrics((LossMetric::new(), AccuracyMetric::new()))
                 .metric_train_numeric(LearningRateMetric::new())
                 .num_epochs(self.config.epochs)
+                .with_metric_logger(MetricFiles::new(&self.folder, Failure::clone(&failure)))
                 .with_custom_checkpointers(checkpoints.model, checkpoints.optimizer, checkpoints.scheduler)
                 .with_checkpointing_strategy(recorder.clone())
                 .early_stopping(recorder.clone())
@@ -409,9 +442,9 @@ impl Member<'_> {
             supervised =
                 supervised.renderer(Box::new(PlainProgress::new(std::io::stdout(), PROGRESS_INTERVAL, last + 1)));
         }
-        // Burn panics where it cannot write its metric logs, on a full disk say.
+        // Burn panics on some errors, such as a lost thread.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| supervised.launch(learner)));
-        if let Some(error) = recorder.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
         match result {
