@@ -1,0 +1,813 @@
+//! The `mnist` example as its user meets it: tiny real runs, and each mistake answered in one line.
+#![cfg(all(feature = "train", feature = "flex", unix))]
+
+use burn_descent::data::{EmbeddedDigits, write_gray_png};
+use burn_descent::train::OptimizerKind;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+use tempfile::TempDir;
+
+/// A network and a split that train in milliseconds.
+const TINY: &str = "--model mlp --widths 16 --validation-images 50 --plain";
+/// Images to train on and to test on.
+const IMAGES: [usize; 2] = [300, 100];
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The program and a place to run it
+
+/// A folder with `data` and, once a run is made, `runs`.
+struct Sandbox(TempDir);
+
+impl Sandbox {
+    fn new() -> Self {
+        let sandbox = Self(tempfile::tempdir().expect("a temporary folder"));
+        sandbox.write_data(&sandbox.data());
+        sandbox
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.path("runs")
+    }
+
+    /// Drawn digits, as the four files of MNIST.
+    fn write_data(&self, folder: &Path) {
+        fs::create_dir(folder).expect("a new folder");
+        let digits = EmbeddedDigits::new(1);
+        let mut first = 0;
+        for (part, count) in ["train", "t10k"].into_iter().zip(IMAGES) {
+            let drawn: Vec<_> = (first..first + count).map(|index| digits.digit(index as u64)).collect();
+            let pixels: Vec<u8> = drawn.iter().flat_map(|(pixels, _)| *pixels).collect();
+            let labels: Vec<u8> = drawn.iter().map(|(_, label)| *label).collect();
+            put(folder, &format!("{part}-images-idx3-ubyte"), &idx(&[count, 28, 28], &pixels));
+            put(folder, &format!("{part}-labels-idx1-ubyte"), &idx(&[count], &labels));
+            first += count;
+        }
+    }
+
+    /// The program, to be run in the sandbox with `arguments` (between spaces), on its data.
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = self.bare(arguments);
+        command.arg("--data").arg(self.data());
+        command
+    }
+
+    fn bare(&self, arguments: &str) -> Command {
+        let mut command = Command::new(program());
+        command.args(arguments.split_whitespace()).arg("--artifacts").arg(self.runs()).current_dir(self.0.path());
+        command.env("XDG_CACHE_HOME", self.path("cache")).env_remove("RUST_BACKTRACE");
+        command.env_remove("MNIST_DIR").env_remove("FASHION_MNIST_DIR");
+        command
+    }
+
+    /// What the program prints, which succeeds.
+    fn succeeds(&self, arguments: &str) -> String {
+        let output = self.command(arguments).output().expect("the program starts");
+        assert!(output.status.success(), "`{arguments}` ended with {}: {}", output.status, stderr(&output));
+        stdout(&output)
+    }
+
+    /// Trains under `name` and gives the printed table.
+    fn trains(&self, name: &str, arguments: &str) -> String {
+        self.succeeds(&format!("{TINY} --name {name} {arguments}"))
+    }
+
+    /// Exit status 2, one line that has all of `parts` in it, and no file changed.
+    fn fails(&self, arguments: &str, parts: &[&str]) {
+        self.fails_with(self.command(arguments), parts);
+    }
+
+    fn fails_with(&self, mut command: Command, parts: &[&str]) {
+        let before = files(self.0.path());
+        let output = command.output().expect("the program starts");
+        one_line(&output, parts);
+        assert_eq!(differences(&before, &files(self.0.path())), [""; 0], "{parts:?}: left files behind");
+    }
+
+    /// The same for what the command line's parser refuses: its first line tells, then it points to `--help`.
+    fn is_refused(&self, arguments: &str, parts: &[&str]) {
+        let before = files(self.0.path());
+        let output = self.command(arguments).output().expect("the program starts");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "`{arguments}`: {text}");
+        let line = text.lines().next().unwrap_or_default();
+        assert!(line.starts_with("error: "), "`{arguments}`: {text}");
+        assert!(parts.iter().all(|part| line.contains(part)), "`{arguments}`: {parts:?} is not all in: {line}");
+        assert!(!text.contains("panicked"), "`{arguments}`: {text}");
+        assert_eq!(differences(&before, &files(self.0.path())), [""; 0], "`{arguments}` left files behind");
+    }
+
+    fn run(&self, name: &str) -> PathBuf {
+        self.runs().join(name)
+    }
+
+    fn json(&self, name: &str, file: &str) -> Value {
+        json(&self.run(name).join(file))
+    }
+
+    fn summary(&self, name: &str) -> Value {
+        self.json(name, "summary.json")
+    }
+
+    /// The metrics of each epoch, without the time it took.
+    fn epochs(&self, name: &str) -> Vec<Value> {
+        epochs(&self.run(name))
+    }
+
+    /// A run that has one of its three epochs behind it.
+    fn unfinished(&self, name: &str) {
+        self.trains(name, "--epochs 1");
+        let path = self.run(name).join("config.json");
+        let mut config = json(&path);
+        config["epochs"] = 3.into();
+        fs::write(path, config.to_string()).expect("the configuration is written");
+    }
+}
+
+/// The compiled example beside this test, `target/PROFILE/examples/mnist`.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(find_program)
+}
+
+fn find_program() -> PathBuf {
+    let test = std::env::current_exe().expect("this test's own path");
+    let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
+    let program = profile.join("examples").join("mnist");
+    let built = modified(&program);
+    // `cargo test` builds the examples, but `cargo test --test mnist_cli` does not.
+    let advice = "run `cargo build --example mnist` first";
+    assert!(built.is_some(), "{} is missing: {advice}", program.display());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = files(&root.join("src")).into_keys().chain([root.join("examples").join("mnist.rs")]);
+    for source in sources.filter(|path| path.is_file()) {
+        assert!(modified(&source) <= built, "{} is older than {}: {advice}", program.display(), source.display());
+    }
+    program
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).ok()?.modified().ok()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn one_line(output: &Output, parts: &[&str]) {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(2), "{parts:?}: {text}");
+    assert!(text.starts_with("error: "), "{parts:?}: {text}");
+    assert_eq!(text.lines().count(), 1, "{parts:?}: not one line: {text}");
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+}
+
+/// An IDX file of bytes.
+fn idx(sizes: &[usize], items: &[u8]) -> Vec<u8> {
+    let magic = 0x0800 + sizes.len() as u32;
+    let header = [magic].into_iter().chain(sizes.iter().map(|size| *size as u32)).flat_map(u32::to_be_bytes);
+    header.chain(items.iter().copied()).collect()
+}
+
+fn put(folder: &Path, name: &str, bytes: &[u8]) {
+    fs::write(folder.join(name), bytes).expect("the file is written");
+}
+
+fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn epochs(run: &Path) -> Vec<Value> {
+    let mut epochs = json(&run.join("history.json"))["epochs"].as_array().expect("a list of epochs").clone();
+    for epoch in &mut epochs {
+        epoch.as_object_mut().expect("the metrics of an epoch").remove("seconds");
+    }
+    epochs
+}
+
+/// Every file under a folder, and folders as files without contents.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        }
+        found.insert(path.clone(), fs::read(&path).unwrap_or_default());
+    }
+    found
+}
+
+/// The files that are new, gone or changed.
+fn differences(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<String> {
+    let paths = before.keys().chain(after.keys());
+    let mut changed: Vec<_> = paths.filter(|path| before.get(*path) != after.get(*path)).collect();
+    changed.sort();
+    changed.dedup();
+    changed.iter().map(|path| path.display().to_string()).collect()
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(120), "two minutes without {what}");
+        sleep(Duration::from_millis(2));
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Runs
+
+#[test]
+fn a_run_learns_and_leaves_everything_in_its_folder() {
+    let sandbox = Sandbox::new();
+    let printed = sandbox.trains("first", "--epochs 20");
+    for file in ["config.json", "model.bpk", "model.bpk.sha256", "history.json", "summary.json", "experiment.log"] {
+        assert!(sandbox.run("first").join(file).is_file(), "{file} is missing");
+    }
+    for metric in ["train/epoch-1/Loss.log", "train/epoch-20/Accuracy.log", "valid/epoch-20/Loss.log"] {
+        assert!(sandbox.run("first").join(metric).is_file(), "{metric} is missing");
+    }
+    let summary = sandbox.summary("first");
+    let accuracy = number(&summary["test_accuracy"]);
+    assert!((0.5..=1.0).contains(&accuracy), "20 epochs on drawn digits should teach something, but {accuracy}");
+    assert_eq!((&summary["stopped"], &summary["model"]), (&Value::Null, &"mlp".into()));
+    assert_eq!((&summary["optimizer"], &summary["backend"]), (&"nadam".into(), &"flex".into()));
+    // Weights and biases, and four numbers a unit of batch normalization.
+    assert_eq!(summary["parameters"], 784 * 16 + 4 * 16 + 16 * 10 + 10);
+    assert_eq!(sandbox.epochs("first").len(), 20);
+    let best = sandbox.json("first", "history.json")["best_epoch"].clone();
+    let losses: Vec<f64> = sandbox.epochs("first").iter().map(|epoch| number(&epoch["validation_loss"])).collect();
+    assert!(losses.iter().all(|loss| *loss >= losses[best.as_u64().expect("an epoch") as usize - 1]));
+    assert_eq!(summary["members"][0]["best_epoch"], best);
+    let images: u64 = summary["confusion"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(Value::as_array)
+        .flatten()
+        .flat_map(Value::as_u64)
+        .sum();
+    assert_eq!(images, IMAGES[1] as u64);
+
+    let parts = ["run           first", "network       mlp, 12778 parameters", "optimizer     nadam"];
+    let accuracy = format!("test accuracy {:.2} %", 100.0 * accuracy);
+    let kept = format!("kept in {}", sandbox.run("first").display());
+    for part in parts.into_iter().chain([accuracy.as_str(), &kept]) {
+        assert!(printed.contains(part), "`{part}` is not in: {printed}");
+    }
+}
+
+#[test]
+fn the_same_configuration_gives_the_same_run() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("one", "--epochs 3 --dropout 0.5 --augment --seed 7 --optimizer amsgrad --set beta_1=0.8");
+    let config = sandbox.run("one").join("config.json");
+    sandbox.succeeds(&format!("--plain --name two --config {}", config.display()));
+    for key in ["test_accuracy", "test_loss", "confusion", "optimizer", "seed"] {
+        assert_eq!(sandbox.summary("one")[key], sandbox.summary("two")[key], "{key}");
+    }
+    assert_eq!(sandbox.epochs("one"), sandbox.epochs("two"));
+    assert_eq!(sandbox.json("one", "config.json"), sandbox.json("two", "config.json"));
+
+    sandbox.succeeds(&format!("--plain --name three --seed 8 --config {}", config.display()));
+    assert_ne!(sandbox.epochs("one"), sandbox.epochs("three"), "another seed should give another run");
+}
+
+#[test]
+fn a_run_without_a_name_gets_one_that_is_free() {
+    let sandbox = Sandbox::new();
+    for name in ["mlp-nadam", "mlp-nadam-2", "mlp-nadam-3"] {
+        let printed = sandbox.succeeds(&format!("{TINY} --epochs 1"));
+        assert!(printed.contains(&format!("run           {name}\n")), "{printed}");
+        assert!(sandbox.run(name).join("summary.json").exists());
+    }
+}
+
+#[test]
+fn a_run_is_replaced_only_once_its_successor_can_start() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("name", "--epochs 2");
+    let without_data = format!("{TINY} --name name --overwrite --epochs 1 --data {}", sandbox.path("none").display());
+    sandbox.fails_with(sandbox.bare(&without_data), &["no such folder"]);
+    sandbox.fails(&format!("{TINY} --name name --overwrite --epochs 0"), &["epochs", "at least 1"]);
+    sandbox.trains("name", "--epochs 1 --overwrite");
+    assert_eq!(sandbox.epochs("name").len(), 1);
+    assert!(!sandbox.run("name").join("train").join("epoch-2").exists(), "the old run's metrics are gone");
+}
+
+#[test]
+fn eval_repeats_the_test() {
+    let sandbox = Sandbox::new();
+    let printed = sandbox.trains("run", "--epochs 3");
+    let evaluated = sandbox.succeeds("eval run");
+    let accuracy = format!("test accuracy {:.2} %", 100.0 * number(&sandbox.summary("run")["test_accuracy"]));
+    assert!(evaluated.contains(&accuracy), "{accuracy} is not in: {evaluated}");
+    assert!(printed.contains(evaluated.trim()), "the whole table should be the same: {printed}{evaluated}");
+}
+
+#[test]
+fn predict_reads_a_picture() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("run", "--epochs 20");
+    let (pixels, _) = EmbeddedDigits::new(1).digit(0);
+    let picture = sandbox.path("zero.png");
+    write_gray_png(&picture, 28, 28, &pixels).expect("the picture is written");
+    let output = sandbox.bare(&format!("predict run {}", picture.display())).output().expect("the program starts");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let printed = stdout(&output);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), 11, "ten classes and the answer: {printed}");
+    let share = |line: &str| -> f64 { line.split_whitespace().nth(1).expect("a share").parse().expect("a number") };
+    let shares: Vec<f64> = lines[..10].iter().map(|line| share(line)).collect();
+    assert!((shares.iter().sum::<f64>() - 100.0).abs() < 0.1, "{printed}");
+    let best = (0..10).max_by(|a, b| shares[*a].total_cmp(&shares[*b])).expect("ten shares");
+    assert_eq!(lines[10], format!("it reads {best}"));
+
+    let blank = sandbox.path("blank.png");
+    write_gray_png(&blank, 28, 28, &[255; 28 * 28]).expect("the picture is written");
+    let predict = |path: &Path| sandbox.bare(&format!("predict run {}", path.display()));
+    sandbox.fails_with(predict(&blank), &["blank.png", "0 gray levels", "at least 32"]);
+    sandbox.fails_with(predict(&sandbox.path("none.png")), &["none.png", "No such file"]);
+    sandbox.fails_with(predict(&sandbox.run("run").join("config.json")), &["config.json", "expected a PNG"]);
+}
+
+#[test]
+fn an_ensemble_averages_its_networks() {
+    let sandbox = Sandbox::new();
+    let printed = sandbox.trains("pair", "--epochs 3 --ensemble 2 --seed 5");
+    let summary = sandbox.summary("pair");
+    let members = summary["members"].as_array().expect("members");
+    let seeds: Vec<&Value> = members.iter().map(|member| &member["seed"]).collect();
+    assert_eq!(seeds, [5, 6]);
+    assert_ne!(members[0]["test_loss"], members[1]["test_loss"]);
+    // The negative logarithm is convex: the loss of the mean is below the mean of the losses.
+    let mean = (number(&members[0]["test_loss"]) + number(&members[1]["test_loss"])) / 2.0;
+    assert!(number(&summary["test_loss"]) <= mean);
+    for file in ["member-1/model.bpk", "member-2/model.bpk", "member-2/history.json"] {
+        assert!(sandbox.run("pair").join(file).is_file(), "{file} is missing");
+    }
+    assert!(printed.contains("ensemble") && printed.contains("mean"), "{printed}");
+    let evaluated = sandbox.succeeds("eval pair");
+    assert!(printed.contains(evaluated.trim()), "{printed}{evaluated}");
+
+    // The first member is the run that one network alone would be.
+    sandbox.trains("alone", "--epochs 3 --seed 5");
+    assert_eq!(sandbox.epochs("alone"), epochs(&sandbox.run("pair").join("member-1")));
+}
+
+#[test]
+fn early_stopping_keeps_the_best_weights() {
+    let sandbox = Sandbox::new();
+    let printed = sandbox.trains("early", "--epochs 200 --early-stopping 2 --schedule constant --lr 0.02");
+    let history = sandbox.json("early", "history.json");
+    let (epochs, best) = (sandbox.epochs("early"), history["best_epoch"].as_u64().expect("an epoch") as usize);
+    assert_eq!(history["stopped"], "no lower validation loss in 2 epochs");
+    assert_eq!(epochs.len(), best + 2, "it should stop two epochs after the best");
+    assert!(epochs.len() < 200);
+    assert!(printed.contains("stopped       no lower validation loss in 2 epochs"), "{printed}");
+    assert_eq!(sandbox.summary("early")["members"][0]["validation_loss"], epochs[best - 1]["validation_loss"]);
+    sandbox.fails("--plain --resume early", &["`early`", "complete"]);
+}
+
+#[test]
+fn label_smoothing_has_two_forms() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("none", "--epochs 2");
+    sandbox.trains("others", "--epochs 2 --label-smoothing 0.1");
+    sandbox.trains("all", "--epochs 2 --label-smoothing all:0.1");
+    assert_eq!(sandbox.json("others", "config.json")["label_smoothing"]["other_classes"], 0.1);
+    assert_eq!(sandbox.json("all", "config.json")["label_smoothing"]["all_classes"], 0.1);
+    let losses = ["none", "others", "all"].map(|name| number(&sandbox.epochs(name)[1]["train_loss"]));
+    assert!(losses[0] != losses[1] && losses[1] != losses[2], "{losses:?}");
+}
+
+#[test]
+fn augmentation_is_kept_with_the_run() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("plain", "--epochs 1");
+    sandbox.trains("default", "--epochs 1 --augment");
+    sandbox.trains("chosen", "--epochs 1 --augment rotation=15,shift=1,noise=0.05");
+    assert_eq!(sandbox.json("default", "config.json")["augment"]["rotation"], 10.0);
+    assert_eq!(sandbox.json("chosen", "config.json")["augment"]["noise"], 0.05);
+    let losses = ["plain", "default", "chosen"].map(|name| number(&sandbox.epochs(name)[0]["train_loss"]));
+    assert!(losses[0] != losses[1] && losses[1] != losses[2], "{losses:?}");
+}
+
+#[test]
+fn every_optimizer_trains() {
+    let sandbox = Sandbox::new();
+    for name in OptimizerKind::names() {
+        let printed = sandbox.trains(name, &format!("--epochs 1 --optimizer {name}"));
+        assert!(printed.contains(&format!("optimizer     {name}\n")), "{printed}");
+        assert!(sandbox.json(name, "config.json")["optimizer"][name].is_object());
+        assert!(number(&sandbox.summary(name)["test_loss"]).is_finite(), "{name}");
+    }
+}
+
+#[test]
+fn every_schedule_trains() {
+    let sandbox = Sandbox::new();
+    for schedule in ["constant", "linear", "cosine", "one-cycle", "exponential=0.9", "step=1:0.5"] {
+        let name = schedule.split_once('=').map_or(schedule, |(name, _)| name);
+        sandbox.trains(name, &format!("--epochs 2 --schedule {schedule}"));
+        assert!(number(&sandbox.summary(name)["test_loss"]).is_finite(), "{schedule}");
+    }
+}
+
+#[test]
+fn a_convolutional_network_trains() {
+    let sandbox = Sandbox::new();
+    let shape = "--model cnn --widths 4,8 --kernels 3,3 --strides 2,2 --hidden 16 --dropout-input 0.1";
+    sandbox.succeeds(&format!("{shape} --validation-images 50 --train-images 128 --plain --epochs 1 --name cnn"));
+    assert_eq!(sandbox.summary("cnn")["model"], "cnn");
+    assert_eq!(sandbox.summary("cnn")["members"][0]["images"], 128);
+    sandbox.succeeds("eval cnn");
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn the_ndarray_backend_trains_and_answers() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("run", "--epochs 2 --backend ndarray");
+    assert_eq!(sandbox.summary("run")["backend"], "ndarray");
+    let accuracy = format!("test accuracy {:.2} %", 100.0 * number(&sandbox.summary("run")["test_accuracy"]));
+    for backend in ["ndarray", "flex"] {
+        let evaluated = sandbox.succeeds(&format!("eval run --backend {backend}"));
+        assert!(evaluated.contains(&accuracy), "{backend}: {accuracy} is not in: {evaluated}");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Interruptions
+
+/// Some seconds of work in four epochs.
+const SLOW: &str = "--model mlp --widths 512,512 --validation-images 50 --plain --epochs 4 --batch-size 2";
+
+/// Starts a slow run, sends it `signal` once `ready`, and gives what it printed; tries again where it was too fast.
+fn interrupted(sandbox: &Sandbox, name: &str, signal: &str, ready: impl Fn(&Path) -> bool) -> Output {
+    let run = sandbox.run(name);
+    for _ in 0..5 {
+        let mut command = sandbox.command(&format!("{SLOW} --name {name} --overwrite"));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        until("a checkpoint", || ready(&run));
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(sent.expect("`kill` runs").success(), "the signal should be sent");
+        let output = child.wait_with_output().expect("the program ends");
+        let complete = run.join("summary.json").exists() && epochs(&run).len() == 4;
+        if !complete {
+            return output;
+        }
+    }
+    panic!("the run was complete before each of five signals");
+}
+
+/// Whether an epoch is over and its checkpoint written.
+fn one_epoch_over(run: &Path) -> bool {
+    run.join("checkpoint").join("scheduler-1.bpk.sha256").exists()
+}
+
+#[test]
+fn an_interrupted_run_saves_and_goes_on() {
+    let sandbox = Sandbox::new();
+    let output = interrupted(&sandbox, "stopped", "-INT", one_epoch_over);
+    assert!(output.status.success(), "an interrupted run ends in order: {}", stderr(&output));
+    assert!(stdout(&output).contains("stopped       interrupted"), "{}", stdout(&output));
+    assert_eq!(sandbox.summary("stopped")["stopped"], "interrupted");
+    let done = sandbox.epochs("stopped");
+    assert!((1..4).contains(&done.len()), "{done:?}");
+
+    let printed = sandbox.succeeds("--plain --resume stopped");
+    assert!(!printed.contains("stopped       "), "{printed}");
+    assert_eq!(sandbox.summary("stopped")["stopped"], Value::Null);
+    let epochs = sandbox.epochs("stopped");
+    assert_eq!(epochs.len(), 4);
+    assert_eq!(epochs[..done.len()], done, "what was done stays");
+
+    sandbox.succeeds(&format!("{SLOW} --name unbroken"));
+    assert_eq!(sandbox.epochs("unbroken")[0], epochs[0]);
+}
+
+/// The names of a run's checkpoints.
+fn checkpoints(run: &Path) -> Vec<String> {
+    let entries = fs::read_dir(run.join("checkpoint")).expect("a folder of checkpoints").flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_killed_run_goes_on_as_if_unbroken() {
+    let sandbox = Sandbox::new();
+    // The scheduler's record is small and written first: the others may well be cut off.
+    let two_epochs = |run: &Path| run.join("checkpoint").join("scheduler-2.bpk.sha256").exists();
+    let output = interrupted(&sandbox, "killed", "-KILL", two_epochs);
+    assert!(!output.status.success());
+    assert!(!sandbox.run("killed").join("summary.json").exists());
+    let last = sandbox.epochs("killed").len();
+    sandbox.succeeds(&format!("{SLOW} --name unbroken"));
+
+    // Killed between the metrics of an epoch and the end of its checkpoint.
+    for (name, lost) in [("sooner", "model"), ("earlier", "optimizer")] {
+        let copied = Command::new("cp").arg("-r").arg(sandbox.run("killed")).arg(sandbox.run(name)).status();
+        assert!(copied.expect("`cp` runs").success());
+        let lost = sandbox.run(name).join("checkpoint").join(format!("{lost}-{last}.bpk.sha256"));
+        let _ = fs::remove_file(lost); // Unless the run really was killed just then.
+    }
+    for name in ["killed", "sooner", "earlier"] {
+        sandbox.succeeds(&format!("--plain --resume {name}"));
+        assert_eq!(sandbox.epochs(name), sandbox.epochs("unbroken"), "{name}");
+        for key in ["test_accuracy", "test_loss", "confusion"] {
+            assert_eq!(sandbox.summary(name)[key], sandbox.summary("unbroken")[key], "{name}: {key}");
+        }
+        let (found, expected) = (checkpoints(&sandbox.run(name)), checkpoints(&sandbox.run("unbroken")));
+        assert!(found.iter().filter(|name| !name.starts_with('.')).eq(&expected), "{name}: {found:?} for {expected:?}");
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_in_its_first_epoch_says_so() {
+    let sandbox = Sandbox::new();
+    interrupted(&sandbox, "young", "-KILL", |run| run.join("config.json").exists());
+    if !sandbox.run("young").join("history.json").exists() {
+        sandbox.fails("--plain --resume young", &["`young`", "no checkpoint", "--overwrite"]);
+        sandbox.fails("eval young", &["`young`", "no checkpoint"]);
+    }
+}
+
+#[test]
+fn a_diverged_run_says_so_and_stays_readable() {
+    let sandbox = Sandbox::new();
+    let diverges = format!("{TINY} --name far --epochs 4 --schedule constant --batch-norm false --lr 1e30");
+    let output = sandbox.command(&diverges).output().expect("the program starts");
+    one_line(&output, &["diverged", "epoch 1", "NaN", "lower learning rate"]);
+    assert_eq!(sandbox.json("far", "history.json")["stopped"], "diverged");
+    sandbox.fails("--plain --resume far", &["`far`", "complete"]);
+    sandbox.fails("eval far", &["`far`", "no checkpoint"]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Mistakes
+
+#[test]
+fn wrong_data_are_told() {
+    let sandbox = Sandbox::new();
+    let train = format!("{TINY} --epochs 1");
+    let (images, labels) = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte");
+    let pixels = vec![9; IMAGES[0] * 28 * 28];
+    let cases: [(&str, Vec<u8>, &[&str]); 8] = [
+        (images, idx(&[IMAGES[0]], &[1; IMAGES[0]]), &["magic number", "0x00000801", "expected 0x00000803"]),
+        (labels, b"<!DOCTYPE html>".to_vec(), &["magic number", "0x3c21444f", "expected 0x00000801"]),
+        (images, idx(&[IMAGES[0], 28, 28], &pixels[1..]), &["truncated", "235215", "expected 235216"]),
+        (images, idx(&[IMAGES[0], 28, 28], &pixels)[..7].to_vec(), &["truncated", "7 bytes", "expected 16"]),
+        (images, idx(&[299, 28, 28], &pixels[..299 * 28 * 28]), &["300 labels", "expected 299"]),
+        (labels, idx(&[IMAGES[0]], &[vec![0; 299], vec![10]].concat()), &["label 299 is 10", "less than 10"]),
+        (images, idx(&[0, 28, 28], &[]), &["0 x 28 x 28", "at least 1"]),
+        (images, idx(&[IMAGES[0], 14, 14], &pixels[..IMAGES[0] * 196]), &["28 x 28", "expected 14 x 14"]),
+    ];
+    for (name, bytes, parts) in cases {
+        let right = fs::read(sandbox.data().join(name)).expect("the right file");
+        put(&sandbox.data(), name, &bytes);
+        sandbox.fails(&train, parts);
+        put(&sandbox.data(), name, &right);
+    }
+    for (name, text) in [(images, images), (labels, labels)] {
+        let right = fs::read(sandbox.data().join(name)).expect("the right file");
+        put(&sandbox.data(), name, &right[..right.len() - 1]);
+        sandbox.fails(&train, &[text, &sandbox.data().display().to_string()]);
+        put(&sandbox.data(), name, &right);
+    }
+    fs::remove_file(sandbox.data().join(labels)).expect("the file was there");
+    sandbox.fails(&train, &["a file is missing", labels]);
+    let elsewhere = format!("{train} --data {}", sandbox.path("nowhere").display());
+    sandbox.fails_with(sandbox.bare(&elsewhere), &["nowhere", "no such folder", "expected one with"]);
+}
+
+#[test]
+fn unknown_names_list_the_known() {
+    let sandbox = Sandbox::new();
+    sandbox.fails("--plain --optimizer adadeltaa", &["unknown optimizer `adadeltaa`", "adadelta, amsgrad, nadam"]);
+    sandbox.fails("--plain --model rnn", &["unknown model `rnn`", "mlp, cnn"]);
+    sandbox.is_refused("--plain --schedule warm", &["--schedule", "`warm`", "constant, linear, cosine, one-cycle"]);
+    sandbox.is_refused("--plain --schedule exponential", &["`exponential`", "exponential=BETA"]);
+    sandbox.is_refused("--plain --schedule step=2", &["`step=2`", "step=EPOCHS:FACTOR"]);
+    sandbox.is_refused("--plain --dataset cifar", &["--dataset", "`cifar`", "mnist, fashion, synthetic"]);
+    sandbox.is_refused("--plain --backend tpu", &["--backend", "`tpu`", "auto, flex, ndarray, wgpu, cuda"]);
+    sandbox.is_refused("--plain --augment blur=1", &["--augment", "`blur`", "rotation, shift, scale, noise"]);
+    sandbox.is_refused("--plain --epoch 3", &["--epoch"]);
+    sandbox.is_refused("evaluate run", &["evaluate"]);
+    sandbox.fails(
+        &format!("{TINY} --set beta_3=0.9"),
+        &["nadam", "`beta_3=0.9`", "no hyperparameter `beta_3`", "known: beta_1, beta_2, epsilon"],
+    );
+    sandbox.fails(&format!("{TINY} --set beta_1=high"), &["nadam", "`beta_1=high`", "expected f64"]);
+    sandbox.fails(&format!("{TINY} --set form=none"), &["nadam", "`form=none`", "expected one of", "lecture"]);
+    sandbox.fails(&format!("{TINY} --set beta_1"), &["nadam", "`beta_1`", "NAME=VALUE"]);
+    sandbox.fails(&format!("{TINY} --kernels 3"), &["--kernels", "--model mlp", "--model cnn"]);
+}
+
+#[test]
+fn values_out_of_range_are_told() {
+    let sandbox = Sandbox::new();
+    let cases: [(&str, &[&str]); 19] = [
+        ("--lr 0", &["lr", "(0, ∞)", "is 0"]),
+        ("--lr -1", &["lr", "(0, ∞)", "is -1"]),
+        ("--lr nan", &["lr", "(0, ∞)", "is NaN"]),
+        ("--epochs 0", &["epochs", "at least 1", "is 0"]),
+        ("--batch-size 0", &["batch_size", "at least 1", "is 0"]),
+        ("--ensemble 0", &["ensemble", "at least 1", "is 0"]),
+        ("--early-stopping 0", &["early_stopping", "at least 1", "is 0"]),
+        ("--train-images 0", &["train_images", "at least 1", "is 0"]),
+        ("--dropout 1", &["Mlp", "dropout", "[0, 1)", "is 1"]),
+        ("--dropout-input -0.1", &["Mlp", "dropout_input", "[0, 1)", "is -0.1"]),
+        ("--label-smoothing 1", &["LabelSmoothing", "[0, 1)", "is 1"]),
+        ("--label-smoothing all:-0.5", &["LabelSmoothing", "[0, 1)", "is -0.5"]),
+        ("--schedule exponential=0", &["Schedule", "beta", "(0, ∞)", "is 0"]),
+        ("--schedule step=0:0.5", &["Schedule", "every", "is 0"]),
+        ("--schedule step=1:-2", &["Schedule", "factor", "(0, ∞)", "is -2"]),
+        ("--set beta_1=1", &["Nadam", "beta_1", "[0, 1)", "is 1"]),
+        ("--set epsilon={\"inside\":0}", &["Nadam", "epsilon", "(0, ∞)", "is 0"]),
+        ("--optimizer adadelta --set rho=-1", &["Adadelta", "rho", "[0, 1)", "is -1"]),
+        ("--optimizer sgd-noise --set noise.eta=-1", &["GradientNoise", "eta", "[0, ∞)", "is -1"]),
+    ];
+    for (arguments, parts) in cases {
+        sandbox.fails(&format!("{TINY} {arguments}"), parts);
+    }
+    sandbox.fails("--plain --model mlp --widths 16,0", &["Mlp", "widths", "(0, ∞)", "is 0"]);
+    sandbox.fails("--plain --widths 8 --kernels 4 --strides 1", &["Cnn", "kernels", "odd", "is 4"]);
+    sandbox.fails("--plain --widths 8,8 --kernels 3 --strides 1,1", &["Cnn", "kernels", "2 in number", "is 1"]);
+    sandbox.fails("--plain --validation-images 300", &["validation_images", "less than", "is 300"]);
+    sandbox.fails("--plain --validation-images 0", &["validation_images", "at least 1", "is 0"]);
+    sandbox.is_refused("--plain --lr fast", &["--lr", "'fast'", "float"]);
+    sandbox.is_refused("--plain --epochs -1", &["--epochs", "'-1'"]);
+    sandbox.is_refused("--plain --epochs 1.5", &["--epochs", "'1.5'"]);
+    sandbox.is_refused("--plain --label-smoothing much", &["--label-smoothing", "much", "0.1 or all:0.1"]);
+    sandbox.is_refused("--plain --augment rotation=200", &["rotation", "[0, 180]", "is 200"]);
+}
+
+#[test]
+fn a_backend_that_is_not_compiled_in_names_its_feature() {
+    let sandbox = Sandbox::new();
+    for (backend, compiled_in) in [("wgpu", cfg!(feature = "wgpu")), ("cuda", cfg!(feature = "cuda"))] {
+        if compiled_in {
+            eprintln!("skipped: {backend} is compiled in");
+            continue;
+        }
+        let feature = format!("--features {backend}");
+        sandbox.fails(&format!("{TINY} --backend {backend}"), &[backend, "not compiled in", &feature]);
+    }
+}
+
+#[test]
+fn runs_are_not_mixed_up() {
+    let sandbox = Sandbox::new();
+    sandbox.fails("--plain --resume none", &["no run `none`", "config.json", "known runs: none"]);
+    sandbox.trains("done", "--epochs 1");
+    sandbox.unfinished("begun");
+    sandbox.fails("--plain --resume bgun", &["no run `bgun`", "config.json", "known runs: begun, done"]);
+    sandbox.fails("--plain --resume done", &["`done`", "complete"]);
+    sandbox.fails("--plain --resume begun --lr 0.5", &["`begun`", "lr is 0.002", "0.5 was asked for"]);
+    sandbox.fails(
+        "--plain --resume begun --widths 32 --epochs 9",
+        &["epochs is 3", "9 was asked for", "model.mlp.widths is [16]", "[32] was asked for"],
+    );
+    sandbox.fails("--plain --resume begun --model cnn", &["`begun`", "model is", "mlp", "cnn"]);
+    sandbox.is_refused("--plain --resume begun --name other", &["--resume", "--name"]);
+    sandbox.fails(&format!("{TINY} --name done"), &["done", "exists already", "--resume", "--overwrite"]);
+    for name in ["a/b", "../a", "..", ".", ".hidden", "a\\b"] {
+        sandbox.fails(&format!("{TINY} --name {name}"), &[&format!("`{name}`"), "plain folder name"]);
+        sandbox.fails(&format!("--plain --resume {name}"), &[&format!("`{name}`"), "plain folder name"]);
+        sandbox.fails(&format!("eval {name}"), &[&format!("`{name}`"), "plain folder name"]);
+    }
+    sandbox.fails("eval none", &["no run `none`", "known runs: begun, done"]);
+    sandbox.fails("--plain --config none.json", &["none.json", "No such file"]);
+    // The same flags as the run's own are no difference.
+    sandbox.succeeds("--plain --resume begun --model mlp --widths 16 --epochs 3");
+    assert_eq!(sandbox.epochs("begun").len(), 3);
+}
+
+#[test]
+fn damaged_files_are_told() {
+    let sandbox = Sandbox::new();
+    sandbox.unfinished("run");
+    let run = sandbox.run("run");
+    let resume = "--plain --resume run";
+    let cut = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    let flip = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        bytes
+    };
+    let with_damage = |file: &str, damage: &dyn Fn(&[u8]) -> Vec<u8>, command: &str, parts: &[&str]| {
+        let path = run.join(file);
+        let right = fs::read(&path).expect("the file is there");
+        fs::write(&path, damage(&right)).expect("the file is damaged");
+        let parts: Vec<&str> = parts.iter().copied().chain([file]).collect();
+        sandbox.fails(command, &parts);
+        fs::write(&path, right).expect("the file is mended");
+    };
+    for file in ["checkpoint/model-1.bpk", "checkpoint/optimizer-1.bpk", "checkpoint/scheduler-1.bpk"] {
+        with_damage(file, &cut, resume, &["damaged", "SHA-256", "expected"]);
+        with_damage(file, &flip, resume, &["damaged", "SHA-256", "expected"]);
+        with_damage(file, &|_| Vec::new(), resume, &["damaged", "SHA-256", "expected"]);
+    }
+    with_damage("model.bpk", &flip, "eval run", &["damaged", "SHA-256", "expected"]);
+    with_damage("history.json", &cut, resume, &["damaged"]);
+    with_damage("config.json", &cut, resume, &["not a run configuration"]);
+    with_damage("config.json", &cut, "eval run", &["not a run configuration"]);
+    with_damage("config.json", &|_| b"{}".to_vec(), resume, &["not a run configuration", "missing field"]);
+    let edit = |key: &'static str, value: Value| {
+        move |bytes: &[u8]| {
+            let mut config: Value = serde_json::from_slice(bytes).expect("the configuration");
+            config[key] = value.clone();
+            config.to_string().into_bytes()
+        }
+    };
+    with_damage("config.json", &edit("colour", 1.into()), resume, &["unknown field `colour`", "expected one of"]);
+    with_damage("config.json", &edit("epochs", "many".into()), resume, &["\"many\"", "expected usize"]);
+
+    let path = run.join("config.json");
+    let right = fs::read(&path).expect("the configuration");
+    let mut wider = json(&path);
+    wider["model"]["mlp"]["widths"] = vec![32].into();
+    fs::write(&path, wider.to_string()).expect("the configuration is changed");
+    sandbox.fails(resume, &["checkpoint/model-1.bpk", "does not fit", "config.json", "[784, 32]", "[784, 16]"]);
+    sandbox.fails("eval run", &["model.bpk", "does not fit", "config.json", "[784, 32]", "[784, 16]"]);
+    fs::write(&path, edit("lr", (-1.0).into())(&right)).expect("the configuration is changed");
+    sandbox.fails(resume, &["lr", "(0, ∞)", "is -1"]);
+    fs::write(&path, right).expect("the configuration is mended");
+
+    fs::remove_file(run.join("checkpoint/optimizer-1.bpk")).expect("the checkpoint was there");
+    sandbox.fails(resume, &["`run`", "no checkpoint", "--overwrite"]);
+}
+
+#[test]
+fn a_file_in_the_place_of_the_runs_folder_is_told() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.runs(), "a file").expect("the file is written");
+    sandbox.fails(&format!("{TINY} --epochs 1"), &["runs", "cannot create the folder", "directory"]);
+    sandbox.fails("eval run", &["no run `run`"]);
+}
+
+/// A file system of one megabyte, while it lives.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Nothing where this user may not mount one.
+    fn mount(path: PathBuf) -> Option<Self> {
+        fs::create_dir(&path).expect("a new folder");
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&path).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success()).then_some(Self(path))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let sandbox = Sandbox::new();
+    let Some(disk) = SmallDisk::mount(sandbox.runs()) else {
+        eprintln!("skipped: mounting a small file system is not permitted here");
+        return;
+    };
+    // Fills up with the first checkpoint.
+    let large = "--model mlp --widths 512 --validation-images 50 --plain --epochs 2";
+    let output = sandbox.command(&format!("{large} --name large")).output().expect("the program starts");
+    one_line(&output, &["large", "No space left"]);
+    // Fills up with the metrics: nothing is left from the start.
+    let room = 1 << 20;
+    fs::remove_dir_all(sandbox.run("large")).expect("the first run is removed");
+    fs::write(disk.0.join("ballast"), vec![0; room - 16 * 1024]).expect("there is room for the ballast");
+    let output = sandbox.command(&format!("{TINY} --epochs 2 --name small")).output().expect("the program starts");
+    one_line(&output, &["No space left"]);
+}
