@@ -1,0 +1,434 @@
+//! What training rests on: batches, splits, schedules, losses, optimizers by name, resumption.
+#![cfg(all(feature = "train", feature = "flex"))]
+
+mod common;
+
+use burn::lr_scheduler::LrScheduler;
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_descent::data::{Augmentation, DataSource, EmbeddedDigits, LabelledImages};
+use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
+use burn_descent::schedule::{RunLength, Schedule};
+use burn_descent::train::{
+    ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions, StopSignal, Stopwatch,
+};
+use common::deviation;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Held by whoever seeds the device's generator, which all threads share.
+static SEED: Mutex<()> = Mutex::new(());
+
+fn digits(first: u64, count: u64) -> LabelledImages {
+    let digits = EmbeddedDigits::new(1);
+    let drawn: Vec<_> = (first..first + count).map(|index| digits.digit(index)).collect();
+    let pixels = drawn.iter().flat_map(|(pixels, _)| *pixels).collect();
+    LabelledImages::new(28, 28, pixels, drawn.iter().map(|(_, label)| *label).collect()).expect("28x28 images")
+}
+
+/// The four files of a small data set, as MNIST has them.
+fn write_data(folder: &Path) {
+    for (part, images) in [("train", digits(0, 200)), ("t10k", digits(200, 50))] {
+        let count = images.len() as u32;
+        let header = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+        let write = |name: String, bytes: Vec<u8>| fs::write(folder.join(name), bytes).expect("the file is written");
+        write(format!("{part}-images-idx3-ubyte"), [&header(&[0x803, count, 28, 28]), images.pixels()].concat());
+        write(format!("{part}-labels-idx1-ubyte"), [&header(&[0x801, count]), images.labels()].concat());
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Batches and splits
+
+/// A training loader that starts at `epoch`.
+fn loader(seed: u64, epoch: usize, augment: Option<Augmentation>) -> ImageLoader {
+    let normalization = Normalization { mean: 0.1, std: 0.3 };
+    let images = Arc::new(digits(0, 50));
+    ImageLoader::new(images, (0..50).collect(), 8, normalization, &Device::flex()).for_training(
+        seed,
+        augment,
+        epoch,
+        StopSignal::default(),
+        Stopwatch::default(),
+    )
+}
+
+/// All images and labels of the loader's next epoch.
+fn epoch(loader: &ImageLoader) -> (Vec<f32>, Vec<i64>) {
+    let mut all = (Vec::new(), Vec::new());
+    for batch in loader.epoch() {
+        let batch = batch.expect("a batch");
+        all.0.extend(batch.images.into_data().try_into_vec::<f32>().expect("images are f32"));
+        all.1.extend(batch.targets.into_data().convert::<i64>().try_into_vec::<i64>().expect("labels are integers"));
+    }
+    all
+}
+
+#[test]
+fn batches_depend_on_the_seed_and_the_epoch_alone() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    for augment in [None, Some(Augmentation { noise: 0.1, ..Augmentation::default() })] {
+        let unbroken = loader(3, 1, augment);
+        let [first, second] = [epoch(&unbroken), epoch(&unbroken)];
+        assert!(first == epoch(&loader(3, 1, augment)), "the same seed should give the same epoch");
+        assert!(second == epoch(&loader(3, 2, augment)), "a resumed loader should go on as the unbroken one");
+        assert!(first != second, "each epoch should have its own order");
+        assert!(first != epoch(&loader(4, 1, augment)), "each seed should have its own order");
+        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+        assert!(second == one_thread.install(|| epoch(&loader(3, 2, augment))), "threads should not matter");
+        let mut labels = second.1;
+        labels.sort();
+        assert_eq!(labels, (0..50).map(|index| index / 5).collect::<Vec<i64>>(), "each image should come once");
+    }
+}
+
+#[test]
+fn batches_are_normalized_and_of_the_size_asked_for() {
+    let images = Arc::new(digits(0, 10));
+    let normalization = Normalization { mean: 0.25, std: 0.5 };
+    let loader = ImageLoader::new(Arc::clone(&images), vec![4, 2, 7], 2, normalization, &Device::flex());
+    assert_eq!(loader.batches(), 2);
+    let sizes: Vec<_> = loader.epoch().map(|batch| batch.expect("a batch").images.dims()).collect();
+    assert_eq!(sizes, [[2, 1, 28, 28], [1, 1, 28, 28]]);
+    let (values, labels) = epoch(&loader);
+    assert_eq!(labels, [4, 2, 7], "without training, the order is that of the indices");
+    for (index, value) in [4, 2, 7].into_iter().flat_map(|index| images.image(index)).zip(values) {
+        assert!((value - (f32::from(*index) / 255.0 - 0.25) / 0.5).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn validation_images_are_held_out_by_the_seed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let source = DataSource::new().folder(folder.path());
+    let load = |seed, train_images| {
+        let config = RunConfig { validation_images: 60, seed, train_images, ..RunConfig::default() };
+        RunData::load(&config, &source).expect("the data")
+    };
+    let data = load(1, None);
+    assert_eq!((data.train_indices.len(), data.validation_indices.len(), data.test.len()), (140, 60, 50));
+    let mut all = [data.train_indices.clone(), data.validation_indices.clone()].concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..200).collect::<Vec<usize>>(), "each image should be in one part");
+    assert_eq!(load(1, None).validation_indices, data.validation_indices);
+    assert_ne!(load(2, None).validation_indices, data.validation_indices);
+    let few = load(1, Some(30));
+    assert_eq!(few.validation_indices, data.validation_indices, "fewer training images leave validation as it is");
+    assert_eq!(few.train_indices, data.train_indices[..30]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Schedules
+
+/// Steps and rates of `torch.optim.lr_scheduler` (PyTorch 2) from a rate of 0.1.
+type Reference = &'static [(usize, f64)];
+
+/// `OneCycleLR(max_lr=0.1, total_steps=50)`, whose defaults are 30 %, 25 and 1e4.
+const ONE_CYCLE_50: Reference = &[
+    (0, 0.0040000000000000036),
+    (1, 0.0052034602152724735),
+    (2, 0.008753494340683884),
+    (12, 0.09524650565931612),
+    (14, 0.1),
+    (15, 0.09979871550490317),
+    (25, 0.07754493889320883),
+    (48, 0.00020168449509684564),
+    (49, 4e-07),
+];
+/// `OneCycleLR(max_lr=0.1, total_steps=7)`.
+const ONE_CYCLE_7: Reference = &[
+    (0, 0.0040000000000000036),
+    (1, 0.09805566273349588),
+    (2, 0.09190443762697106),
+    (3, 0.06726838364805451),
+    (5, 0.00992967918932656),
+    (6, 4e-07),
+];
+/// `CosineAnnealingLR(T_max=20)`.
+const COSINE: Reference = &[
+    (0, 0.1),
+    (1, 0.0993844170297569),
+    (5, 0.08535533905932739),
+    (10, 0.05000000000000001),
+    (15, 0.014644660940672629),
+    (19, 0.0006155829702431171),
+];
+/// `LinearLR(start_factor=1, end_factor=0, total_iters=10)`.
+const LINEAR: Reference = &[(0, 0.1), (1, 0.09), (5, 0.05), (9, 0.01)];
+/// `ExponentialLR(gamma=0.9)`, which steps once an epoch: here three steps.
+const EXPONENTIAL: Reference = &[(0, 0.1), (2, 0.1), (3, 0.09), (8, 0.081), (15, 0.059049), (17, 0.059049)];
+/// `StepLR(step_size=2, gamma=0.3)`, which steps once an epoch: here three steps.
+const STEP: Reference = &[(0, 0.1), (5, 0.1), (6, 0.03), (11, 0.03), (12, 0.009), (18, 0.0027)];
+
+fn length(epochs: usize, steps_per_epoch: u64) -> RunLength {
+    RunLength { epochs, steps_per_epoch }
+}
+
+fn rates(schedule: Schedule, length: RunLength) -> Vec<f64> {
+    let mut run = schedule.scheduler(0.1, length);
+    (0..length.epochs as u64 * length.steps_per_epoch).map(|_| run.step()).collect()
+}
+
+#[test]
+fn schedules_agree_with_pytorch() {
+    let cases = [
+        ("one-cycle", length(5, 10), ONE_CYCLE_50),
+        ("one-cycle", length(1, 7), ONE_CYCLE_7),
+        ("cosine", length(4, 5), COSINE),
+        ("linear", length(2, 5), LINEAR),
+        ("exponential=0.9", length(6, 3), EXPONENTIAL),
+        ("step=2:0.3", length(7, 3), STEP),
+        ("constant", length(2, 4), &[(0, 0.1), (7, 0.1)]),
+    ];
+    for (name, length, reference) in cases {
+        let rates = rates(name.parse().expect("a schedule"), length);
+        for &(step, expected) in reference {
+            let found = rates[step];
+            assert!((found - expected).abs() < 1e-12, "{name}, step {step}: {found}, expected {expected}");
+        }
+    }
+}
+
+#[test]
+fn schedules_of_very_short_runs_are_finite() {
+    for name in ["constant", "linear", "cosine", "one-cycle", "exponential=0.5", "step=1:0.5"] {
+        let schedule: Schedule = name.parse().expect("a schedule");
+        for steps in 1..8 {
+            let rates = rates(schedule, length(1, steps));
+            assert!(rates.iter().all(|rate| (0.0..=0.1 + 1e-12).contains(rate)), "{name}, {steps} steps: {rates:?}");
+        }
+        let mut beyond = schedule.scheduler(0.1, length(1, 2));
+        assert!((0..9).all(|_| beyond.step().is_finite()), "{name}: beyond the end");
+    }
+}
+
+#[test]
+fn a_schedule_goes_on_from_its_record() {
+    for name in ["linear", "cosine", "one-cycle", "exponential=0.5", "step=1:0.5"] {
+        let schedule: Schedule = name.parse().expect("a schedule");
+        let mut run = schedule.scheduler(0.1, length(4, 5));
+        for _ in 0..7 {
+            run.step();
+        }
+        let mut resumed = schedule.scheduler(0.1, length(4, 5));
+        resumed.load_record(run.to_record());
+        assert_eq!(
+            (0..13).map(|_| run.step()).collect::<Vec<_>>(),
+            (0..13).map(|_| resumed.step()).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn schedules_are_read_as_they_are_printed() {
+    for name in ["constant", "linear", "cosine", "one-cycle", "exponential=0.95", "step=2:0.5"] {
+        assert_eq!(name.parse::<Schedule>().expect("a schedule").to_string(), name);
+    }
+    for text in ["", "Constant", "constant=1", "exponential", "exponential=", "exponential=x", "step=1", "step=0.5:1"] {
+        let error = text.parse::<Schedule>().expect_err("no schedule").to_string();
+        assert_eq!(
+            error,
+            format!(
+                "unknown schedule `{text}`; known: constant, linear, cosine, one-cycle, exponential=BETA, \
+                 step=EPOCHS:FACTOR"
+            )
+        );
+    }
+    let message = |schedule: Schedule| schedule.check().expect_err("out of range").to_string();
+    assert_eq!(message(Schedule::Exponential { beta: -1.0 }), "Schedule: beta should be in (0, ∞), but is -1");
+    assert_eq!(message(Schedule::Step { every: 0, factor: 0.5 }), "Schedule: every should be in (0, ∞), but is 0");
+    assert_eq!(message(Schedule::Step { every: 1, factor: 0.0 }), "Schedule: factor should be in (0, ∞), but is 0");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Losses
+
+const LOGITS: [[f32; 4]; 2] = [[2.0, -1.0, 0.5, 0.25], [0.0, 1.0, -2.0, 3.0]];
+
+/// PyTorch's `cross_entropy` of [`LOGITS`] against classes 0 and 1, and its gradient: without smoothing, with
+/// `label_smoothing=0.1`, and with 0.8 for the class and 0.2/3 for each other.
+const LOSSES: [(LabelSmoothing, f64, [f64; 8]); 3] = [
+    (
+        LabelSmoothing::None,
+        1.2723971805324839,
+        [
+            -0.1543837346292346,
+            0.017207220633060103,
+            0.0771174126420811,
+            0.06005910135409342,
+            0.02088628525767523,
+            -0.44322519032004937,
+            0.0028266513311081655,
+            0.419512253731266,
+        ],
+    ),
+    (
+        LabelSmoothing::AllClasses(0.1),
+        1.375522180532484,
+        [
+            -0.11688373462923463,
+            0.004707220633060102,
+            0.06461741264208111,
+            0.047559101354093414,
+            0.008386285257675229,
+            -0.4057251903200494,
+            -0.009673348668891836,
+            0.407012253731266,
+        ],
+    ),
+    (
+        LabelSmoothing::OtherClasses(0.2),
+        1.547397180532484,
+        [
+            -0.054383734629234626,
+            -0.01612611270027323,
+            0.043784079308747774,
+            0.026725768020760085,
+            -0.012447048075658104,
+            -0.3432251903200494,
+            -0.030506682002225168,
+            0.38617892039793267,
+        ],
+    ),
+];
+
+#[test]
+fn smoothed_losses_and_their_gradients_agree_with_pytorch() {
+    for (backend, device) in common::cpu_devices() {
+        let device = device.autodiff();
+        for (smoothing, expected, gradient) in LOSSES {
+            let logits = Tensor::<2>::from_data(TensorData::from(LOGITS), &device).require_grad();
+            let loss = cross_entropy(logits.clone(), Tensor::from_ints([0, 1], &device), smoothing);
+            let gradients = loss.backward();
+            let found = f64::from(loss.into_scalar::<f32>());
+            assert!((found - expected).abs() < 1e-6, "{smoothing:?} on {backend}: {found}, expected {expected}");
+            let found = common::values(&logits.grad(&gradients).expect("a gradient"));
+            let deviation = deviation(&found, &gradient);
+            assert!(deviation < 1e-6, "{smoothing:?} on {backend}: {found:?}, expected {gradient:?}");
+        }
+    }
+}
+
+/// With all logits equal, every class has probability 1/K whatever the targets: the loss is ln K.
+#[test]
+fn smoothing_keeps_the_targets_a_distribution() {
+    let device = Device::flex();
+    for smoothing in [LabelSmoothing::OtherClasses(0.9), LabelSmoothing::AllClasses(0.9), LabelSmoothing::None] {
+        let loss = cross_entropy(Tensor::zeros([1, 10], &device), Tensor::from_ints([3], &device), smoothing);
+        assert!((loss.into_scalar::<f32>() - 10_f32.ln()).abs() < 1e-5, "{smoothing:?}");
+    }
+    for smoothing in [LabelSmoothing::OtherClasses(1.0), LabelSmoothing::AllClasses(-0.1)] {
+        let error = smoothing.check().expect_err("out of range").to_string();
+        assert!(error.starts_with("LabelSmoothing: epsilon should be in [0, 1), but is "), "{error}");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Optimizers by name
+
+#[test]
+fn optimizers_go_by_their_names() {
+    for name in OptimizerKind::names() {
+        let optimizer = OptimizerKind::named(name).expect("a known optimizer");
+        assert_eq!(optimizer.name(), name);
+        assert!(optimizer.default_learning_rate() > 0.0);
+        optimizer.init().expect("the defaults are in range");
+        let text = serde_json::to_string(&optimizer).expect("JSON");
+        let read: OptimizerKind = serde_json::from_str(&text).expect("the same optimizer");
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), text);
+    }
+    let error = OptimizerKind::named("Nadam").expect_err("names are lower case").to_string();
+    let known = OptimizerKind::names().collect::<Vec<_>>().join(", ");
+    assert_eq!(error, format!("unknown optimizer `Nadam`; known: {known}"));
+}
+
+#[test]
+fn hyperparameters_are_set_by_name() {
+    let json = |optimizer: &OptimizerKind| serde_json::to_value(optimizer).expect("JSON");
+    let set = |name: &str, assignment: &str| OptimizerKind::named(name).expect("known").with(assignment);
+    let value = |name: &str, assignment: &str| json(&set(name, assignment).expect("it fits"))[name].clone();
+    assert_eq!(value("nadam", "beta_1=0.8")["beta_1"], 0.8);
+    assert_eq!(value("nadam", "form=lecture")["form"], "lecture");
+    assert_eq!(value("nadam", "epsilon={\"inside\":1e-7}")["epsilon"]["inside"], 1e-7);
+    assert_eq!(value("sgd-noise", "noise.eta=0.3")["noise"]["eta"], 0.3);
+    assert_eq!(value("rmsprop-momentum", "momentum={\"nesterov\":0.8}")["momentum"]["nesterov"], 0.8);
+    // Only what was named changes.
+    let mut changed = value("adadelta", "rho=0.95");
+    changed["rho"] = json(&OptimizerKind::named("adadelta").expect("known"))["adadelta"]["rho"].clone();
+    assert_eq!(changed, json(&OptimizerKind::named("adadelta").expect("known"))["adadelta"]);
+
+    let message = |name, assignment| set(name, assignment).expect_err("it does not fit").to_string();
+    assert_eq!(
+        message("adadelta", "beta=1"),
+        "adadelta: `beta=1` does not fit: no hyperparameter `beta`; known: epsilon, form, grad_clipping, rho, \
+         weight_decay"
+    );
+    assert_eq!(message("sgd", "momentum"), "sgd: `momentum` does not fit: expected NAME=VALUE");
+    let error = message("amsgrad", "beta_2=most");
+    assert!(error.starts_with("amsgrad: `beta_2=most` does not fit: ") && error.contains("f64"), "{error}");
+    let error = message("sgd-noise", "noise.seed.x=1");
+    assert!(error.contains("no hyperparameter `x`"), "{error}");
+    let error = set("nadam", "beta_2=1").expect("a number fits").init().err().expect("but not this one");
+    assert_eq!(error.to_string(), "Nadam: beta_2 should be in [0, 1), but is 1");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Resumption
+
+/// The values in a burnpack file. Its description, which holds random parameter ids, is left out: ten bytes of header
+/// tell its length, and the values start at the next multiple of 256.
+fn values(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let length = u32::from_le_bytes(bytes[6..10].try_into().expect("four bytes")) as usize;
+    bytes[(10 + length).next_multiple_of(256)..].to_vec()
+}
+
+#[test]
+fn a_resumed_run_equals_the_unbroken_one_byte_for_byte() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    for optimizer in ["nadam", "adadelta", "amsgrad", "rmsprop-momentum", "sgd", "sgd-noise"] {
+        let options = RunOptions {
+            root: folder.path().join("runs"),
+            source: DataSource::new().folder(folder.path()),
+            plain: true,
+            overwrite: true,
+            stop: StopSignal::default(),
+            notify: |_| {},
+        };
+        let optimizer = OptimizerKind::named(optimizer).expect("a known optimizer");
+        let name = optimizer.name();
+        let config = |epochs| RunConfig {
+            model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.5).with_dropout_input(0.2)),
+            augment: Some(Augmentation { noise: 0.1, ..Augmentation::default() }),
+            lr: optimizer.default_learning_rate(),
+            optimizer: optimizer.clone(),
+            // The rate of a step depends on the number of steps before it, not on the length of the run.
+            schedule: Schedule::Exponential { beta: 0.5 },
+            validation_images: 50,
+            batch_size: 32,
+            epochs,
+            ..RunConfig::default()
+        };
+        let train = |run: &mut Run| run.train(&options).expect("the run trains");
+        let mut unbroken = Run::create(config(3), Some(&format!("{name}-unbroken")), &options).expect("a new run");
+        let expected = train(&mut unbroken);
+
+        let mut broken = Run::create(config(1), Some(&format!("{name}-broken")), &options).expect("a new run");
+        train(&mut broken);
+        let path = broken.folder().join("config.json");
+        fs::write(&path, serde_json::to_string(&config(3)).expect("JSON")).expect("the configuration is written");
+        let mut resumed = Run::open(&options.root, broken.name()).expect("the run");
+        resumed.expect_resumable().expect("an epoch is left");
+        let found = train(&mut resumed);
+
+        for file in ["model.bpk", "checkpoint/model-3.bpk"] {
+            let [found, expected] = [&resumed, &unbroken].map(|run| values(&run.folder().join(file)));
+            assert!(!expected.is_empty() && found == expected, "{name}: {file} differs");
+        }
+        assert_eq!((found.test_accuracy, found.test_loss), (expected.test_accuracy, expected.test_loss), "{name}");
+        assert_eq!(found.confusion, expected.confusion, "{name}");
+    }
+}
