@@ -33,16 +33,26 @@ impl<const D: usize> Trainee<D> {
         Self { param: Param::from_tensor(Tensor::from_inner(theta)), optimizer }
     }
 
-    /// A parameter of rank 1.
+    /// One step while a clone of the parameter lives on, as in Burn's `Learner`.
     pub fn step(&mut self, lr: f64, gradient: Tensor<D>) {
-        let mut gradients = GradientsParams::new();
-        gradients.register(self.param.id, gradient);
-        self.param = self.optimizer.step(lr, self.param.clone(), gradients);
+        self.param = advance(&mut self.optimizer, self.param.clone(), lr, gradient);
     }
 
     pub fn values(&self) -> Vec<f64> {
         values(&self.param.val())
     }
+}
+
+/// One optimizer step of a parameter that is given away.
+pub fn advance<const D: usize>(
+    optimizer: &mut ModuleOptimizer,
+    param: Param<Tensor<D>>,
+    lr: f64,
+    gradient: Tensor<D>,
+) -> Param<Tensor<D>> {
+    let mut gradients = GradientsParams::new();
+    gradients.register(param.id, gradient);
+    optimizer.step(lr, param, gradients)
 }
 
 /// A tensor's values as `f64`, whatever its precision.
