@@ -60,6 +60,21 @@ pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
     tensor.to_data().convert::<f64>().try_into_vec().expect("values convert to f64")
 }
 
+/// Numbers of both signs between 0.001 and 3, in no order. Another seed gives others.
+pub fn scattered(len: usize, seed: usize) -> Vec<f64> {
+    let value = |index: usize| {
+        let number = (index * 7919 + seed * 104_729 + index * index * 31) % 2003;
+        let magnitude = 0.001 + 3.0 * (number as f64) / 2003.0;
+        if (number + index) % 2 == 0 { magnitude } else { -magnitude }
+    };
+    (0..len).map(value).collect()
+}
+
+/// Whether all values agree bit by bit; NaN agrees with NaN.
+pub fn same_bits(x: &[f64], y: &[f64]) -> bool {
+    x.len() == y.len() && x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()))
+}
+
 /// A tensor of rank 1.
 pub fn vector(values: &[f64], device: &Device, dtype: DType) -> Tensor<1> {
     Tensor::from_data(TensorData::from(values), (device, dtype))
