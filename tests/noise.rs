@@ -230,12 +230,14 @@ impl Pair {
     }
 }
 
+type Start = fn() -> ModuleOptimizer;
+
 /// Optimizers to wrap: this crate's without and with state, and Burn's own.
-fn wrapped() -> Vec<(&'static str, fn() -> ModuleOptimizer)> {
+fn wrapped() -> [(&'static str, Start); 3] {
     fn noisy(optimizer: impl Optimizer) -> ModuleOptimizer {
         GradientNoiseConfig::new().with_eta(0.3).wrap(optimizer).expect("a valid configuration").into()
     }
-    vec![
+    [
         ("sgd", || noisy(SgdConfig::new().build().expect("a valid configuration"))),
         ("nadam", || noisy(NadamConfig::new().build().expect("a valid configuration"))),
         ("burn adam", || noisy(AdamConfig::new().build())),

@@ -289,17 +289,20 @@ fn agree<C>(
 // ---------------------------------------------------------------------------------------------------------------------
 // Every optimizer with every variant
 
-type Decay = fn(f64) -> Option<WeightDecay>;
+/// A setting made from a drawn number.
+type Setting<T> = fn(f64) -> T;
+/// Variants of a setting, by name.
+type Variants<T, const N: usize> = [(&'static str, Setting<T>); N];
 
-const DECAYS: [(&str, Decay); 3] = [
+const DECAYS: Variants<Option<WeightDecay>, 3> = [
     ("no decay", |_| None),
     ("L2", |lambda| Some(WeightDecay::L2(lambda))),
     ("decoupled decay", |lambda| Some(WeightDecay::Decoupled(lambda))),
 ];
 
 /// Each place for ε with each decay.
-fn places() -> impl Iterator<Item = (String, fn(f64) -> Epsilon, Decay)> {
-    let epsilons: [(&str, fn(f64) -> Epsilon); 2] = [("ε inside", Epsilon::Inside), ("ε outside", Epsilon::Outside)];
+fn places() -> impl Iterator<Item = (String, Setting<Epsilon>, Setting<Option<WeightDecay>>)> {
+    let epsilons: Variants<Epsilon, 2> = [("ε inside", Epsilon::Inside), ("ε outside", Epsilon::Outside)];
     epsilons.into_iter().flat_map(|(place, epsilon)| {
         DECAYS.iter().map(move |(name, decay)| (format!("{place}, {name}"), epsilon, *decay))
     })
@@ -341,7 +344,7 @@ fn amsgrad_follows_the_formula() {
 
 #[test]
 fn nadam_follows_the_formula() {
-    let forms: [(&str, fn(f64) -> NadamForm); 4] = [
+    let forms: Variants<NadamForm, 4> = [
         ("schedule", |momentum_decay| NadamForm::Schedule { momentum_decay }),
         ("Dozat", |momentum_decay| NadamForm::Dozat { momentum_decay }),
         ("constant", |_| NadamForm::Constant),
@@ -400,7 +403,7 @@ fn rms_prop_follows_the_formula() {
 
 #[test]
 fn sgd_follows_the_formula() {
-    let momenta: [(&str, fn(f64) -> SgdMomentum); 3] = [
+    let momenta: Variants<SgdMomentum, 3> = [
         ("no momentum", |_| SgdMomentum::None),
         ("classical", SgdMomentum::Classical),
         ("Nesterov", SgdMomentum::Nesterov),

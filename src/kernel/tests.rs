@@ -59,7 +59,7 @@ const SHAPE: [usize; 2] = [7, 19];
 fn scattered(seed: usize, device: &Device, dtype: DType) -> Tensor<2> {
     let value = |index: usize| {
         let number = (index * 37 + seed * 101) % 211;
-        if number % 10 == 0 { 0.0 } else { (number as f64 - 105.0) * 10_f64.powi((number % 7) as i32 - 5) }
+        if number.is_multiple_of(10) { 0.0 } else { (number as f64 - 105.0) * 10_f64.powi((number % 7) as i32 - 5) }
     };
     let len = SHAPE.iter().product();
     Tensor::from_data(TensorData::new((0..len).map(value).collect::<Vec<_>>(), SHAPE), (device, dtype))
@@ -144,7 +144,7 @@ fn the_fused_pass_equals_the_tensor_operations_on_infinities_and_nan() {
         let mut spoiled = values(&scattered(seed, device, dtype));
         for (index, value) in [(3, f64::INFINITY), (40, f64::NEG_INFINITY), (77, f64::NAN), (132, f64::NAN)] {
             // Not at every step: a maximum, say, can recover.
-            if seed % 2 == 0 {
+            if seed.is_multiple_of(2) {
                 spoiled[index] = value;
             }
         }

@@ -65,7 +65,7 @@ pub fn scattered(len: usize, seed: usize) -> Vec<f64> {
     let value = |index: usize| {
         let number = (index * 7919 + seed * 104_729 + index * index * 31) % 2003;
         let magnitude = 0.001 + 3.0 * (number as f64) / 2003.0;
-        if (number + index) % 2 == 0 { magnitude } else { -magnitude }
+        if (number + index).is_multiple_of(2) { magnitude } else { -magnitude }
     };
     (0..len).map(value).collect()
 }
