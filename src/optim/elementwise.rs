@@ -50,6 +50,6 @@ impl<R: Rule<N>, const N: usize> Optimizer for Elementwise<R, N> {
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
-        state.to_device(device)
+        state.moved_to(device)
     }
 }

@@ -25,7 +25,7 @@ impl<R, const N: usize, const D: usize> RuleState<R, N, D> {
         &self.tensors
     }
 
-    pub(crate) fn to_device(mut self, device: &Device) -> Self {
+    pub(crate) fn moved_to(mut self, device: &Device) -> Self {
         self.tensors = self.tensors.map(|tensor| tensor.map(|tensor| tensor.to_device(device)));
         self
     }
