@@ -1,7 +1,56 @@
 //! Optimizers for the [Burn](https://burn.dev) deep-learning framework: every update rule written once, run as a single
 //! fused pass, and proven against PyTorch, optax and the papers.
+//!
+//! # Swap one line
+//!
+//! A configuration becomes a Burn `ModuleOptimizer`, so that it goes wherever Burn's own optimizers go: into a training
+//! loop or into the `Learner`.
+//!
+//! ```
+//! use burn::nn::LinearConfig;
+//! use burn::optim::GradientsParams;
+//! use burn::tensor::{Device, Tensor};
+//! use burn_descent::optim::NadamConfig;
+//!
+//! let device = Device::default().autodiff();
+//! let mut model = LinearConfig::new(4, 1).init(&device);
+//! let mut optimizer = NadamConfig::new().init()?; // instead of `AdamConfig::new().init()`
+//!
+//! let loss = model.forward(Tensor::<2>::ones([8, 4], &device)).square().mean();
+//! let gradients = GradientsParams::from_grads(loss.backward(), &model);
+//! model = optimizer.step(2e-3, model, gradients);
+//! # Ok::<(), burn_descent::ConfigError>(())
+//! ```
+//!
+//! # What is here
+//!
+//! - [`optim`]: the optimizers, with every variant under its own name and presets that reproduce a source exactly
+//!   (`NadamConfig::pytorch()`, `::optax()`, `::dozat()`, `::lecture()`).
+//! - [`gradient`]: transforms of the gradient over *any* Burn optimizer: gradient noise.
+//! - [`schedule`]: learning-rate schedules as Burn schedulers.
+//! - [`rule`]: what an update rule is, for those who add one.
+//! - With the feature `train` (on by default): [`data`], [`model`] and [`train`], which the `mnist` example is made of.
+//!
+//! # How it runs
+//!
+//! A rule is an equation over numbers. On the flex and ndarray backends it runs as one pass over the raw buffers, in the
+//! widest registers that the processor has and on all threads: each value is read once and written once, and nothing is
+//! copied even though Burn's `Learner` keeps a clone of the model during the step. On wgpu, CUDA and every other backend
+//! the same text runs as tensor operations, which Burn's fusion joins. Coefficients are computed in `f64` on the host;
+//! half-precision parameters keep their state in `f32`.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `train` | yes | data, networks and runs; Burn's `train` and dashboard |
+//! | `flex`, `ndarray` | yes | the CPU backends, with fused passes |
+//! | `wgpu`, `cuda` | no | the GPU backends, with fusion |
+//!
+//! Without default features the crate is the optimizers alone, for whatever backend its user has chosen. The fused
+//! passes come with the features `flex` and `ndarray`.
 
-#![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "train")]
 pub mod data;

@@ -87,7 +87,8 @@ impl GradientNoiseConfig {
 ///
 /// Parameters are told apart by the order in which they take their first step, which is the order in which the module
 /// visits them; a record remembers it. A resumed run therefore draws the noise that it would have drawn unbroken, on
-/// any backend.
+/// any backend. One exception: a parameter that takes its first step after a resumption, and that the module visits
+/// before those in the record (a trunk that thaws after its head was trained), draws other noise than unbroken.
 #[derive(Clone, Debug)]
 pub struct GradientNoise<O> {
     config: GradientNoiseConfig,

@@ -14,6 +14,8 @@ mod lanes;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod tensor;
+#[cfg(all(test, any(feature = "flex", feature = "ndarray")))]
+mod tests;
 
 #[cfg(all(feature = "train", any(feature = "flex", feature = "ndarray")))]
 pub(crate) use buffer::Buffer;

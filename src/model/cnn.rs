@@ -19,7 +19,7 @@ use burn::tensor::{Device, Tensor};
 /// | `strides` | `[2, 2, 1]` | stride of each block |
 /// | `hidden` | none | units of a hidden layer between the blocks and the output |
 /// | `dropout_input` | 0 | share of the pixels dropped in training, in `[0, 1)` |
-/// | `dropout` | 0.2 | share of the features dropped before the linear layers, in `[0, 1)` |
+/// | `dropout` | 0 | share of the features dropped before the linear layers, in `[0, 1)` |
 /// | `batch_norm` | true | batch normalization before each activation |
 #[derive(Config, Debug, PartialEq)]
 pub struct CnnConfig {
@@ -38,7 +38,7 @@ pub struct CnnConfig {
     #[config(default = 0.0)]
     pub dropout_input: f64,
     /// Share of the features dropped before the linear layers in training.
-    #[config(default = 0.2)]
+    #[config(default = 0.0)]
     pub dropout: f64,
     /// Whether batch normalization stands before each activation.
     #[config(default = true)]

@@ -116,14 +116,6 @@ impl Rule<2> for AdadeltaConfig {
         Range::Decay.check("Adadelta", "rho", self.rho)?;
         Range::Positive.check("Adadelta", "epsilon", self.epsilon)
     }
-
-    fn weight_decay(&self) -> Option<WeightDecay> {
-        self.weight_decay
-    }
-
-    fn grad_clipping(&self) -> Option<&GradientClippingConfig> {
-        self.grad_clipping.as_ref()
-    }
 }
 
 optimizer!(Adadelta, AdadeltaConfig, 2);

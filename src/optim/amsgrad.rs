@@ -122,14 +122,6 @@ impl Rule<3> for AmsgradConfig {
         Range::Decay.check("Amsgrad", "beta_2", self.beta_2)?;
         self.epsilon.check("Amsgrad")
     }
-
-    fn weight_decay(&self) -> Option<WeightDecay> {
-        self.weight_decay
-    }
-
-    fn grad_clipping(&self) -> Option<&GradientClippingConfig> {
-        self.grad_clipping.as_ref()
-    }
 }
 
 optimizer!(Amsgrad, AmsgradConfig, 3);

@@ -2,7 +2,7 @@ use super::{RuleState, WeightDecay};
 use crate::error::ConfigError;
 use crate::kernel::{self, Step};
 use crate::rule::Rule;
-use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
+use burn::optim::{LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
 
 /// A Burn optimizer that runs a [`Rule`] on every element of a parameter, as one fused pass where the backend allows.
@@ -11,30 +11,19 @@ use burn::tensor::{Device, Tensor};
 #[derive(Clone, Debug)]
 pub struct Elementwise<R, const N: usize> {
     rule: R,
+    decay: Option<WeightDecay>,
 }
 
 impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
-    /// An optimizer that follows `rule`.
+    /// An optimizer that follows `rule`, with `decay` of the weights before it.
     ///
     /// # Errors
     ///
-    /// The rule's first hyperparameter that is out of range.
-    pub fn new(rule: R) -> Result<Self, ConfigError> {
+    /// The first hyperparameter that is out of range.
+    pub fn new(rule: R, decay: Option<WeightDecay>) -> Result<Self, ConfigError> {
         rule.check()?;
-        if let Some(decay) = rule.weight_decay() {
-            decay.check()?;
-        }
-        Ok(Self { rule })
-    }
-
-    /// The optimizer of a whole module, with the gradient clipping that the rule's configuration asks for.
-    pub fn into_module_optimizer(self) -> ModuleOptimizer {
-        let clipping = self.rule.grad_clipping().map(|config| config.init());
-        let optimizer = ModuleOptimizer::from(self);
-        match clipping {
-            Some(clipping) => optimizer.with_grad_clipping(clipping),
-            None => optimizer,
-        }
+        decay.map_or(Ok(()), WeightDecay::check)?;
+        Ok(Self { rule, decay })
     }
 }
 
@@ -52,7 +41,7 @@ impl<R: Rule<N>, const N: usize> Optimizer for Elementwise<R, N> {
         state.time += 1;
         let step = Step {
             scalars: self.rule.scalars(lr, state.time, &mut state.carry),
-            decay: WeightDecay::step(self.rule.weight_decay(), lr),
+            decay: WeightDecay::step(self.decay, lr),
             rule: self.rule.clone(),
         };
         let (tensor, tensors) = kernel::run(&step, tensor, grad, state.tensors);

@@ -3,6 +3,9 @@
 //! Each `XConfig` has `new()` with the defaults, presets named after their source, `build()` for the optimizer of one
 //! parameter group and `init()` for that of a whole module.
 
+use burn::grad_clipping::GradientClippingConfig;
+use burn::optim::ModuleOptimizer;
+
 mod adadelta;
 mod amsgrad;
 mod decay;
@@ -25,6 +28,14 @@ pub use state::RuleState;
 
 pub(crate) use decay::DecayStep;
 
+/// `optimizer`, with the clipping of gradients that a configuration asks for.
+pub(crate) fn clipped(optimizer: ModuleOptimizer, clipping: Option<&GradientClippingConfig>) -> ModuleOptimizer {
+    match clipping {
+        Some(clipping) => optimizer.with_grad_clipping(clipping.init()),
+        None => optimizer,
+    }
+}
+
 /// Names the optimizer of a rule's configuration and gives the configuration its `build` and `init`.
 macro_rules! optimizer {
     ($name:ident, $config:ident, $state:literal) => {
@@ -39,7 +50,7 @@ macro_rules! optimizer {
             ///
             /// The first hyperparameter that is out of range.
             pub fn build(&self) -> Result<$name, $crate::ConfigError> {
-                $crate::optim::Elementwise::new(self.clone())
+                $crate::optim::Elementwise::new(self.clone(), self.weight_decay)
             }
 
             /// The optimizer of a whole module, with the configured gradient clipping.
@@ -48,7 +59,7 @@ macro_rules! optimizer {
             ///
             /// The first hyperparameter that is out of range.
             pub fn init(&self) -> Result<burn::optim::ModuleOptimizer, $crate::ConfigError> {
-                Ok(self.build()?.into_module_optimizer())
+                Ok($crate::optim::clipped(self.build()?.into(), self.grad_clipping.as_ref()))
             }
         }
     };

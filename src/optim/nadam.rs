@@ -162,14 +162,6 @@ impl Rule<2> for NadamConfig {
         }
         self.epsilon.check("Nadam")
     }
-
-    fn weight_decay(&self) -> Option<WeightDecay> {
-        self.weight_decay
-    }
-
-    fn grad_clipping(&self) -> Option<&GradientClippingConfig> {
-        self.grad_clipping.as_ref()
-    }
 }
 
 optimizer!(Nadam, NadamConfig, 2);

@@ -174,14 +174,6 @@ impl Rule<3> for RmsPropConfig {
         }
         self.epsilon.check("RmsProp")
     }
-
-    fn weight_decay(&self) -> Option<WeightDecay> {
-        self.weight_decay
-    }
-
-    fn grad_clipping(&self) -> Option<&GradientClippingConfig> {
-        self.grad_clipping.as_ref()
-    }
 }
 
 optimizer!(RmsProp, RmsPropConfig, 3);

@@ -95,14 +95,6 @@ impl Rule<1> for SgdConfig {
         }
         Range::Fraction.check("Sgd", "dampening", self.dampening)
     }
-
-    fn weight_decay(&self) -> Option<WeightDecay> {
-        self.weight_decay
-    }
-
-    fn grad_clipping(&self) -> Option<&GradientClippingConfig> {
-        self.grad_clipping.as_ref()
-    }
 }
 
 optimizer!(Sgd, SgdConfig, 1);

@@ -7,8 +7,6 @@
 mod real;
 
 use crate::error::ConfigError;
-use crate::optim::WeightDecay;
-use burn::grad_clipping::GradientClippingConfig;
 
 pub use real::Real;
 
@@ -41,10 +39,4 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
 
     /// Whether every hyperparameter is in its range.
     fn check(&self) -> Result<(), ConfigError>;
-
-    /// The decay of the weights, if any.
-    fn weight_decay(&self) -> Option<WeightDecay>;
-
-    /// The clipping of each gradient before the step, if any.
-    fn grad_clipping(&self) -> Option<&GradientClippingConfig>;
 }

@@ -1,7 +1,7 @@
 use super::TrainError;
 use crate::error::ConfigError;
 use crate::gradient::GradientNoiseConfig;
-use crate::optim::{AdadeltaConfig, AmsgradConfig, NadamConfig, RmsPropConfig, SgdConfig, SgdMomentum};
+use crate::optim::{AdadeltaConfig, AmsgradConfig, NadamConfig, RmsPropConfig, SgdConfig, SgdMomentum, clipped};
 use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -150,7 +150,9 @@ impl OptimizerKind {
             Self::Nadam(config) => config.init(),
             Self::Rmsprop(config) | Self::RmspropMomentum(config) => config.init(),
             Self::Sgd(config) => config.init(),
-            Self::SgdNoise(config) => Ok(config.noise.sgd(&config.sgd)?.into()),
+            Self::SgdNoise(SgdNoiseConfig { sgd, noise }) => {
+                Ok(clipped(noise.sgd(sgd)?.into(), sgd.grad_clipping.as_ref()))
+            }
             Self::Adam(config) => Ok(config.init()),
             Self::Adamw(config) => Ok(config.init()),
             Self::Adagrad(config) => Ok(config.init()),

@@ -33,11 +33,9 @@ impl<const D: usize> Trainee<D> {
         Self { param: Param::from_tensor(Tensor::from_inner(theta)), optimizer }
     }
 
-    /// A parameter of rank 1.
+    /// One step while a clone of the parameter lives on, as in Burn's `Learner`.
     pub fn step(&mut self, lr: f64, gradient: Tensor<D>) {
-        let mut gradients = GradientsParams::new();
-        gradients.register(self.param.id, gradient);
-        self.param = self.optimizer.step(lr, self.param.clone(), gradients);
+        self.param = advance(&mut self.optimizer, self.param.clone(), lr, gradient);
     }
 
     pub fn values(&self) -> Vec<f64> {
@@ -45,9 +43,36 @@ impl<const D: usize> Trainee<D> {
     }
 }
 
+/// One optimizer step of a parameter that is given away.
+pub fn advance<const D: usize>(
+    optimizer: &mut ModuleOptimizer,
+    param: Param<Tensor<D>>,
+    lr: f64,
+    gradient: Tensor<D>,
+) -> Param<Tensor<D>> {
+    let mut gradients = GradientsParams::new();
+    gradients.register(param.id, gradient);
+    optimizer.step(lr, param, gradients)
+}
+
 /// A tensor's values as `f64`, whatever its precision.
 pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
     tensor.to_data().convert::<f64>().try_into_vec().expect("values convert to f64")
+}
+
+/// Numbers of both signs between 0.001 and 3, in no order. Another seed gives others.
+pub fn scattered(len: usize, seed: usize) -> Vec<f64> {
+    let value = |index: usize| {
+        let number = (index * 7919 + seed * 104_729 + index * index * 31) % 2003;
+        let magnitude = 0.001 + 3.0 * (number as f64) / 2003.0;
+        if (number + index).is_multiple_of(2) { magnitude } else { -magnitude }
+    };
+    (0..len).map(value).collect()
+}
+
+/// Whether all values agree bit by bit; NaN agrees with NaN.
+pub fn same_bits(x: &[f64], y: &[f64]) -> bool {
+    x.len() == y.len() && x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()))
 }
 
 /// A tensor of rank 1.

@@ -88,4 +88,49 @@ mod unfolded {
             None => output,
         }
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::geometry;
+        use burn::nn::PaddingConfig2d;
+        use burn::nn::conv::{Conv2d, Conv2dConfig};
+        use burn::tensor::{DType, Device, Tensor};
+
+        /// Whether the layer's convolution runs unfolded on 8x8 images.
+        #[allow(deprecated)] // Burn 0.22 deprecates the ndarray backend.
+        fn runs_unfolded(config: Conv2dConfig, dtype: DType) -> bool {
+            let devices = [
+                #[cfg(feature = "flex")]
+                Device::flex(),
+                #[cfg(feature = "ndarray")]
+                Device::ndarray(),
+            ];
+            let answers = devices.map(|device| {
+                let layer: Conv2d = config.init(&device);
+                let images = |device: &Device| Tensor::zeros([2, config.channels[0], 8, 8], (device, dtype));
+                let plain = geometry(&layer, &images(&device)).is_some();
+                assert_eq!(plain, geometry(&layer, &images(&device.autodiff())).is_some());
+                plain
+            });
+            assert!(answers.iter().all(|answer| *answer == answers[0]), "the backends should agree");
+            answers[0]
+        }
+
+        /// Results that agree with Burn's do not tell whose they are.
+        #[test]
+        fn the_usual_layers_run_unfolded_and_the_others_do_not() {
+            let layer = || Conv2dConfig::new([4, 6], [3, 3]);
+            assert!(runs_unfolded(layer(), DType::F32));
+            assert!(runs_unfolded(layer().with_stride([2, 3]), DType::F32));
+            assert!(runs_unfolded(layer().with_padding(PaddingConfig2d::Same), DType::F32));
+            assert!(runs_unfolded(layer().with_padding(PaddingConfig2d::Explicit(2, 1, 2, 1)), DType::F32));
+            assert!(runs_unfolded(Conv2dConfig::new([1, 1], [8, 8]), DType::F32));
+            assert!(!runs_unfolded(layer(), DType::F64));
+            assert!(!runs_unfolded(layer().with_groups(2), DType::F32));
+            assert!(!runs_unfolded(layer().with_dilation([1, 2]), DType::F32));
+            assert!(!runs_unfolded(layer().with_padding(PaddingConfig2d::Explicit(1, 0, 2, 1)), DType::F32));
+            assert!(!runs_unfolded(Conv2dConfig::new([4, 6], [2, 2]).with_padding(PaddingConfig2d::Same), DType::F32));
+            assert!(!runs_unfolded(Conv2dConfig::new([1, 1], [9, 8]), DType::F32));
+        }
+    }
 }

@@ -26,6 +26,10 @@ pub struct Geometry {
 
 /// Columns in one product: enough to fill the processor's registers and pipelines, few enough for its second cache.
 const COLUMNS: usize = 512;
+/// Values copied at a time.
+const BLOCK: usize = 8;
+/// Room for a block to overshoot.
+const SLACK: usize = 3 * BLOCK;
 
 impl Geometry {
     /// Height and width of an output image.
@@ -56,61 +60,101 @@ impl Geometry {
         (COLUMNS / self.positions()).clamp(1, self.batch.div_ceil(threads).max(1))
     }
 
-    /// For each row of the unfolded matrix: its channel and the kernel's row and column.
-    fn taps(&self) -> impl Iterator<Item = (usize, usize, usize)> {
-        let [channels, ..] = self.input;
-        let [height, width] = self.kernel;
-        (0..channels).flat_map(move |c| (0..height).flat_map(move |i| (0..width).map(move |j| (c, i, j))))
+    /// Height and width of an image with its padding.
+    fn padded(&self) -> [usize; 2] {
+        [self.input[1] + 2 * self.padding[0], self.input[2] + 2 * self.padding[1]]
     }
 
-    /// The output rows (or columns) whose tap `offset` falls inside the image, as a range.
-    fn inside(&self, axis: usize, offset: usize) -> std::ops::Range<usize> {
-        let (stride, padding) = (self.stride[axis], self.padding[axis]);
-        let first = padding.saturating_sub(offset).div_ceil(stride);
-        let end = (self.input[axis + 1] + padding).saturating_sub(offset).div_ceil(stride);
-        first..end.clamp(first, self.output()[axis].max(first))
+    fn padded_len(&self) -> usize {
+        self.input[0] * self.padded().iter().product::<usize>()
     }
 
-    /// Visits every row of patches: `(start in the image, step, start in the matrix row, length)`.
-    fn for_each_run(&self, columns: usize, first_column: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        let [_, height, width] = self.input;
-        let [_, output_width] = self.output();
-        for (row, (c, i, j)) in self.taps().enumerate() {
-            let across = self.inside(1, j);
-            for y in self.inside(0, i) {
-                let image_row = y * self.stride[0] + i - self.padding[0];
-                let image_column = across.start * self.stride[1] + j - self.padding[1];
-                let from = (c * height + image_row) * width + image_column;
-                let to = row * columns + first_column + y * output_width + across.start;
-                visit(from, self.stride[1], to, across.len());
+    /// Visits the rows of images with and without padding: `(start in the image, start in the padded image)`.
+    fn for_each_row(&self, mut visit: impl FnMut(usize, usize)) {
+        let [channels, height, width] = self.input;
+        let [padded_height, padded_width] = self.padded();
+        for c in 0..channels {
+            for y in 0..height {
+                let padded_row = c * padded_height + y + self.padding[0];
+                visit((c * height + y) * width, padded_row * padded_width + self.padding[1]);
             }
         }
     }
 
-    /// Writes the patches of `images` into `matrix` (`C·k·k` rows), whose padding entries must be zero already.
-    fn unfold(&self, images: &[f32], columns: usize, matrix: &mut [f32]) {
-        for (index, image) in images.chunks_exact(self.image_len()).enumerate() {
-            self.for_each_run(columns, index * self.positions(), |from, step, to, len| {
-                let target = &mut matrix[to..to + len];
-                if step == 1 {
-                    target.copy_from_slice(&image[from..from + len]);
-                } else {
-                    for (value, source) in target.iter_mut().zip(image[from..].iter().step_by(step)) {
-                        *value = *source;
+    /// Visits every row of patches, in the order of the matrix:
+    /// `(image, start in the padded image, start in the matrix)`.
+    fn for_each_run(&self, images: usize, mut visit: impl FnMut(usize, usize, usize)) {
+        let [padded_height, padded_width] = self.padded();
+        let [output_height, output_width] = self.output();
+        let mut to = 0;
+        for c in 0..self.input[0] {
+            for i in 0..self.kernel[0] {
+                for j in 0..self.kernel[1] {
+                    for image in 0..images {
+                        for y in 0..output_height {
+                            let row = c * padded_height + y * self.stride[0] + i;
+                            visit(image, row * padded_width + j, to);
+                            to += output_width;
+                        }
                     }
                 }
-            });
+            }
         }
     }
 
-    /// Adds the patches in `matrix` to `images`: the transpose of [`unfold`](Self::unfold).
-    fn fold(&self, matrix: &[f32], columns: usize, images: &mut [f32]) {
-        for (index, image) in images.chunks_exact_mut(self.image_len()).enumerate() {
-            self.for_each_run(columns, index * self.positions(), |from, step, to, len| {
-                for (value, target) in matrix[to..to + len].iter().zip(image[from..].iter_mut().step_by(step)) {
-                    *target += *value;
+    /// Writes the patches of `images` into `matrix` (`C·k·k` rows, a column a position), by way of `padded`, whose
+    /// margins must be zero.
+    fn unfold(&self, images: &[f32], padded: &mut [f32], matrix: &mut [f32]) {
+        let padded_len = self.padded_len();
+        for (image, padded) in images.chunks_exact(self.image_len()).zip(padded.chunks_exact_mut(padded_len)) {
+            let width = self.input[2];
+            self.for_each_row(|from, to| padded[to..to + width].copy_from_slice(&image[from..from + width]));
+        }
+        let count = images.len() / self.image_len();
+        match self.stride[1] {
+            1 => self.gather::<1>(count, padded, matrix),
+            2 => self.gather::<2>(count, padded, matrix),
+            _ => {
+                let (step, len) = (self.stride[1], self.output()[1]);
+                self.for_each_run(count, |image, from, to| {
+                    let source = padded[image * padded_len + from..].iter().step_by(step);
+                    matrix[to..to + len].iter_mut().zip(source).for_each(|(value, source)| *value = *source);
+                });
+            }
+        }
+    }
+
+    /// Fills the matrix, whole blocks at a time: a block that overshoots its run is overwritten by the runs after it,
+    /// and both buffers end with [`SLACK`] values to spare.
+    fn gather<const STEP: usize>(&self, images: usize, padded: &[f32], matrix: &mut [f32]) {
+        let (padded_len, len) = (self.padded_len(), self.output()[1]);
+        self.for_each_run(images, |image, from, to| {
+            let from = image * padded_len + from;
+            for start in (0..len).step_by(BLOCK) {
+                let source = &padded[from + start * STEP..][..BLOCK * STEP];
+                let target = &mut matrix[to + start..][..BLOCK];
+                for k in 0..BLOCK {
+                    target[k] = source[k * STEP];
                 }
-            });
+            }
+        });
+    }
+
+    /// Adds the patches in `matrix` to `images`: the transpose of [`unfold`](Self::unfold).
+    fn fold(&self, matrix: &[f32], padded: &mut [f32], images: &mut [f32]) {
+        let (padded_len, step, len) = (self.padded_len(), self.stride[1], self.output()[1]);
+        padded.fill(0.0);
+        self.for_each_run(images.len() / self.image_len(), |image, from, to| {
+            let target = &mut padded[image * padded_len + from..][..(len - 1) * step + 1];
+            let source = &matrix[to..to + len];
+            match step {
+                1 => target.iter_mut().zip(source).for_each(|(target, value)| *target += *value),
+                _ => target.iter_mut().step_by(step).zip(source).for_each(|(target, value)| *target += *value),
+            }
+        });
+        let width = self.input[2];
+        for (image, padded) in images.chunks_exact_mut(self.image_len()).zip(padded.chunks_exact(padded_len)) {
+            self.for_each_row(|from, to| image[from..from + width].copy_from_slice(&padded[to..to + width]));
         }
     }
 
@@ -124,6 +168,23 @@ impl Geometry {
                 let matrix = (channel * images + image) * positions;
                 visit(tensor, matrix, positions);
             }
+        }
+    }
+}
+
+/// What one thread needs for a group of images.
+struct Scratch {
+    padded: Vec<f32>,
+    matrix: Vec<f32>,
+    result: Vec<f32>,
+}
+
+impl Scratch {
+    fn new(geometry: &Geometry, group: usize) -> Self {
+        Self {
+            padded: vec![0.0; group * geometry.padded_len() + SLACK],
+            matrix: vec![0.0; geometry.patch() * group * geometry.positions() + SLACK],
+            result: vec![0.0; group * geometry.result_len()],
         }
     }
 }
@@ -176,25 +237,21 @@ fn product(accumulate: bool, result: &mut [f32], [m, n, k]: [usize; 3], a: Matri
 
 /// The convolution of `images` (`[batch, C, H, W]`) with `weight` (`[O, C, k, k]`): `[batch, O, H', W']`.
 pub(super) fn forward(geometry: &Geometry, images: &[f32], weight: &[f32]) -> Vec<f32> {
-    let (patch, positions) = (geometry.patch(), geometry.positions());
-    let group = geometry.images_per_group();
+    let (patch, group) = (geometry.patch(), geometry.images_per_group());
     let mut output = vec![0.0; geometry.batch * geometry.result_len()];
     output
         .par_chunks_mut(group * geometry.result_len())
         .zip(images.par_chunks(group * geometry.image_len()))
         .for_each_init(
-            || (vec![0.0; patch * group * positions], vec![0.0; group * geometry.result_len()]),
-            |(matrix, result), (output, images)| {
+            || Scratch::new(geometry, group),
+            |scratch, (output, images)| {
                 let count = images.len() / geometry.image_len();
-                let columns = count * positions;
-                if count < group {
-                    matrix.fill(0.0);
-                }
-                geometry.unfold(images, columns, matrix);
-                let sizes = [geometry.channels, columns, patch];
-                product(false, result, sizes, Matrix::new(weight, patch), Matrix::new(matrix, columns));
+                let columns = count * geometry.positions();
+                geometry.unfold(images, &mut scratch.padded, &mut scratch.matrix);
+                let (weight, matrix) = (Matrix::new(weight, patch), Matrix::new(&scratch.matrix, columns));
+                product(false, &mut scratch.result, [geometry.channels, columns, patch], weight, matrix);
                 geometry.for_each_plane(count, |tensor, matrix, len| {
-                    output[tensor..tensor + len].copy_from_slice(&result[matrix..matrix + len]);
+                    output[tensor..tensor + len].copy_from_slice(&scratch.result[matrix..matrix + len]);
                 });
             },
         );
@@ -209,8 +266,7 @@ pub(super) fn backward(
     grad: &[f32],
     input_wanted: bool,
 ) -> (Option<Vec<f32>>, Vec<f32>) {
-    let (patch, positions) = (geometry.patch(), geometry.positions());
-    let group = geometry.images_per_group();
+    let (patch, group) = (geometry.patch(), geometry.images_per_group());
     let mut input_grad = vec![0.0; if input_wanted { images.len() } else { 0 }];
     // Without a wanted input gradient, each group gets an empty piece of it.
     let pieces: Vec<&mut [f32]> = if input_wanted {
@@ -223,33 +279,28 @@ pub(super) fn backward(
         .zip(images.par_chunks(group * geometry.image_len()))
         .zip(grad.par_chunks(group * geometry.result_len()))
         .fold(
-            || {
-                (
-                    vec![0.0; weight.len()],
-                    vec![0.0; patch * group * positions],
-                    vec![0.0; group * geometry.result_len()],
-                )
-            },
-            |(mut weight_grad, mut matrix, mut result), ((input_grad, images), grad)| {
+            || (vec![0.0; weight.len()], Scratch::new(geometry, group)),
+            |(mut weight_grad, mut scratch), ((input_grad, images), grad)| {
                 let count = images.len() / geometry.image_len();
-                let columns = count * positions;
+                let columns = count * geometry.positions();
                 geometry.for_each_plane(count, |tensor, matrix, len| {
-                    result[matrix..matrix + len].copy_from_slice(&grad[tensor..tensor + len]);
+                    scratch.result[matrix..matrix + len].copy_from_slice(&grad[tensor..tensor + len]);
                 });
-                let result_matrix = Matrix::new(&result, columns);
-                matrix.fill(0.0);
-                geometry.unfold(images, columns, &mut matrix);
-                let sizes = [geometry.channels, patch, columns];
-                product(true, &mut weight_grad, sizes, result_matrix, Matrix::new(&matrix, columns).transposed());
+                let result = Matrix::new(&scratch.result, columns);
+                // The margins of `padded` hold what the last group's fold left there.
+                scratch.padded.fill(0.0);
+                geometry.unfold(images, &mut scratch.padded, &mut scratch.matrix);
+                let matrix = Matrix::new(&scratch.matrix, columns).transposed();
+                product(true, &mut weight_grad, [geometry.channels, patch, columns], result, matrix);
                 if input_wanted {
-                    let sizes = [patch, columns, geometry.channels];
-                    product(false, &mut matrix, sizes, Matrix::new(weight, patch).transposed(), result_matrix);
-                    geometry.fold(&matrix, columns, input_grad);
+                    let weight = Matrix::new(weight, patch).transposed();
+                    product(false, &mut scratch.matrix, [patch, columns, geometry.channels], weight, result);
+                    geometry.fold(&scratch.matrix, &mut scratch.padded, input_grad);
                 }
-                (weight_grad, matrix, result)
+                (weight_grad, scratch)
             },
         )
-        .map(|(weight_grad, ..)| weight_grad)
+        .map(|(weight_grad, _)| weight_grad)
         .reduce(
             || vec![0.0; weight.len()],
             |mut sum, part| {

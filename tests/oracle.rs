@@ -1,0 +1,472 @@
+//! Every update rule against the paper's formula, number by number.
+//!
+//! The functions in the first half take one parameter value through a run, one line of mathematics after the other,
+//! in plain `f64`. The tests draw hyperparameters, rates that change from step to step, lengths and gradients, and
+//! compare. Draws are the same in every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others and for more.
+
+mod common;
+
+use burn::optim::ModuleOptimizer;
+use burn::tensor::DType;
+use burn_descent::ConfigError;
+use burn_descent::optim::{
+    AdadeltaConfig, AdadeltaForm, AmsgradConfig, AmsgradForm, Centering, Epsilon, NadamConfig, NadamForm,
+    RmsPropConfig, RmsPropMomentum, SgdConfig, SgdMomentum, Velocity, WeightDecay,
+};
+use common::{Trainee, cpu_devices, deviation, vector};
+use proptest::prelude::*;
+use proptest::test_runner::{RngSeed, TestRunner};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The formulas
+
+/// What one parameter value is fed at one step.
+#[derive(Clone, Copy)]
+struct Feed {
+    lr: f64,
+    gradient: f64,
+}
+
+/// θ and g as the rule meets them: after the decay of the weights.
+fn decayed(decay: Option<WeightDecay>, theta: f64, feed: &Feed) -> (f64, f64) {
+    match decay {
+        None => (theta, feed.gradient),
+        Some(WeightDecay::L2(lambda)) => (theta, feed.gradient + lambda * theta),
+        Some(WeightDecay::Decoupled(lambda)) => (theta - feed.lr * lambda * theta, feed.gradient),
+    }
+}
+
+fn divisor(epsilon: Epsilon, v: f64) -> f64 {
+    match epsilon {
+        Epsilon::Inside(epsilon) => f64::sqrt(v + epsilon),
+        Epsilon::Outside(epsilon) => f64::sqrt(v) + epsilon,
+    }
+}
+
+/// Zeiler 2012, Algorithm 1, and Ruder eq. 7 for the preliminary form.
+fn adadelta(c: &AdadeltaConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut mean_g2, mut mean_dx2) = (0.0, 0.0);
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        mean_g2 = c.rho * mean_g2 + (1.0 - c.rho) * g * g;
+        let rms_g = f64::sqrt(mean_g2 + c.epsilon);
+        let dx = match c.form {
+            AdadeltaForm::Units => -f64::sqrt(mean_dx2 + c.epsilon) / rms_g * g,
+            AdadeltaForm::Preliminary => -1.0 / rms_g * g,
+        };
+        mean_dx2 = c.rho * mean_dx2 + (1.0 - c.rho) * dx * dx;
+        theta = x + feed.lr * dx;
+    }
+    theta
+}
+
+/// Reddi et al. 2018, Algorithm 2, for `Uncorrected`; with the corrections of PyTorch and of optax for the others.
+fn amsgrad(c: &AmsgradConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut m, mut v, mut maximum) = (0.0, 0.0, 0.0);
+    let (mut power_1, mut power_2) = (1.0, 1.0);
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        power_1 *= c.beta_1;
+        power_2 *= c.beta_2;
+        m = c.beta_1 * m + (1.0 - c.beta_1) * g;
+        v = c.beta_2 * v + (1.0 - c.beta_2) * g * g;
+        let (m_hat, v_hat) = match c.form {
+            AmsgradForm::Uncorrected => {
+                maximum = f64::max(maximum, v);
+                (m, maximum)
+            }
+            AmsgradForm::MaximumThenCorrection => {
+                maximum = f64::max(maximum, v);
+                (m / (1.0 - power_1), maximum / (1.0 - power_2))
+            }
+            AmsgradForm::CorrectionThenMaximum => {
+                maximum = f64::max(maximum, v / (1.0 - power_2));
+                (m / (1.0 - power_1), maximum)
+            }
+        };
+        theta = x - feed.lr * m_hat / divisor(c.epsilon, v_hat);
+    }
+    theta
+}
+
+/// Dozat 2016, Algorithm 2; PyTorch's `NAdam`; optax's `adam(nesterov=True)`; Ruder eq. 31.
+fn nadam(c: &NadamConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut m, mut n) = (0.0, 0.0);
+    let (mut power_1, mut power_2, mut product) = (1.0, 1.0, 1.0);
+    for (index, feed) in run.iter().enumerate() {
+        let t = (index + 1) as f64;
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        power_1 *= c.beta_1;
+        power_2 *= c.beta_2;
+        let mu = |t: f64, psi: f64| c.beta_1 * (1.0 - 0.5 * f64::powf(0.96, t * psi));
+        n = c.beta_2 * n + (1.0 - c.beta_2) * g * g;
+        let (m_hat, n_hat) = match c.form {
+            NadamForm::Dozat { momentum_decay: psi } => {
+                product *= mu(t, psi);
+                m = mu(t, psi) * m + (1.0 - mu(t, psi)) * g;
+                let ahead = mu(t + 1.0, psi) * m / (1.0 - product * mu(t + 1.0, psi));
+                (ahead + (1.0 - mu(t, psi)) * g / (1.0 - product), c.beta_2 * n / (1.0 - power_2))
+            }
+            NadamForm::Schedule { momentum_decay: psi } => {
+                product *= mu(t, psi);
+                m = c.beta_1 * m + (1.0 - c.beta_1) * g;
+                let ahead = mu(t + 1.0, psi) * m / (1.0 - product * mu(t + 1.0, psi));
+                (ahead + (1.0 - mu(t, psi)) * g / (1.0 - product), n / (1.0 - power_2))
+            }
+            NadamForm::Constant => {
+                m = c.beta_1 * m + (1.0 - c.beta_1) * g;
+                let ahead = c.beta_1 * m / (1.0 - power_1 * c.beta_1);
+                (ahead + (1.0 - c.beta_1) * g / (1.0 - power_1), n / (1.0 - power_2))
+            }
+            NadamForm::Lecture => {
+                m = c.beta_1 * m + (1.0 - c.beta_1) * g;
+                let corrected = m / (1.0 - power_1);
+                (c.beta_1 * corrected + (1.0 - c.beta_1) * g / (1.0 - power_1), n / (1.0 - power_2))
+            }
+        };
+        theta = x - feed.lr * m_hat / divisor(c.epsilon, n_hat);
+    }
+    theta
+}
+
+/// Hinton 2012, Graves 2013 for the centred form, Kao's slides and PyTorch's manual for the momentum.
+fn rms_prop(c: &RmsPropConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut square, mut mean, mut v) = (0.0, 0.0, 0.0);
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        square = c.decay * square + (1.0 - c.decay) * g * g;
+        mean = c.decay * mean + (1.0 - c.decay) * g;
+        let variance = match c.centering {
+            Centering::Uncentered => square,
+            Centering::Centered => f64::max(square - mean * mean, 0.0),
+        };
+        let direction = g / divisor(c.epsilon, variance);
+        let (alpha, nesterov) = match c.momentum {
+            RmsPropMomentum::None => (0.0, false),
+            RmsPropMomentum::Classical(alpha) => (alpha, false),
+            RmsPropMomentum::Nesterov(alpha) => (alpha, true),
+        };
+        theta = match c.velocity {
+            Velocity::LearningRateInside => {
+                v = alpha * v - feed.lr * direction;
+                if nesterov { x + alpha * v - feed.lr * direction } else { x + v }
+            }
+            Velocity::LearningRateOutside => {
+                v = alpha * v + direction;
+                let step = if nesterov { alpha * v + direction } else { v };
+                x - feed.lr * step
+            }
+        };
+    }
+    theta
+}
+
+/// PyTorch's `SGD`, by its manual.
+fn sgd(c: &SgdConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let mut buffer = None;
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        let mut after = |mu: f64| -> f64 {
+            let b = match buffer {
+                None => g,
+                Some(b) => mu * b + (1.0 - c.dampening) * g,
+            };
+            buffer = Some(b);
+            b
+        };
+        let step = match c.momentum {
+            SgdMomentum::None => g,
+            SgdMomentum::Classical(mu) => after(mu),
+            SgdMomentum::Nesterov(mu) => g + mu * after(mu),
+        };
+        theta = x - feed.lr * step;
+    }
+    theta
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The draws
+
+const STEPS: usize = 20;
+const CASES: u32 = 24;
+const TOLERANCE: f64 = 1e-10;
+
+/// One run: hyperparameters, of which each optimizer takes those that it has, and the seed of its data.
+#[derive(Clone, Debug)]
+struct Draw {
+    decay_1: f64,
+    decay_2: f64,
+    epsilon: f64,
+    momentum: f64,
+    dampening: f64,
+    momentum_decay: f64,
+    lambda: f64,
+    len: usize,
+    seed: u64,
+}
+
+prop_compose! {
+    fn draws()(
+        decay_1 in share(),
+        decay_2 in share(),
+        epsilon in (-8.0..-2.0).prop_map(|exponent| 10_f64.powf(exponent)),
+        momentum in share(),
+        dampening in 0.0..=1.0,
+        momentum_decay in 0.0..20.0,
+        lambda in 0.0..0.1,
+        len in 0_usize..200,
+        seed in any::<u64>(),
+    ) -> Draw {
+        Draw { decay_1, decay_2, epsilon, momentum, dampening, momentum_decay, lambda, len, seed }
+    }
+}
+
+/// A share of the past: anywhere in its range, and often at one of its ends.
+fn share() -> impl Strategy<Value = f64> {
+    prop_oneof![1 => Just(0.0), 6 => 0.0..0.999, 1 => Just(0.999)]
+}
+
+impl Draw {
+    /// The start, and what each step feeds each value.
+    fn data(&self) -> (Vec<f64>, Vec<Vec<Feed>>) {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let theta = (0..self.len).map(|_| rng.random_range(-3.0..3.0)).collect();
+        // Some values never get a gradient, the others do without one now and then.
+        let idle: Vec<bool> = (0..self.len).map(|_| rng.random_bool(0.1)).collect();
+        let feeds = (0..STEPS).map(|_| {
+            let lr = 10_f64.powf(rng.random_range(-4.0..0.0));
+            let mut gradient = || {
+                let magnitude = 10_f64.powf(rng.random_range(-6.0..3.0));
+                let sign = if rng.random() { 1.0 } else { -1.0 };
+                if rng.random_bool(0.1) { 0.0 } else { sign * magnitude }
+            };
+            idle.iter().map(|idle| Feed { lr, gradient: if *idle { 0.0 } else { gradient() } }).collect()
+        });
+        (theta, feeds.collect())
+    }
+}
+
+/// Holds `config`'s optimizer to `formula` on every CPU backend.
+fn agree<C>(
+    name: &str,
+    config: impl Fn(&Draw) -> C,
+    init: impl Fn(&C) -> Result<ModuleOptimizer, ConfigError>,
+    formula: impl Fn(&C, f64, &[Feed]) -> f64,
+) {
+    let mut settings = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        settings.cases = CASES;
+    }
+    if matches!(settings.rng_seed, RngSeed::Random) {
+        settings.rng_seed = RngSeed::Fixed(1);
+    }
+    let outcome = TestRunner::new(settings).run(&draws(), |draw| {
+        let config = config(&draw);
+        let (theta, feeds) = draw.data();
+        let expected: Vec<f64> = (0..draw.len)
+            .map(|index| formula(&config, theta[index], &feeds.iter().map(|step| step[index]).collect::<Vec<_>>()))
+            .collect();
+        for (backend, device) in cpu_devices() {
+            let optimizer = init(&config).expect("the draw is in range");
+            let mut trainee = Trainee::new(optimizer, vector(&theta, &device, DType::F64));
+            for step in &feeds {
+                let gradient: Vec<f64> = step.iter().map(|feed| feed.gradient).collect();
+                let lr = step.first().map_or(0.1, |feed| feed.lr);
+                trainee.step(lr, vector(&gradient, &device, DType::F64));
+            }
+            let deviation = deviation(&trainee.values(), &expected);
+            prop_assert!(deviation <= TOLERANCE, "deviation {deviation:e} on {backend}");
+        }
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{name}: {error}");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Every optimizer with every variant
+
+/// A setting made from a drawn number.
+type Setting<T> = fn(f64) -> T;
+/// Variants of a setting, by name.
+type Variants<T, const N: usize> = [(&'static str, Setting<T>); N];
+
+const DECAYS: Variants<Option<WeightDecay>, 3> = [
+    ("no decay", |_| None),
+    ("L2", |lambda| Some(WeightDecay::L2(lambda))),
+    ("decoupled decay", |lambda| Some(WeightDecay::Decoupled(lambda))),
+];
+
+/// Each place for ε with each decay.
+fn places() -> impl Iterator<Item = (String, Setting<Epsilon>, Setting<Option<WeightDecay>>)> {
+    let epsilons: Variants<Epsilon, 2> = [("ε inside", Epsilon::Inside), ("ε outside", Epsilon::Outside)];
+    epsilons.into_iter().flat_map(|(place, epsilon)| {
+        DECAYS.iter().map(move |(name, decay)| (format!("{place}, {name}"), epsilon, *decay))
+    })
+}
+
+#[test]
+fn adadelta_follows_the_formula() {
+    for form in [AdadeltaForm::Units, AdadeltaForm::Preliminary] {
+        for (decay_name, decay) in DECAYS {
+            let config = |draw: &Draw| {
+                AdadeltaConfig::new()
+                    .with_rho(draw.decay_2)
+                    .with_epsilon(draw.epsilon)
+                    .with_form(form)
+                    .with_weight_decay(decay(draw.lambda))
+            };
+            agree(&format!("Adadelta, {form:?}, {decay_name}"), config, AdadeltaConfig::init, adadelta);
+        }
+    }
+}
+
+#[test]
+fn amsgrad_follows_the_formula() {
+    let forms = [AmsgradForm::MaximumThenCorrection, AmsgradForm::CorrectionThenMaximum, AmsgradForm::Uncorrected];
+    for form in forms {
+        for (place, epsilon, decay) in places() {
+            let config = |draw: &Draw| {
+                AmsgradConfig::new()
+                    .with_beta_1(draw.decay_1)
+                    .with_beta_2(draw.decay_2)
+                    .with_epsilon(epsilon(draw.epsilon))
+                    .with_form(form)
+                    .with_weight_decay(decay(draw.lambda))
+            };
+            agree(&format!("Amsgrad, {form:?}, {place}"), config, AmsgradConfig::init, amsgrad);
+        }
+    }
+}
+
+#[test]
+fn nadam_follows_the_formula() {
+    let forms: Variants<NadamForm, 4> = [
+        ("schedule", |momentum_decay| NadamForm::Schedule { momentum_decay }),
+        ("Dozat", |momentum_decay| NadamForm::Dozat { momentum_decay }),
+        ("constant", |_| NadamForm::Constant),
+        ("lecture", |_| NadamForm::Lecture),
+    ];
+    for (form_name, form) in forms {
+        for (place, epsilon, decay) in places() {
+            let config = |draw: &Draw| {
+                // With β₂ = 0, Dozat's factor β₂ leaves ε alone in the divisor: a run that explodes.
+                let least = if form_name == "Dozat" { 0.1 } else { 0.0 };
+                NadamConfig::new()
+                    .with_beta_1(draw.decay_1)
+                    .with_beta_2(draw.decay_2.max(least))
+                    .with_epsilon(epsilon(draw.epsilon))
+                    .with_form(form(draw.momentum_decay))
+                    .with_weight_decay(decay(draw.lambda))
+            };
+            agree(&format!("Nadam, {form_name}, {place}"), config, NadamConfig::init, nadam);
+        }
+    }
+}
+
+/// RMSprop with one momentum: each placement of the rate, of ε, and each decay.
+fn check_rms_prop(centering: Centering, momentum_name: &str, momentum: fn(f64) -> RmsPropMomentum) {
+    for velocity in [Velocity::LearningRateInside, Velocity::LearningRateOutside] {
+        for (place, epsilon, decay) in places() {
+            let config = |draw: &Draw| {
+                // The variance is a difference: ill-conditioned once the averages have forgotten their start of zero.
+                // At 0.8 and more, 20 steps leave it 1% of the mean square at least.
+                let share = match centering {
+                    Centering::Uncentered => draw.decay_2,
+                    Centering::Centered => 0.8 + 0.199 * draw.decay_2,
+                };
+                RmsPropConfig::new()
+                    .with_decay(share)
+                    .with_epsilon(epsilon(draw.epsilon))
+                    .with_momentum(momentum(draw.momentum))
+                    .with_velocity(velocity)
+                    .with_centering(centering)
+                    .with_weight_decay(decay(draw.lambda))
+            };
+            let name = format!("RmsProp, {centering:?}, {velocity:?}, {momentum_name}, {place}");
+            agree(&name, config, RmsPropConfig::init, rms_prop);
+        }
+    }
+}
+
+#[test]
+fn rms_prop_follows_the_formula() {
+    for centering in [Centering::Uncentered, Centering::Centered] {
+        check_rms_prop(centering, "no momentum", |_| RmsPropMomentum::None);
+        check_rms_prop(centering, "classical", RmsPropMomentum::Classical);
+        check_rms_prop(centering, "Nesterov", RmsPropMomentum::Nesterov);
+    }
+}
+
+#[test]
+fn sgd_follows_the_formula() {
+    let momenta: Variants<SgdMomentum, 3> = [
+        ("no momentum", |_| SgdMomentum::None),
+        ("classical", SgdMomentum::Classical),
+        ("Nesterov", SgdMomentum::Nesterov),
+    ];
+    for (momentum_name, momentum) in momenta {
+        for (decay_name, decay) in DECAYS {
+            let config = |draw: &Draw| {
+                SgdConfig::new()
+                    .with_momentum(momentum(draw.momentum))
+                    .with_dampening(draw.dampening)
+                    .with_weight_decay(decay(draw.lambda))
+            };
+            agree(&format!("Sgd, {momentum_name}, {decay_name}"), config, SgdConfig::init, sgd);
+        }
+    }
+}
+
+/// The two placements of the rate are the same algorithm until the rate changes, and not after.
+#[test]
+fn the_rate_inside_the_velocity_differs_from_outside_once_it_changes() {
+    let run = |velocity, rates: [f64; 3]| {
+        let config = RmsPropConfig::kao().with_velocity(velocity);
+        let (_, device) = cpu_devices().remove(0);
+        let mut trainee = Trainee::new(config.init().unwrap(), vector(&[1.0], &device, DType::F64));
+        for lr in rates {
+            trainee.step(lr, vector(&[2.0], &device, DType::F64));
+        }
+        trainee.values()[0]
+    };
+    let both = |rates| (run(Velocity::LearningRateInside, rates), run(Velocity::LearningRateOutside, rates));
+    let (inside, outside) = both([0.1, 0.1, 0.1]);
+    assert!((inside - outside).abs() < 1e-12, "{inside} and {outside}");
+    let (inside, outside) = both([0.1, 0.1, 0.01]);
+    assert!((inside - outside).abs() > 0.1, "{inside} and {outside}");
+}
+
+/// Gradients that do not change have no variance: rounding makes the difference negative now and then, which must not
+/// reach the root.
+#[test]
+fn a_variance_that_rounds_below_zero_counts_as_zero() {
+    let (decay, gradients) = (0.5, [0.1, 0.3, 0.7, 1.1, 1.7, 2.3]);
+    let dips_below_zero = |g: f64| {
+        let (mut square, mut mean) = (0.0, 0.0);
+        (0..200).any(|_| {
+            square = decay * square + (1.0 - decay) * g * g;
+            mean = decay * mean + (1.0 - decay) * g;
+            square - mean * mean < 0.0
+        })
+    };
+    assert!(gradients.iter().any(|g| dips_below_zero(*g)), "the case should be one that needs the clamp");
+    for (backend, device) in cpu_devices() {
+        let config = RmsPropConfig::new()
+            .with_decay(decay)
+            .with_epsilon(Epsilon::Outside(0.5))
+            .with_centering(Centering::Centered);
+        let mut trainee = Trainee::new(config.init().unwrap(), vector(&[0.0; 6], &device, DType::F64));
+        for _ in 0..200 {
+            trainee.step(0.01, vector(&gradients, &device, DType::F64));
+        }
+        for (theta, g) in trainee.values().into_iter().zip(gradients) {
+            // Each step is at most η·g/ε, and that once the variance has vanished.
+            let farthest = 200.0 * 0.01 * g / 0.5;
+            assert!(theta < -0.8 * farthest && theta >= -farthest * (1.0 + 1e-12), "{backend}, g = {g}: {theta}");
+        }
+    }
+}
