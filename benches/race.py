@@ -51,8 +51,8 @@ def main():
     arguments.add_argument("--every", type=int, default=100, metavar="ITERATIONS", help="evaluate this often")
     arguments.add_argument("--stop-after", type=int, metavar="ITERATIONS", help="end early, to try the script")
     arguments.add_argument("--rounds", type=int, default=2, help="runs of each, with seeds 1, 2, ...")
-    arguments.add_argument("--ours", default="", metavar="FLAGS", help='more flags for ours: --ours="--backend ndarray"')
-    arguments.add_argument("--cargo", default="--release", metavar="FLAGS", help='flags for cargo: --cargo="--profile dev"')
+    arguments.add_argument("--ours", default="", metavar="FLAGS", help='flags for ours: --ours="--backend ndarray"')
+    arguments.add_argument("--cargo", default="--release", metavar="FLAGS", help='for cargo: --cargo="--profile dev"')
     arguments.add_argument("--json", type=Path, help="also write all results here")
     arguments = arguments.parse_args()
 
@@ -87,11 +87,13 @@ def main():
         f"{arguments.epochs} epochs. PyTorch {theirs['torch']}: Adadelta, batch {theirs['batch']}, "
         f"{arguments.pytorch_epochs} epochs. {theirs['threads']} threads.\n"
     )
-    print("| | burn-descent | PyTorch | PyTorch / burn-descent |")
+    print("| | burn-descent | PyTorch | burn-descent is faster by |")
     print("| --- | --- | --- | --- |")
     for name, read, digits in rows:
         values = {side: [read(result) for result in results[side]] for side in SIDES}
         means = [mean(values[side]) for side in SIDES]
+        if "images/s" in name:
+            means.reverse()
         ratio = "" if None in means or "accuracy" in name else f"{means[1] / means[0]:.2f}"
         print(f"| {name} | {cell(values['burn-descent'], digits)} | {cell(values['PyTorch'], digits)} | {ratio} |")
     if arguments.json:
