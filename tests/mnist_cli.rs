@@ -245,7 +245,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 #[test]
 fn a_run_learns_and_leaves_everything_in_its_folder() {
     let sandbox = Sandbox::new();
-    let printed = sandbox.trains("first", "--epochs 20");
+    let printed = sandbox.trains("first", "--epochs 20 --backend flex");
     for file in ["config.json", "model.bpk", "model.bpk.sha256", "history.json", "summary.json", "experiment.log"] {
         assert!(sandbox.run("first").join(file).is_file(), "{file} is missing");
     }

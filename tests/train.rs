@@ -9,7 +9,8 @@ use burn_descent::data::{Augmentation, DataSource, EmbeddedDigits, LabelledImage
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
 use burn_descent::schedule::{RunLength, Schedule};
 use burn_descent::train::{
-    ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions, StopSignal, Stopwatch,
+    Backend, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions, StopSignal,
+    Stopwatch,
 };
 use common::deviation;
 use std::fs;
@@ -410,6 +411,7 @@ fn a_resumed_run_equals_the_unbroken_one_byte_for_byte() {
             validation_images: 50,
             batch_size: 32,
             epochs,
+            backend: Backend::Flex,
             ..RunConfig::default()
         };
         let train = |run: &mut Run| run.train(&options).expect("the run trains");
