@@ -16,6 +16,7 @@ use burn_descent::train::{
     Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, likeliest,
 };
 use clap::{Args, Parser, Subcommand};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,6 +39,9 @@ enum Command {
     Eval {
         /// The run.
         name: String,
+        /// Test on another data set: mnist, fashion or synthetic.
+        #[arg(long)]
+        dataset: Option<DatasetKind>,
         #[command(flatten)]
         place: PlaceArgs,
     },
@@ -267,9 +271,14 @@ impl TrainArgs {
         // Without a handler, Ctrl-C ends the program at once; the last checkpoint is whole all the same.
         let _ = ctrlc::set_handler(move || stop.give());
         let summary = run.train(&options)?;
-        println!("\n{summary}\n\nkept in {}", run.folder().display());
+        print(&format!("\n{summary}\n\nkept in {}", run.folder().display()));
         Ok(())
     }
+}
+
+/// Prints a line. A reader that has gone away (`| head`) is no reason to fail.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Opens a run, on another backend if one is asked for.
@@ -281,8 +290,8 @@ fn open(name: &str, place: &PlaceArgs) -> Result<Run, TrainError> {
     })
 }
 
-fn eval(name: &str, place: &PlaceArgs) -> Result<(), TrainError> {
-    println!("{}", open(name, place)?.evaluate(&place.options())?);
+fn eval(name: &str, dataset: Option<DatasetKind>, place: &PlaceArgs) -> Result<(), TrainError> {
+    print(&open(name, place)?.evaluate(&place.options(), dataset)?.to_string());
     Ok(())
 }
 
@@ -290,9 +299,9 @@ fn predict(name: &str, picture: &std::path::Path, place: &PlaceArgs) -> Result<(
     let probabilities = open(name, place)?.classify(read_digit_png(picture)?)?;
     for (class, probability) in probabilities.iter().enumerate() {
         let bar = "#".repeat((probability * 40.0).round() as usize);
-        println!("{class}  {:6.2} %  {bar}", 100.0 * probability);
+        print(&format!("{class}  {:6.2} %  {bar}", 100.0 * probability));
     }
-    println!("it reads {}", likeliest(&probabilities));
+    print(&format!("it reads {}", likeliest(&probabilities)));
     Ok(())
 }
 
@@ -300,7 +309,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         None => cli.train.run(),
-        Some(Command::Eval { name, place }) => eval(name, place),
+        Some(Command::Eval { name, dataset, place }) => eval(name, *dataset, place),
         Some(Command::Predict { name, picture, place }) => predict(name, picture, place),
     };
     match result {

@@ -131,7 +131,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let config = arguments.config()?;
     let source = arguments.data.iter().fold(DataSource::new().progress(true), |source, folder| source.folder(folder));
     let (backend, device) = config.backend.device()?;
-    let data = RunData::load(&config, &source)?;
+    let data = RunData::load(&config, &source, true)?;
     if let Some(notice) = &data.notice {
         eprintln!("{notice}");
     }

@@ -105,7 +105,7 @@ fn validation_images_are_held_out_by_the_seed() {
     let source = DataSource::new().folder(folder.path());
     let load = |seed, train_images| {
         let config = RunConfig { validation_images: 60, seed, train_images, ..RunConfig::default() };
-        RunData::load(&config, &source).expect("the data")
+        RunData::load(&config, &source, true).expect("the data")
     };
     let data = load(1, None);
     assert_eq!((data.train_indices.len(), data.validation_indices.len(), data.test.len()), (140, 60, 50));

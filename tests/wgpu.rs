@@ -55,10 +55,10 @@ fn a_network_learns() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let config = RunConfig {
         dataset: DatasetKind::Synthetic,
-        train_images: Some(2000),
-        validation_images: 500,
-        model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![64])),
-        epochs: 2,
+        train_images: Some(1500),
+        validation_images: 200,
+        model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![32])),
+        epochs: 1,
         backend: Backend::Wgpu,
         ..RunConfig::default()
     };
@@ -66,8 +66,8 @@ fn a_network_learns() {
     let mut run = Run::create(config, Some("wgpu"), &options).expect("a run");
     let summary = run.train(&options).expect("training on wgpu");
     assert_eq!(summary.backend, "wgpu");
-    assert!(summary.test_accuracy > 0.7, "two epochs should reach 70 %, but reached {}", summary.test_accuracy);
-    let again = run.evaluate(&options).expect("evaluation on wgpu");
+    assert!(summary.test_accuracy > 0.5, "an epoch should reach 50 %, but reached {}", summary.test_accuracy);
+    let again = run.evaluate(&options, None).expect("evaluation on wgpu");
     assert!((again.accuracy - summary.test_accuracy).abs() < 1e-3);
 }
 

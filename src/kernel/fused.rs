@@ -3,6 +3,7 @@
 use super::Step;
 use super::buffer::Buffer;
 use super::lanes::{Element, Lanes};
+use crate::optim::DecayStep;
 use crate::rule::Rule;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -115,27 +116,42 @@ impl<E: Element, R: Rule<N>, const N: usize> Pass<'_, E, R, N> {
             }
         }
     }
+}
 
+/// What the loop over the values works with: copies on the stack, which no store can change, so that the compiler keeps
+/// pointers and coefficients in registers.
+struct Loop<R: Rule<N>, E, const N: usize> {
+    rule: R,
+    scalars: R::Scalars,
+    decay: DecayStep,
+    theta: *const E,
+    grad: *const E,
+    out: *mut E,
+    state: [Option<*mut E>; N],
+}
+
+impl<E: Element, R: Rule<N>, const N: usize> Loop<R, E, N> {
     /// Updates the values of one register, from `index` on.
+    ///
+    /// Everything in here must be inlined into the function that is compiled for the processor's registers. A closure
+    /// is not, and neither is what `array::map` calls: hence the loops.
     #[inline(always)]
     unsafe fn update<S: Simd>(&self, simd: S, index: usize) {
         // SAFETY: the caller keeps the register's values within the buffers.
         unsafe {
-            let load =
-                |pointer: *const E| Lanes::<S, E>(simd, pointer.add(index).cast::<E::Register<S>>().read_unaligned());
-            let store = |pointer: *mut E, lanes: Lanes<S, E>| {
-                pointer.add(index).cast::<E::Register<S>>().write_unaligned(lanes.1);
-            };
-            let state = self.state.map(|pointer| match pointer {
-                Some(pointer) => load(pointer),
-                None => Lanes(simd, E::splat(simd, 0.0)),
-            });
-            let (theta, grad) = self.step.decay.apply(load(self.theta), load(self.grad));
-            let (theta, state) = self.step.rule.update(&self.step.scalars, theta, grad, state);
-            store(self.out, theta);
-            for (pointer, lanes) in self.state.iter().zip(state) {
+            let mut state = [Lanes::<S, E>::splat(simd, 0.0); N];
+            for (value, pointer) in state.iter_mut().zip(&self.state) {
                 if let Some(pointer) = pointer {
-                    store(*pointer, lanes);
+                    *value = Lanes::load(simd, pointer.add(index));
+                }
+            }
+            let (theta, grad) = (Lanes::load(simd, self.theta.add(index)), Lanes::load(simd, self.grad.add(index)));
+            let (theta, grad) = self.decay.apply(theta, grad);
+            let (theta, state) = self.rule.update(&self.scalars, theta, grad, state);
+            theta.store(self.out.add(index));
+            for (value, pointer) in state.iter().zip(&self.state) {
+                if let Some(pointer) = pointer {
+                    value.store(pointer.add(index));
                 }
             }
         }
@@ -149,13 +165,25 @@ impl<E: Element, R: Rule<N>, const N: usize> WithSimd for Pass<'_, E, R, N> {
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = size_of::<E::Register<S>>() / size_of::<E>();
         let full = self.len - self.len % lanes;
+        let each = Loop {
+            rule: self.step.rule.clone(),
+            scalars: self.step.scalars,
+            decay: self.step.decay,
+            theta: self.theta,
+            grad: self.grad,
+            out: self.out,
+            state: self.state,
+        };
         // SAFETY: whoever made the pass vouches for `len` values in every buffer.
         unsafe {
-            for index in (0..full).step_by(lanes) {
-                self.update(simd, index);
+            let mut index = 0;
+            while index < full {
+                each.update(simd, index);
+                index += lanes;
             }
-            for index in full..self.len {
-                self.update(pulp::Scalar, index);
+            while index < self.len {
+                each.update(pulp::Scalar, index);
+                index += 1;
             }
         }
     }

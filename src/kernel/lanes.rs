@@ -89,7 +89,32 @@ element!(
 );
 
 /// A register full of numbers.
-pub(super) struct Lanes<S: Simd, E: Element>(pub(super) S, pub(super) E::Register<S>);
+pub(super) struct Lanes<S: Simd, E: Element>(S, E::Register<S>);
+
+impl<S: Simd, E: Element> Lanes<S, E> {
+    #[inline(always)]
+    pub(super) fn splat(simd: S, value: f64) -> Self {
+        Self(simd, E::splat(simd, value))
+    }
+
+    /// # Safety
+    ///
+    /// `pointer` must be valid for reading as many values as a register holds.
+    #[inline(always)]
+    pub(super) unsafe fn load(simd: S, pointer: *const E) -> Self {
+        // SAFETY: by the caller.
+        Self(simd, unsafe { pointer.cast::<E::Register<S>>().read_unaligned() })
+    }
+
+    /// # Safety
+    ///
+    /// `pointer` must be valid for writing as many values as a register holds.
+    #[inline(always)]
+    pub(super) unsafe fn store(self, pointer: *mut E) {
+        // SAFETY: by the caller.
+        unsafe { pointer.cast::<E::Register<S>>().write_unaligned(self.1) }
+    }
+}
 
 impl<S: Simd, E: Element> Clone for Lanes<S, E> {
     #[inline(always)]

@@ -100,15 +100,15 @@ impl Rule<2> for AdadeltaConfig {
 
     #[inline(always)]
     fn update<R: Real>(&self, s: &AdadeltaScalars, theta: R, g: R, [v, u]: [R; 2]) -> (R, [R; 2]) {
-        let rms = |average: R| Epsilon::Inside(self.epsilon).root(average);
+        let epsilon = Epsilon::Inside(self.epsilon);
         let v = v * self.rho + g.clone().square() * (1.0 - self.rho);
         match self.form {
             AdadeltaForm::Units => {
-                let delta = rms(u.clone()) / rms(v.clone()) * g;
+                let delta = epsilon.root(u.clone()) / epsilon.root(v.clone()) * g;
                 let u = u * self.rho + delta.clone().square() * (1.0 - self.rho);
                 (theta - delta * s.eta, [v, u])
             }
-            AdadeltaForm::Preliminary => (theta - g * s.eta / rms(v.clone()), [v, u]),
+            AdadeltaForm::Preliminary => (theta - g * s.eta / epsilon.root(v.clone()), [v, u]),
         }
     }
 

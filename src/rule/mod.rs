@@ -33,8 +33,8 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
     /// The coefficients of step `time` (from 1) at the learning rate `lr`. `carry` starts at 1.
     fn scalars(&self, lr: f64, time: u64, carry: &mut f64) -> Self::Scalars;
 
-    /// One step for one number: the next `θ` and state. Implementations are `#[inline(always)]`, so that the kernels
-    /// can compile them for the processor's widest registers.
+    /// One step for one number: the next `θ` and state. Implementations are `#[inline(always)]` and use no closures,
+    /// so that the kernels can compile them for the processor's widest registers.
     fn update<R: Real>(&self, s: &Self::Scalars, theta: R, g: R, state: [R; N]) -> (R, [R; N]);
 
     /// Whether every hyperparameter is in its range.

@@ -24,6 +24,7 @@ pub trait Real:
     fn positive_part(self) -> Self;
 
     /// `x²`.
+    #[inline(always)]
     fn square(self) -> Self {
         self.clone() * self
     }

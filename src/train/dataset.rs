@@ -36,18 +36,18 @@ const DRAWN_SEED: u64 = 0;
 
 impl RunData {
     /// Loads the data that `config` asks for and splits off the validation images by its seed. Without a network and
-    /// without a copy on disk, draws embedded digits instead and says so in `notice`.
+    /// without a copy on disk, a new run (`fallback`) gets embedded digits instead, and `notice` says so.
     ///
     /// # Errors
     ///
     /// If the data cannot be read, or there are too few images for the split.
-    pub fn load(config: &RunConfig, source: &DataSource) -> Result<Self, TrainError> {
+    pub fn load(config: &RunConfig, source: &DataSource, fallback: bool) -> Result<Self, TrainError> {
         let mut notice = None;
         let loaded = match config.dataset.known() {
             None => None,
             Some(known) => match source.load(known) {
                 Ok(splits) => Some(splits),
-                Err(error) if error.is_offline() => {
+                Err(error) if fallback && error.is_offline() => {
                     notice = Some(format!("no network to download {} from: training on embedded digits", known.name()));
                     None
                 }

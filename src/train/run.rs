@@ -5,8 +5,8 @@ use super::history::Recorder;
 use super::metrics::{Failure, MetricFiles};
 use super::progress::PlainProgress;
 use super::{
-    Backend, Classifier, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal, Stopwatch,
-    Summary, TrainError, Versions, files,
+    Backend, Classifier, DatasetKind, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal,
+    Stopwatch, Summary, TrainError, Versions, files,
 };
 use crate::data::{DataSource, LabelledImages};
 use crate::schedule::RunLength;
@@ -80,7 +80,7 @@ impl Run {
     /// If there is none of that name or its configuration cannot be read.
     pub fn open(root: &Path, name: &str) -> Result<Self, TrainError> {
         let folder = run_folder(root, name)?;
-        let path = folder.join("config.json");
+        let path = folder.join(CONFIG);
         if !path.exists() {
             let (name, root) = (name.to_owned(), root.display().to_string());
             let known = names(Path::new(&root)).join(", ");
@@ -134,7 +134,7 @@ impl Run {
     /// If data, checkpoints or folders cannot be read or written, or training stops on an error.
     pub fn train(&mut self, options: &RunOptions) -> Result<Summary, TrainError> {
         let (backend, device) = self.config.backend.device()?;
-        let data = RunData::load(&self.config, &options.source)?;
+        let data = RunData::load(&self.config, &options.source, self.replaces || !self.folder.join(CONFIG).exists())?;
         if let Some(notice) = &data.notice {
             (options.notify)(notice);
             self.config.dataset = data.kind;
@@ -143,7 +143,7 @@ impl Run {
             std::fs::remove_dir_all(&self.folder).map_err(TrainError::io("replace", &self.folder))?;
         }
         files::create_folder(&self.folder)?;
-        let path = self.folder.join("config.json");
+        let path = self.folder.join(CONFIG);
         if !path.exists() {
             files::write_json(&path, &self.config)?;
         }
@@ -203,17 +203,15 @@ impl Run {
         }
     }
 
-    /// Tests the run's kept weights again.
+    /// Tests the run's kept weights again, on its own data set or, to see what it learned for another, on `dataset`.
     ///
     /// # Errors
     ///
     /// If data or weights cannot be read.
-    pub fn evaluate(&self, options: &RunOptions) -> Result<Evaluation, TrainError> {
+    pub fn evaluate(&self, options: &RunOptions, dataset: Option<DatasetKind>) -> Result<Evaluation, TrainError> {
         let (_, device) = self.config.backend.device()?;
-        let data = RunData::load(&self.config, &options.source)?;
-        if let Some(notice) = &data.notice {
-            (options.notify)(notice);
-        }
+        let config = RunConfig { dataset: dataset.unwrap_or(self.config.dataset), ..self.config.clone() };
+        let data = RunData::load(&config, &options.source, false)?;
         let loader = test_loader(&data, &device);
         let outputs: Vec<_> = self.models(data.image(), &device)?.iter().map(|model| predict(model, &loader)).collect();
         Ok(Evaluation::new(&average(&outputs), data.test.labels()))
@@ -275,6 +273,7 @@ impl Run {
     }
 }
 
+const CONFIG: &str = "config.json";
 const MODEL: &str = "model.bpk";
 
 /// One network of a run.
@@ -506,7 +505,7 @@ fn free_name(root: &Path, stem: &str) -> String {
 /// The runs that there are, in order.
 fn names(root: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let runs = entries.filter(|entry| entry.path().join("config.json").exists());
+    let runs = entries.filter(|entry| entry.path().join(CONFIG).exists());
     let mut names: Vec<String> = runs.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names

@@ -13,7 +13,7 @@ pub struct Summary {
     pub origin: String,
     /// The network.
     pub model: String,
-    /// The number of trainable parameters of one network.
+    /// The number of values in one network: its weights and, under batch normalization, the running statistics.
     pub parameters: usize,
     /// The optimizer.
     pub optimizer: String,
