@@ -23,8 +23,23 @@ SETS = {
     "many": [(480, 640), (640,)] * 80,
 }
 
+
+class NoisySgd:
+    """Momentum SGD on gradients with normal noise."""
+
+    def __init__(self, parameters):
+        self.parameters = parameters
+        self.sgd = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9)
+
+    def step(self):
+        for parameter in self.parameters:
+            parameter.grad.add_(torch.randn_like(parameter.grad), alpha=1e-2)
+        self.sgd.step()
+
+
 OPTIMIZERS = {
     "SGD momentum": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
+    "SGD momentum noise": NoisySgd,
     "Adam": lambda p: torch.optim.Adam(p, lr=1e-3),
     "Adam foreach": lambda p: torch.optim.Adam(p, lr=1e-3, foreach=True),
     "Adam fused": lambda p: torch.optim.Adam(p, lr=1e-3, fused=True),

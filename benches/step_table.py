@@ -24,7 +24,7 @@ ROWS = [
     ("Amsgrad", "burn Adam amsgrad", "Adam amsgrad"),
     ("RmsProp momentum", "burn RmsProp momentum", "RMSprop momentum"),
     ("Sgd momentum", "burn Sgd momentum", "SGD momentum"),
-    ("Sgd momentum noise", None, None),
+    ("Sgd momentum noise", None, "SGD momentum noise"),
     ("Adam (Burn's)", "burn Adam", "Adam"),
     ("AdamW (Burn's)", "burn AdamW", None),
 ]

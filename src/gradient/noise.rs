@@ -1,11 +1,13 @@
 use crate::error::{ConfigError, Range};
+use crate::kernel::{self, Addend};
 use crate::optim::{Sgd, SgdConfig};
 use burn::config::Config;
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Element, ElementConversion, Tensor};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -126,9 +128,13 @@ impl<O: Optimizer> Optimizer for GradientNoise<O> {
         // A parameter that came with a record keeps its place; new ones come after it.
         self.parameters.fetch_max(state.parameter + 1, Ordering::Relaxed);
         state.time += 1;
-        let deviation = self.config.variance(state.time).sqrt();
-        let noise = NoiseKey { seed: self.config.seed, parameter: state.parameter, step: state.time };
-        let grad = grad.clone() + noise.normal(&grad, deviation);
+        let noise = Noise {
+            seed: self.config.seed,
+            parameter: state.parameter,
+            step: state.time,
+            deviation: self.config.variance(state.time).sqrt(),
+        };
+        let grad = kernel::add(grad, &noise);
         let (tensor, inner) = self.optimizer.step(lr, tensor, grad, state.inner);
         (tensor, Some(GradientNoiseState { inner, ..state }))
     }
@@ -157,60 +163,34 @@ impl<S: RecordState> RecordState for GradientNoiseState<S> {
     }
 }
 
-/// What one tensor's noise depends on.
-#[derive(Clone, Copy)]
-struct NoiseKey {
+/// Normal noise for one tensor, and what it depends on.
+struct Noise {
     seed: u64,
     parameter: u64,
     step: u64,
+    deviation: f64,
 }
 
-/// Values drawn from one stream of random numbers. Streams are independent, so that threads can share the work
-/// without changing the result.
-const VALUES_PER_STREAM: usize = 16 * 1024;
-
-impl NoiseKey {
-    /// Normal noise of the shape, precision and device of `like`.
-    fn normal<const D: usize>(self, like: &Tensor<D>, deviation: f64) -> Tensor<D> {
-        let shape = like.dims();
-        let device = like.device();
-        let len = shape.iter().product();
-        match like.dtype() {
-            DType::F64 => {
-                let values = self.draw(len, |normal: f64| normal * deviation);
-                Tensor::from_data(TensorData::new(values, shape), (&device, DType::F64))
-            }
-            dtype => {
-                let values = self.draw(len, |normal: f64| (normal * deviation) as f32);
-                Tensor::from_data(TensorData::new(values, shape), (&device, dtype))
-            }
-        }
-    }
-
-    fn draw<E: Copy + Default + Send>(self, len: usize, scale: impl Fn(f64) -> E + Sync) -> Vec<E> {
-        let mut values = vec![E::default(); len];
-        let fill = |(stream, chunk): (usize, &mut [E])| {
-            let mut rng = self.rng(stream as u64);
-            for value in chunk {
-                *value = scale(StandardNormal.sample(&mut rng));
-            }
-        };
-        #[cfg(any(feature = "flex", feature = "ndarray"))]
-        {
-            use rayon::prelude::*;
-            values.par_chunks_mut(VALUES_PER_STREAM).enumerate().for_each(fill);
-        }
-        #[cfg(not(any(feature = "flex", feature = "ndarray")))]
-        values.chunks_mut(VALUES_PER_STREAM).enumerate().for_each(fill);
-        values
-    }
-
-    fn rng(self, stream: u64) -> ChaCha8Rng {
+impl Noise {
+    /// The random numbers of one piece of the tensor.
+    fn rng(&self, piece: usize) -> ChaCha8Rng {
         let mut seed = [0; 32];
-        let words = [self.seed, self.parameter, self.step, stream];
+        let words = [self.seed, self.parameter, self.step, piece as u64];
         for (bytes, word) in seed.chunks_exact_mut(8).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         ChaCha8Rng::from_seed(seed)
+    }
+}
+
+impl Addend for Noise {
+    const PIECE: usize = 16 * 1024;
+
+    fn add_to<E: Element + AddAssign>(&self, piece: usize, values: &mut [E]) {
+        let mut rng = self.rng(piece);
+        for value in values {
+            let normal: f64 = StandardNormal.sample(&mut rng);
+            *value += (normal * self.deviation).elem();
+        }
     }
 }

@@ -2,11 +2,40 @@
 
 //! Which backend holds the tensors of a step, and the way to its buffers.
 
-use super::Step;
-use super::fused;
+use super::add::{Addend, add_to_values};
+use super::buffer::Buffer;
+use super::{Step, fused};
 use crate::rule::Rule;
 use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Element, Tensor};
+use std::ops::AddAssign;
+
+/// Evaluates an expression with the way from a tensor to the backend's own primitive and the way back.
+macro_rules! on_primitives {
+    ($backend:expr, |$primitive:ident, $tensor:ident| $body:expr) => {{
+        macro_rules! on {
+            ($variant:ident) => {{
+                let $primitive = |tensor: Tensor<D>| match tensor.into_dispatch().kind {
+                    DispatchTensorKind::$variant(BackendTensor::Float(tensor)) => tensor,
+                    _ => unreachable!("the backend was checked"),
+                };
+                let $tensor = |tensor| -> Tensor<D> {
+                    Tensor::from_dispatch(DispatchTensor {
+                        kind: DispatchTensorKind::$variant(BackendTensor::Float(tensor)),
+                        autodiff: DispatchAutodiffContext::Disabled,
+                    })
+                };
+                $body
+            }};
+        }
+        match $backend {
+            #[cfg(feature = "flex")]
+            Self::Flex => on!(Flex),
+            #[cfg(feature = "ndarray")]
+            Self::NdArray => on!(NdArray),
+        }
+    }};
+}
 
 /// A backend with fused passes.
 #[derive(Clone, Copy)]
@@ -49,33 +78,33 @@ impl FusedBackend {
         grad: Tensor<D>,
         state: [Option<Tensor<D>>; N],
     ) -> (Tensor<D>, [Option<Tensor<D>>; N]) {
-        macro_rules! run_on {
-            ($backend:ident) => {{
-                let dtype = theta.dtype();
-                let primitive = |tensor: Tensor<D>| match tensor.into_dispatch().kind {
-                    DispatchTensorKind::$backend(BackendTensor::Float(tensor)) => tensor,
-                    _ => unreachable!("the backend was checked"),
-                };
-                let state = state.map(|tensor| tensor.map(primitive));
-                let (theta, grad) = (primitive(theta), primitive(grad));
-                let (theta, state) = match dtype {
-                    DType::F64 => fused::run::<_, f64, R, N>(step, theta, grad, state),
-                    _ => fused::run::<_, f32, R, N>(step, theta, grad, state),
-                };
-                let tensor = |tensor| {
-                    Tensor::from_dispatch(DispatchTensor {
-                        kind: DispatchTensorKind::$backend(BackendTensor::Float(tensor)),
-                        autodiff: DispatchAutodiffContext::Disabled,
-                    })
-                };
-                (tensor(theta), state.map(|state| state.map(tensor)))
-            }};
-        }
-        match self {
-            #[cfg(feature = "flex")]
-            Self::Flex => run_on!(Flex),
-            #[cfg(feature = "ndarray")]
-            Self::NdArray => run_on!(NdArray),
-        }
+        on_primitives!(self, |primitive, tensor| {
+            let dtype = theta.dtype();
+            let state = state.map(|state| state.map(primitive));
+            let (theta, grad) = (primitive(theta), primitive(grad));
+            let (theta, state) = match dtype {
+                DType::F64 => fused::run::<_, f64, R, N>(step, theta, grad, state),
+                _ => fused::run::<_, f32, R, N>(step, theta, grad, state),
+            };
+            (tensor(theta), state.map(|state| state.map(tensor)))
+        })
     }
+
+    /// Adds to a tensor that [`of`](Self::of) has accepted, in its own buffer unless another tensor shares that.
+    pub(super) fn add<const D: usize>(self, to: Tensor<D>, addend: &impl Addend) -> Tensor<D> {
+        on_primitives!(self, |primitive, tensor| {
+            let dtype = to.dtype();
+            let to = primitive(to);
+            tensor(match dtype {
+                DType::F64 => add_to_buffer::<_, f64>(to, addend),
+                _ => add_to_buffer::<_, f32>(to, addend),
+            })
+        })
+    }
+}
+
+fn add_to_buffer<B: Buffer<E>, E: Element + AddAssign>(buffer: B, addend: &impl Addend) -> B {
+    let mut buffer = buffer.contiguous();
+    add_to_values(buffer.values_mut(), addend);
+    buffer
 }

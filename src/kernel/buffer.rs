@@ -22,4 +22,12 @@ pub(crate) trait Buffer<E>: Sized {
         // SAFETY: a contiguous tensor's pointer is valid for as many values as its shape holds.
         unsafe { std::slice::from_raw_parts(self.pointer(), self.shape().num_elements()) }
     }
+
+    /// Write access to the values of a [`contiguous`](Self::contiguous) tensor, to a copy where another tensor shares
+    /// them.
+    fn values_mut(&mut self) -> &mut [E] {
+        let len = self.shape().num_elements();
+        // SAFETY: a contiguous tensor's pointer is valid for as many values as its shape holds, and this one owns them.
+        unsafe { std::slice::from_raw_parts_mut(self.owned_pointer(), len) }
+    }
 }

@@ -1,6 +1,7 @@
 //! How a rule runs: as one fused pass over the raw buffers of the flex and ndarray backends, as tensor operations on
 //! every other backend.
 
+mod add;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod backend;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -17,6 +18,7 @@ mod tensor;
 #[cfg(all(test, any(feature = "flex", feature = "ndarray")))]
 mod tests;
 
+pub(crate) use add::{Addend, add};
 #[cfg(all(feature = "train", any(feature = "flex", feature = "ndarray")))]
 pub(crate) use buffer::Buffer;
 
