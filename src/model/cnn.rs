@@ -1,4 +1,4 @@
-use super::convolve;
+use super::{convolve, normalize};
 use crate::error::{ConfigError, Range};
 use burn::config::Config;
 use burn::module::Module;
@@ -125,7 +125,7 @@ impl Cnn {
         for (index, block) in self.blocks.iter().enumerate() {
             x = convolve(block, x);
             if let Some(norm) = self.norms.get(index) {
-                x = norm.forward(x);
+                x = normalize(norm, x);
             }
             x = relu(x);
         }

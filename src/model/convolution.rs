@@ -4,11 +4,6 @@
 //! [`Conv2d`] there as unfolding and matrix product, forward and backward; anywhere else, and for the settings that
 //! it does not cover, it is `Conv2d::forward`.
 
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-mod extension;
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-mod unfold;
-
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 
@@ -37,15 +32,13 @@ pub fn convolve(layer: &Conv2d, images: Tensor<4>) -> Tensor<4> {
 
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod unfolded {
-    use super::extension::UnfoldedConvolution;
-    use super::unfold::Geometry;
-    use burn::backend::{Dispatch, DispatchDevice};
+    use crate::model::cpu::{Geometry, ImageOps, supports};
+    use burn::backend::Dispatch;
     use burn::nn::PaddingConfig2d;
     use burn::nn::conv::Conv2d;
-    use burn::tensor::{DType, Tensor};
+    use burn::tensor::Tensor;
 
     /// The sizes of the convolution, if it can run unfolded.
-    #[allow(deprecated)] // Burn 0.22 deprecates the ndarray backend, which this crate supports for as long as it exists.
     pub(super) fn geometry(layer: &Conv2d, images: &Tensor<4>) -> Option<Geometry> {
         let padding = match layer.padding {
             PaddingConfig2d::Valid => [0, 0],
@@ -55,18 +48,10 @@ mod unfolded {
             }
             _ => return None,
         };
-        let device = images.device().inner();
-        let supported = match device.as_dispatch() {
-            #[cfg(feature = "flex")]
-            DispatchDevice::Flex(_) => true,
-            #[cfg(feature = "ndarray")]
-            DispatchDevice::NdArray(_) => true,
-            _ => false,
-        };
         let [batch, channels, height, width] = images.dims();
         let fits = height + 2 * padding[0] >= layer.kernel_size[0] && width + 2 * padding[1] >= layer.kernel_size[1];
-        let plain = layer.groups == 1 && layer.dilation == [1, 1] && images.dtype() == DType::F32;
-        (supported && plain && fits && batch > 0).then(|| Geometry {
+        let plain = layer.groups == 1 && layer.dilation == [1, 1];
+        (supports(images) && plain && fits && batch > 0).then(|| Geometry {
             batch,
             input: [channels, height, width],
             channels: layer.weight.dims()[0],
@@ -77,11 +62,8 @@ mod unfolded {
     }
 
     pub(super) fn convolve(layer: &Conv2d, images: Tensor<4>, geometry: Geometry) -> Tensor<4> {
-        let output = <Dispatch as UnfoldedConvolution>::convolution(
-            images.into_dispatch(),
-            layer.weight.val().into_dispatch(),
-            geometry,
-        );
+        let output =
+            <Dispatch as ImageOps>::convolution(images.into_dispatch(), layer.weight.val().into_dispatch(), geometry);
         let output = Tensor::<4>::from_dispatch(output);
         match &layer.bias {
             Some(bias) => output + bias.val().reshape([1, geometry.channels, 1, 1]),
