@@ -4,6 +4,8 @@ mod augment;
 mod digits;
 mod error;
 mod idx;
+mod known;
+mod mirror;
 mod picture;
 mod source;
 
@@ -11,5 +13,6 @@ pub use augment::{Augmentation, AugmentationError};
 pub use digits::EmbeddedDigits;
 pub use error::{Attempt, DataError, Failure};
 pub use idx::{Images, LabelledImages, read_images, read_labelled, read_labels};
+pub use known::{KnownDataset, Manifest, RemoteFile};
 pub use picture::{read_digit_png, write_gray_png};
-pub use source::{DataSource, KnownDataset, Manifest, Origin, RemoteFile, Splits};
+pub use source::{DataSource, Origin, Splits};

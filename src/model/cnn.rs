@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor};
 /// | field | default | meaning |
 /// | --- | --- | --- |
 /// | `channels` | `[16, 32, 64]` | output channels of each block |
-/// | `kernels` | `[5, 3, 3]` | side of each block's kernel, odd |
+/// | `kernels` | `[5, 5, 3]` | side of each block's kernel, odd |
 /// | `strides` | `[2, 2, 1]` | stride of each block |
 /// | `hidden` | none | units of a hidden layer between the blocks and the output |
 /// | `dropout_input` | 0 | share of the pixels dropped in training, in `[0, 1)` |
@@ -27,7 +27,7 @@ pub struct CnnConfig {
     #[config(default = "vec![16, 32, 64]")]
     pub channels: Vec<usize>,
     /// Side of each block's kernel.
-    #[config(default = "vec![5, 3, 3]")]
+    #[config(default = "vec![5, 5, 3]")]
     pub kernels: Vec<usize>,
     /// Stride of each block.
     #[config(default = "vec![2, 2, 1]")]

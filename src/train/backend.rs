@@ -1,5 +1,7 @@
 use super::TrainError;
 use burn::tensor::Device;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use burn::tensor::DeviceType;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -30,28 +32,38 @@ impl Backend {
     ///
     /// If the backend is not compiled in or there is no such device.
     pub fn device(self) -> Result<(Self, Device), TrainError> {
-        match self {
-            Self::Auto => Self::automatic(),
-            Self::Flex => flex(),
-            Self::NdArray => ndarray(),
-            Self::Wgpu => wgpu(),
-            Self::Cuda => cuda(),
+        if self == Self::Auto {
+            return Self::automatic();
         }
+        let open = self.opener().ok_or(TrainError::BackendNotCompiled { backend: self })?;
+        let device = open().ok_or(TrainError::NoDevice { backend: self })?;
+        Ok((self, device))
     }
 
     fn automatic() -> Result<(Self, Device), TrainError> {
-        if let Ok(found) = cuda() {
+        if let Ok(found) = Self::Cuda.device() {
             return Ok(found);
         }
         if let Some(device) = hardware_gpu() {
             return Ok((Self::Wgpu, device));
         }
-        flex().or_else(|_| ndarray())
+        Self::Flex.device().or_else(|_| Self::NdArray.device())
     }
 
-    /// The Cargo feature that compiles the backend in.
-    fn missing(self) -> TrainError {
-        TrainError::BackendNotCompiled { backend: self }
+    /// What opens the backend's first device, if the backend is compiled in.
+    #[allow(deprecated)] // Burn 0.22 deprecates the ndarray backend, which this crate supports for as long as it exists.
+    fn opener(self) -> Option<fn() -> Option<Device>> {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex => Some(|| Some(Device::flex())),
+            #[cfg(feature = "ndarray")]
+            Self::NdArray => Some(|| Some(Device::ndarray())),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Some(|| first_device(DeviceType::Wgpu, |device| device.identity().is_some())),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Some(|| first_device(DeviceType::Cuda, |device| device.identity().is_some())),
+            _ => None,
+        }
     }
 }
 
@@ -76,65 +88,26 @@ impl FromStr for Backend {
     }
 }
 
-fn flex() -> Result<(Backend, Device), TrainError> {
-    #[cfg(feature = "flex")]
-    return Ok((Backend::Flex, Device::flex()));
-    #[cfg(not(feature = "flex"))]
-    Err(Backend::Flex.missing())
-}
-
-#[allow(deprecated)] // Burn 0.22 deprecates the ndarray backend, which this crate supports for as long as it exists.
-fn ndarray() -> Result<(Backend, Device), TrainError> {
-    #[cfg(feature = "ndarray")]
-    return Ok((Backend::NdArray, Device::ndarray()));
-    #[cfg(not(feature = "ndarray"))]
-    Err(Backend::NdArray.missing())
-}
-
-fn wgpu() -> Result<(Backend, Device), TrainError> {
-    #[cfg(feature = "wgpu")]
-    return first_device(burn::tensor::DeviceType::Wgpu)
-        .map(|device| (Backend::Wgpu, device))
-        .ok_or(TrainError::NoDevice { backend: Backend::Wgpu });
-    #[cfg(not(feature = "wgpu"))]
-    Err(Backend::Wgpu.missing())
-}
-
-fn cuda() -> Result<(Backend, Device), TrainError> {
-    #[cfg(feature = "cuda")]
-    return first_device(burn::tensor::DeviceType::Cuda)
-        .map(|device| (Backend::Cuda, device))
-        .ok_or(TrainError::NoDevice { backend: Backend::Cuda });
-    #[cfg(not(feature = "cuda"))]
-    Err(Backend::Cuda.missing())
-}
-
-/// The first device of a kind that opens. Drivers that are absent or broken make Burn panic; that counts as none.
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn first_device(kind: burn::tensor::DeviceType) -> Option<Device> {
-    quietly(|| {
-        let devices = Device::enumerate(kind).into_vec();
-        devices.into_iter().find(|device| device.identity().is_some())
-    })
-}
-
 /// The first GPU that is a real card, if any.
 fn hardware_gpu() -> Option<Device> {
     #[cfg(feature = "wgpu")]
-    return quietly(|| {
-        let devices = Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec();
-        devices.into_iter().find(|device| device.identity().is_some_and(|identity| identity.physical.is_some()))
+    return first_device(DeviceType::Wgpu, |device| {
+        device.identity().is_some_and(|identity| identity.physical.is_some())
     });
     #[cfg(not(feature = "wgpu"))]
     None
 }
 
-/// Runs `find`; a panic inside counts as nothing found and prints nothing.
+/// The first device of a kind that is `wanted`, which may open it. Drivers that are absent or broken make Burn panic; that counts
+/// as none, and prints nothing.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn quietly<T>(find: impl FnOnce() -> Option<T> + std::panic::UnwindSafe) -> Option<T> {
+fn first_device(kind: DeviceType, wanted: fn(&Device) -> bool) -> Option<Device> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let found = std::panic::catch_unwind(find);
+    let found = std::panic::catch_unwind(|| {
+        let devices = Device::enumerate(kind).into_vec();
+        devices.into_iter().find(wanted)
+    });
     std::panic::set_hook(hook);
     found.ok().flatten()
 }

@@ -13,6 +13,7 @@ mod evaluate;
 mod files;
 mod history;
 mod loader;
+mod member;
 mod metrics;
 mod optimizer;
 mod progress;

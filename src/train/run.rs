@@ -1,26 +1,15 @@
-use super::checkpoint::{SafeCheckpointer, read_record, write_record};
 use super::dataset::CLASSES;
 use super::evaluate::{average, predict};
-use super::history::Recorder;
-use super::metrics::{Failure, MetricFiles};
-use super::progress::PlainProgress;
+use super::member::Member;
 use super::{
-    Backend, Classifier, DatasetKind, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal,
-    Stopwatch, Summary, TrainError, Versions, files,
+    Backend, Classifier, DatasetKind, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal, Summary,
+    TrainError, Versions, files,
 };
 use crate::data::{DataSource, LabelledImages};
-use crate::schedule::RunLength;
-use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
-use burn::optim::OptimizerRecord;
-use burn::store::ModuleRecord;
 use burn::tensor::Device;
-use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
-use burn::train::{FileApplicationLoggerInstaller, Learner, SupervisedTraining};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// Where runs are kept and how one is carried out: all that does not change its result.
 #[derive(Clone)]
@@ -39,8 +28,6 @@ pub struct RunOptions {
     pub notify: fn(&str),
 }
 
-/// Seconds between two plain progress lines.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// Images in an evaluation step.
 const EVALUATION_BATCH: usize = 500;
 
@@ -156,7 +143,7 @@ impl Run {
             if self.config.ensemble > 1 {
                 (options.notify)(&format!("network {} of {}", index + 1, self.config.ensemble));
             }
-            let (model, history, images) = member.train(&data, &device, options, &self.folder, index)?;
+            let (model, history, images) = member.train(&data, &device, options)?;
             parameters = model.num_params();
             stopped = stopped.or(history.stopped.clone());
             let output = predict(&model, &test_loader(&data, &device));
@@ -234,9 +221,7 @@ impl Run {
     /// The networks with the kept weights.
     fn models(&self, image: [usize; 3], device: &Device) -> Result<Vec<Classifier>, TrainError> {
         let members = (0..self.config.ensemble).map(|index| self.member(index));
-        let trained = members.filter(|member| member.folder.join(MODEL).exists());
-        let models = trained.map(|member| member.load(&member.folder.join(MODEL), image, device));
-        let models = models.collect::<Result<Vec<_>, _>>()?;
+        let models = members.filter_map(|member| member.kept(image, device)).collect::<Result<Vec<_>, _>>()?;
         if models.is_empty() {
             return Err(TrainError::NoCheckpoint(self.name.clone()));
         }
@@ -248,7 +233,8 @@ impl Run {
             1 => self.folder.clone(),
             _ => self.folder.join(format!("member-{}", index + 1)),
         };
-        Member { config: &self.config, seed: self.config.seed + index as u64, folder }
+        let log = (index == 0).then(|| self.folder.join("experiment.log"));
+        Member { config: &self.config, seed: self.config.seed + index as u64, folder, log }
     }
 
     /// That the run has something to resume.
@@ -263,7 +249,7 @@ impl Run {
             let history = member.history()?;
             if history.last_epoch() > 0 {
                 begun = true;
-                member.checkpoints().expect_readable(history.last_epoch())?;
+                member.expect_checkpoint(history.last_epoch())?;
             }
             if !member.is_complete(&history) {
                 return if begun { Ok(()) } else { Err(TrainError::NoCheckpoint(self.name.clone())) };
@@ -274,217 +260,9 @@ impl Run {
 }
 
 const CONFIG: &str = "config.json";
-const MODEL: &str = "model.bpk";
-
-/// One network of a run.
-struct Member<'a> {
-    config: &'a RunConfig,
-    seed: u64,
-    folder: PathBuf,
-}
-
-struct Checkpoints {
-    model: SafeCheckpointer,
-    optimizer: SafeCheckpointer,
-    scheduler: SafeCheckpointer,
-}
-
-impl Checkpoints {
-    fn are_written(&self, epoch: usize) -> bool {
-        self.model.is_written(epoch) && self.optimizer.is_written(epoch) && self.scheduler.is_written(epoch)
-    }
-
-    fn remove(&self, epoch: usize) -> Result<(), TrainError> {
-        let paths = [self.model.path(epoch), self.optimizer.path(epoch), self.scheduler.path(epoch)];
-        paths.iter().try_for_each(|path| files::remove_checked(path))
-    }
-
-    fn expect_readable(&self, epoch: usize) -> Result<(), TrainError> {
-        self.model.read::<ModuleRecord>(epoch)?;
-        self.optimizer.read::<OptimizerRecord>(epoch)?;
-        self.scheduler.read::<LrSchedulerRecord>(epoch)?;
-        Ok(())
-    }
-}
-
-impl Member<'_> {
-    fn checkpoints(&self) -> Checkpoints {
-        let folder = self.folder.join("checkpoint");
-        Checkpoints {
-            model: SafeCheckpointer::new(&folder, "model"),
-            optimizer: SafeCheckpointer::new(&folder, "optimizer"),
-            scheduler: SafeCheckpointer::new(&folder, "scheduler"),
-        }
-    }
-
-    fn history(&self) -> Result<History, TrainError> {
-        let path = self.folder.join("history.json");
-        if !path.exists() {
-            return Ok(History::default());
-        }
-        let mut history: History = files::read_json(&path)?;
-        // The checkpoint of an epoch is written after its metrics, and the program may have ended in between.
-        let (last, checkpoints) = (history.last_epoch(), self.checkpoints());
-        if last > 0 && !checkpoints.are_written(last) && (last == 1 || checkpoints.are_written(last - 1)) {
-            history.go_back();
-        }
-        Ok(history)
-    }
-
-    /// Whether nothing is left to train: an interruption is no end.
-    fn is_complete(&self, history: &History) -> bool {
-        let ended = history.stopped.as_deref().is_some_and(|reason| reason != "interrupted");
-        history.last_epoch() >= self.config.epochs || ended
-    }
-
-    fn new_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
-        device.seed(self.seed);
-        Ok(Classifier::new(&self.config.model, self.config.label_smoothing, image, CLASSES, device)?)
-    }
-
-    fn load(&self, path: &Path, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
-        let record = read_record::<ModuleRecord>(path)?;
-        let misfit = |reason: String| TrainError::Damaged { path: path.to_owned(), reason };
-        let model = self.new_model(image, device)?.try_load_record(record);
-        model.map_err(|error| misfit(format!("it does not fit the network of config.json: {error}")))
-    }
-
-    /// Trains the network, from its last checkpoint if it has one; gives it with the kept weights, its history and the
-    /// number of images trained on.
-    fn train(
-        &self,
-        data: &RunData,
-        device: &Device,
-        options: &RunOptions,
-        run_folder: &Path,
-        index: usize,
-    ) -> Result<(Classifier, History, usize), TrainError> {
-        let mut history = self.history()?;
-        let checkpoints = self.checkpoints();
-        files::create_folder(&self.folder.join("checkpoint"))?;
-        if !self.is_complete(&history) {
-            history.stopped = None;
-            if history.last_epoch() > 0 {
-                checkpoints.expect_readable(history.last_epoch())?;
-                self.load(&checkpoints.model.path(history.last_epoch()), data.image(), device)?;
-            }
-            history = self.fit(data, device, options, run_folder, index, history)?;
-            let last = history.last_epoch();
-            for surplus in history.needed_only_at(last.saturating_sub(1), &[last]) {
-                checkpoints.remove(surplus)?;
-            }
-        }
-        let best = history.best_epoch.ok_or_else(|| {
-            TrainError::Stopped("interrupted before the first epoch was over; nothing was saved".to_owned())
-        })?;
-        let record = checkpoints.model.read::<ModuleRecord>(best)?;
-        write_record(&self.folder.join(MODEL), record)?;
-        let model = self.load(&self.folder.join(MODEL), data.image(), device)?;
-        let images = data.train_indices.len() * history.epochs.len();
-        Ok((model, history, images))
-    }
-
-    fn fit(
-        &self,
-        data: &RunData,
-        device: &Device,
-        options: &RunOptions,
-        run_folder: &Path,
-        index: usize,
-        history: History,
-    ) -> Result<History, TrainError> {
-        let loader = |indices: &[usize]| {
-            ImageLoader::new(data.train.clone(), indices.to_vec(), self.config.batch_size, data.normalization, device)
-        };
-        let last = history.last_epoch();
-        let stopwatch = Stopwatch::default();
-        let before = history.epochs.last().map_or(0.0, |metrics| metrics.seconds);
-        let training = loader(&data.train_indices).for_training(
-            self.seed,
-            self.config.augment,
-            last + 1,
-            options.stop.clone(),
-            stopwatch.clone(),
-        );
-        let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
-        let failure = Failure::default();
-        let recorder = Recorder {
-            path: self.folder.join("history.json"),
-            history: Arc::new(Mutex::new(history)),
-            patience: self.config.early_stopping,
-            stop: options.stop.clone(),
-            seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
-            failure: Failure::clone(&failure),
-        };
-        let learner = Learner::new(
-            self.new_model(data.image(), &device.clone().autodiff())?,
-            self.config.optimizer.init()?,
-            self.config.schedule.scheduler(self.config.lr, length),
-        );
-        let log = (index == 0).then(|| FileApplicationLoggerInstaller::new(run_folder.join("experiment.log")));
-        let checkpoints = self.checkpoints();
-        let mut supervised =
-            SupervisedTraining::new(&self.folder, Arc::new(training), Arc::new(loader(&data.validation_indices)))
-                .metrics((LossMetric::new(), AccuracyMetric::new()))
-                .metric_train_numeric(LearningRateMetric::new())
-                .num_epochs(self.config.epochs)
-                .with_metric_logger(MetricFiles::new(&self.folder, Failure::clone(&failure)))
-                .with_custom_checkpointers(checkpoints.model, checkpoints.optimizer, checkpoints.scheduler)
-                .with_checkpointing_strategy(recorder.clone())
-                .early_stopping(recorder.clone())
-                .with_interrupter(options.stop.interrupter())
-                .with_application_logger(log.map(|log| Box::new(log) as _));
-        if last > 0 {
-            supervised = supervised.checkpoint(last);
-        }
-        if options.plain || !std::io::stdout().is_terminal() {
-            supervised =
-                supervised.renderer(Box::new(PlainProgress::new(std::io::stdout(), PROGRESS_INTERVAL, last + 1)));
-        }
-        // Burn panics on some errors, such as a lost thread.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| supervised.launch(learner)));
-        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(error);
-        }
-        match result {
-            Ok(result) => match result.error {
-                Some(error) => Err(TrainError::Stopped(error.to_string())),
-                None => {
-                    let mut history = recorder.history().clone();
-                    if result.interrupted.is_some() {
-                        history.stopped = Some("interrupted".to_owned());
-                    }
-                    Ok(history)
-                }
-            },
-            Err(panic) => Err(TrainError::Stopped(panic_message(&*panic))),
-        }
-    }
-
-    fn summary(&self, history: &History, test: &Evaluation, images: usize) -> Result<MemberSummary, TrainError> {
-        let best = history.best().ok_or_else(|| TrainError::Stopped("no epoch was finished".to_owned()))?;
-        Ok(MemberSummary {
-            seed: self.seed,
-            epochs: history.last_epoch(),
-            best_epoch: best.epoch,
-            validation_loss: best.validation_loss,
-            validation_accuracy: best.validation_accuracy,
-            test_accuracy: test.accuracy,
-            test_loss: test.loss,
-            seconds: history.epochs.last().map_or(0.0, |metrics| metrics.seconds),
-            images,
-        })
-    }
-}
-
 fn test_loader(data: &RunData, device: &Device) -> ImageLoader {
     let indices = (0..data.test.len()).collect();
     ImageLoader::new(data.test.clone(), indices, EVALUATION_BATCH, data.normalization, device)
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("an unknown error").to_owned()
 }
 
 fn run_folder(root: &Path, name: &str) -> Result<PathBuf, TrainError> {

@@ -1,0 +1,261 @@
+//! One network of a run: its training, its checkpoints and what is kept of it.
+
+use super::checkpoint::{SafeCheckpointer, read_record, write_record};
+use super::dataset::CLASSES;
+use super::history::Recorder;
+use super::metrics::{Failure, MetricFiles};
+use super::progress::PlainProgress;
+use super::{
+    Classifier, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, RunOptions, Stopwatch, TrainError,
+    files,
+};
+use crate::schedule::RunLength;
+use burn::lr_scheduler::LrSchedulerRecord;
+use burn::module::Module;
+use burn::optim::OptimizerRecord;
+use burn::store::ModuleRecord;
+use burn::tensor::Device;
+use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
+use burn::train::{FileApplicationLoggerInstaller, Learner, SupervisedTraining};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Seconds between two plain progress lines.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+/// The kept weights.
+const MODEL: &str = "model.bpk";
+
+/// One network of a run.
+pub(super) struct Member<'a> {
+    pub(super) config: &'a RunConfig,
+    pub(super) seed: u64,
+    pub(super) folder: PathBuf,
+    /// Where Burn's log goes, for the one network of a run that keeps it.
+    pub(super) log: Option<PathBuf>,
+}
+
+struct Checkpoints {
+    model: SafeCheckpointer,
+    optimizer: SafeCheckpointer,
+    scheduler: SafeCheckpointer,
+}
+
+impl Checkpoints {
+    fn are_written(&self, epoch: usize) -> bool {
+        self.model.is_written(epoch) && self.optimizer.is_written(epoch) && self.scheduler.is_written(epoch)
+    }
+
+    fn remove(&self, epoch: usize) -> Result<(), TrainError> {
+        let paths = [self.model.path(epoch), self.optimizer.path(epoch), self.scheduler.path(epoch)];
+        paths.iter().try_for_each(|path| files::remove_checked(path))
+    }
+
+    fn expect_readable(&self, epoch: usize) -> Result<(), TrainError> {
+        self.model.read::<ModuleRecord>(epoch)?;
+        self.optimizer.read::<OptimizerRecord>(epoch)?;
+        self.scheduler.read::<LrSchedulerRecord>(epoch)?;
+        Ok(())
+    }
+}
+
+impl Member<'_> {
+    fn checkpoints(&self) -> Checkpoints {
+        let folder = self.folder.join("checkpoint");
+        Checkpoints {
+            model: SafeCheckpointer::new(&folder, "model"),
+            optimizer: SafeCheckpointer::new(&folder, "optimizer"),
+            scheduler: SafeCheckpointer::new(&folder, "scheduler"),
+        }
+    }
+
+    pub(super) fn history(&self) -> Result<History, TrainError> {
+        let path = self.folder.join("history.json");
+        if !path.exists() {
+            return Ok(History::default());
+        }
+        let mut history: History = files::read_json(&path)?;
+        // The checkpoint of an epoch is written after its metrics, and the program may have ended in between.
+        let (last, checkpoints) = (history.last_epoch(), self.checkpoints());
+        if last > 0 && !checkpoints.are_written(last) && (last == 1 || checkpoints.are_written(last - 1)) {
+            history.go_back();
+        }
+        Ok(history)
+    }
+
+    /// That a checkpoint is there, whole.
+    pub(super) fn expect_checkpoint(&self, epoch: usize) -> Result<(), TrainError> {
+        self.checkpoints().expect_readable(epoch)
+    }
+
+    /// Whether nothing is left to train: an interruption is no end.
+    pub(super) fn is_complete(&self, history: &History) -> bool {
+        let ended = history.stopped.as_deref().is_some_and(|reason| reason != "interrupted");
+        history.last_epoch() >= self.config.epochs || ended
+    }
+
+    fn new_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+        device.seed(self.seed);
+        Ok(Classifier::new(&self.config.model, self.config.label_smoothing, image, CLASSES, device)?)
+    }
+
+    fn load(&self, path: &Path, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+        let record = read_record::<ModuleRecord>(path)?;
+        let misfit = |reason: String| TrainError::Damaged { path: path.to_owned(), reason };
+        let model = self.new_model(image, device)?.try_load_record(record);
+        model.map_err(|error| misfit(format!("it does not fit the network of config.json: {error}")))
+    }
+
+    /// The network with the kept weights, if it was trained.
+    pub(super) fn kept(&self, image: [usize; 3], device: &Device) -> Option<Result<Classifier, TrainError>> {
+        let path = self.folder.join(MODEL);
+        path.exists().then(|| self.load(&path, image, device))
+    }
+
+    /// Keeps the weights of an epoch.
+    fn keep(&self, epoch: usize) -> Result<(), TrainError> {
+        let record = self.checkpoints().model.read::<ModuleRecord>(epoch)?;
+        write_record(&self.folder.join(MODEL), record)
+    }
+
+    /// Trains the network, from its last checkpoint if it has one; gives it with the kept weights, its history and the
+    /// number of images trained on. What it had learned before an error is kept too.
+    pub(super) fn train(
+        &self,
+        data: &RunData,
+        device: &Device,
+        options: &RunOptions,
+    ) -> Result<(Classifier, History, usize), TrainError> {
+        let mut history = self.history()?;
+        let checkpoints = self.checkpoints();
+        files::create_folder(&self.folder.join("checkpoint"))?;
+        if !self.is_complete(&history) {
+            history.stopped = None;
+            if history.last_epoch() > 0 {
+                checkpoints.expect_readable(history.last_epoch())?;
+                self.load(&checkpoints.model.path(history.last_epoch()), data.image(), device)?;
+            }
+            history = self.fit(data, device, options, history).inspect_err(|_| self.keep_the_best(options))?;
+            let last = history.last_epoch();
+            for surplus in history.needed_only_at(last.saturating_sub(1), &[last]) {
+                checkpoints.remove(surplus)?;
+            }
+        }
+        let best = history.best_epoch.ok_or_else(|| {
+            TrainError::Stopped("interrupted before the first epoch was over; nothing was saved".to_owned())
+        })?;
+        self.keep(best)?;
+        let model = self.load(&self.folder.join(MODEL), data.image(), device)?;
+        let images = data.train_indices.len() * history.epochs.len();
+        Ok((model, history, images))
+    }
+
+    /// Keeps the weights of the best epoch there is, if any; of use after an error, which matters more than one in here.
+    fn keep_the_best(&self, options: &RunOptions) {
+        let best = self.history().ok().and_then(|history| history.best_epoch);
+        if let Some(epoch) = best.filter(|&epoch| self.keep(epoch).is_ok()) {
+            (options.notify)(&format!("kept the weights of epoch {epoch}"));
+        }
+    }
+
+    fn fit(
+        &self,
+        data: &RunData,
+        device: &Device,
+        options: &RunOptions,
+        history: History,
+    ) -> Result<History, TrainError> {
+        let loader = |indices: &[usize]| {
+            ImageLoader::new(data.train.clone(), indices.to_vec(), self.config.batch_size, data.normalization, device)
+        };
+        let last = history.last_epoch();
+        let stopwatch = Stopwatch::default();
+        let before = history.epochs.last().map_or(0.0, |metrics| metrics.seconds);
+        let training = loader(&data.train_indices).for_training(
+            self.seed,
+            self.config.augment,
+            last + 1,
+            options.stop.clone(),
+            stopwatch.clone(),
+        );
+        let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
+        let failure = Failure::default();
+        let recorder = Recorder {
+            path: self.folder.join("history.json"),
+            history: Arc::new(Mutex::new(history)),
+            patience: self.config.early_stopping,
+            stop: options.stop.clone(),
+            seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
+            failure: Failure::clone(&failure),
+        };
+        let learner = Learner::new(
+            self.new_model(data.image(), &device.clone().autodiff())?,
+            self.config.optimizer.init()?,
+            self.config.schedule.scheduler(self.config.lr, length),
+        );
+        let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);
+        let checkpoints = self.checkpoints();
+        let mut supervised =
+            SupervisedTraining::new(&self.folder, Arc::new(training), Arc::new(loader(&data.validation_indices)))
+                .metrics((LossMetric::new(), AccuracyMetric::new()))
+                .metric_train_numeric(LearningRateMetric::new())
+                .num_epochs(self.config.epochs)
+                .with_metric_logger(MetricFiles::new(&self.folder, Failure::clone(&failure)))
+                .with_custom_checkpointers(checkpoints.model, checkpoints.optimizer, checkpoints.scheduler)
+                .with_checkpointing_strategy(recorder.clone())
+                .early_stopping(recorder.clone())
+                .with_interrupter(options.stop.interrupter())
+                .with_application_logger(log.map(|log| Box::new(log) as _));
+        if last > 0 {
+            supervised = supervised.checkpoint(last);
+        }
+        if options.plain || !std::io::stdout().is_terminal() {
+            supervised =
+                supervised.renderer(Box::new(PlainProgress::new(std::io::stdout(), PROGRESS_INTERVAL, last + 1)));
+        }
+        // Burn panics on some errors, such as a lost thread.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| supervised.launch(learner)));
+        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        match result {
+            Ok(result) => match result.error {
+                Some(error) => Err(TrainError::Stopped(error.to_string())),
+                None => {
+                    let mut history = recorder.history().clone();
+                    if result.interrupted.is_some() {
+                        history.stopped = Some("interrupted".to_owned());
+                    }
+                    Ok(history)
+                }
+            },
+            Err(panic) => Err(TrainError::Stopped(panic_message(&*panic))),
+        }
+    }
+
+    pub(super) fn summary(
+        &self,
+        history: &History,
+        test: &Evaluation,
+        images: usize,
+    ) -> Result<MemberSummary, TrainError> {
+        let best = history.best().ok_or_else(|| TrainError::Stopped("no epoch was finished".to_owned()))?;
+        Ok(MemberSummary {
+            seed: self.seed,
+            epochs: history.last_epoch(),
+            best_epoch: best.epoch,
+            validation_loss: best.validation_loss,
+            validation_accuracy: best.validation_accuracy,
+            test_accuracy: test.accuracy,
+            test_loss: test.loss,
+            seconds: history.epochs.last().map_or(0.0, |metrics| metrics.seconds),
+            images,
+        })
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("an unknown error").to_owned()
+}
