@@ -570,6 +570,25 @@ fn a_diverged_run_says_so_and_stays_readable() {
     sandbox.fails("eval far", &["`far`", "no checkpoint"]);
 }
 
+#[test]
+fn a_run_that_fails_keeps_its_best_weights() {
+    let sandbox = Sandbox::new();
+    sandbox.unfinished("broken");
+    let run = sandbox.run("broken");
+    fs::remove_file(run.join("model.bpk")).expect("weights to remove");
+    fs::remove_dir_all(run.join("train")).expect("metrics to remove");
+    put(&run, "train", b"no folder");
+    let output = sandbox.command("--plain --resume broken").output().expect("the program starts");
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("kept the weights of epoch ") && lines[1].contains("cannot write"),
+        "{text}"
+    );
+    sandbox.succeeds("eval broken");
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Mistakes
 
