@@ -12,12 +12,13 @@
 #![allow(deprecated)] // Burn 0.22 deprecates the ndarray backend, which this crate supports for as long as it exists.
 
 use burn::module::{Module, Param};
-use burn::optim::{GradientsParams, ModuleOptimizer, momentum::MomentumConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Distribution, Tensor};
 use burn_descent::ConfigError;
 use burn_descent::gradient::GradientNoiseConfig;
 use burn_descent::optim::{
-    AdadeltaConfig, AmsgradConfig, NadamConfig, RmsPropConfig, RmsPropMomentum, SgdConfig, SgdMomentum,
+    AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, MomentumConfig, NadamConfig, RmsPropConfig,
+    RmsPropMomentum,
 };
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use criterion::{black_box, measurement::WallTime};
@@ -77,33 +78,34 @@ impl Parameters {
 type Make = fn() -> Result<ModuleOptimizer, ConfigError>;
 
 /// This crate's optimizers.
-const OURS: [(&str, Make); 6] = [
+const OURS: [(&str, Make); 9] = [
     ("Adadelta", || AdadeltaConfig::new().init()),
+    ("Adagrad", || AdagradConfig::new().init()),
+    ("Adam", || AdamConfig::new().init()),
+    ("Adamax", || AdamaxConfig::new().init()),
     ("Amsgrad", || AmsgradConfig::new().init()),
     ("Nadam", || NadamConfig::new().init()),
     ("RmsProp momentum", || RmsPropConfig::new().with_momentum(RmsPropMomentum::Classical(0.9)).init()),
-    ("Sgd momentum", || momentum().init()),
-    ("Sgd momentum noise", || Ok(GradientNoiseConfig::new().with_eta(1e-4).sgd(&momentum())?.into())),
+    ("Sgd momentum", || MomentumConfig::new().init()),
+    ("Sgd momentum noise", || {
+        Ok(GradientNoiseConfig::new().with_eta(1e-4).wrap(MomentumConfig::new().build()?)?.into())
+    }),
 ];
 
 /// Burn's optimizers.
 const BURNS: [(&str, Make); 5] = [
+    ("burn Adagrad", || Ok(burn::optim::AdaGradConfig::new().init())),
     ("burn Adam", || Ok(burn::optim::AdamConfig::new().init())),
     ("burn Adam amsgrad", || Ok(burn::optim::AdamConfig::new().with_amsgrad(true).init())),
-    ("burn AdamW", || Ok(burn::optim::AdamWConfig::new().init())),
     ("burn RmsProp momentum", || Ok(burn::optim::RmsPropConfig::new().with_momentum(0.9).init())),
     ("burn Sgd momentum", || {
-        let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
+        let momentum = burn::optim::momentum::MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
         Ok(burn::optim::SgdConfig::new().with_momentum(Some(momentum)).init())
     }),
 ];
 
 /// Those that also run on ndarray.
 const ON_NDARRAY: [&str; 2] = ["Nadam", "burn Adam"];
-
-fn momentum() -> SgdConfig {
-    SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9))
-}
 
 fn time_steps(parameters: Parameters, make: Make, steps: u64) -> Duration {
     let mut optimizer = make().expect("the configuration is in range");

@@ -45,6 +45,10 @@ OPTIMIZERS = {
     "Adam fused": lambda p: torch.optim.Adam(p, lr=1e-3, fused=True),
     "Adam amsgrad": lambda p: torch.optim.Adam(p, lr=1e-3, amsgrad=True),
     "NAdam": lambda p: torch.optim.NAdam(p, lr=2e-3),
+    "Adamax": lambda p: torch.optim.Adamax(p, lr=2e-3),
+    "Adagrad": lambda p: torch.optim.Adagrad(p, lr=1e-2),
+    "Adagrad fused": lambda p: torch.optim.Adagrad(p, lr=1e-2, fused=True),
+    "SGD momentum fused": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, fused=True),
     "Adadelta": lambda p: torch.optim.Adadelta(p, lr=1.0),
     "RMSprop momentum": lambda p: torch.optim.RMSprop(p, lr=1e-2, momentum=0.9),
 }

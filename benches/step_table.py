@@ -19,19 +19,23 @@ SETS = ["mlp", "large", "many"]
 
 # Ours, burn-optim's counterpart, PyTorch's.
 ROWS = [
+    ("Adam", "burn Adam", "Adam"),
     ("Nadam", None, "NAdam"),
+    ("Adamax", None, "Adamax"),
+    ("Adagrad", "burn Adagrad", "Adagrad"),
     ("Adadelta", None, "Adadelta"),
     ("Amsgrad", "burn Adam amsgrad", "Adam amsgrad"),
     ("RmsProp momentum", "burn RmsProp momentum", "RMSprop momentum"),
     ("Sgd momentum", "burn Sgd momentum", "SGD momentum"),
     ("Sgd momentum noise", None, "SGD momentum noise"),
-    ("Adam (Burn's)", "burn Adam", "Adam"),
-    ("AdamW (Burn's)", "burn AdamW", None),
 ]
 
 # Bytes that a step must read and write for each f32 parameter: θ and the state both ways, the gradient once.
 TRAFFIC = [
+    ("Adam", "ours", 28),
     ("Nadam", "ours", 28),
+    ("Adamax", "ours", 28),
+    ("Adagrad", "ours", 20),
     ("Amsgrad", "ours", 36),
     ("Adadelta", "ours", 28),
     ("RmsProp momentum", "ours", 28),

@@ -5,14 +5,15 @@ mod common;
 use burn::config::Config;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Param;
-use burn::optim::{AdamConfig, ModuleOptimizer, Optimizer};
+use burn::optim::{ModuleOptimizer, Optimizer};
 use burn::tensor::{DType, Device, Tensor};
 use burn_descent::ConfigError;
 use burn_descent::gradient::{GradientNoise, GradientNoiseConfig};
 use burn_descent::optim::{
-    Adadelta, AdadeltaConfig, AdadeltaForm, Amsgrad, AmsgradConfig, AmsgradForm, Centering, Elementwise, Epsilon,
-    Nadam, NadamConfig, NadamForm, RmsProp, RmsPropConfig, RmsPropMomentum, Sgd, SgdConfig, SgdMomentum, Velocity,
-    WeightDecay,
+    Adadelta, AdadeltaConfig, AdadeltaForm, Adagrad, AdagradConfig, Adam, Adamax, AdamaxConfig, Amsgrad, AmsgradConfig,
+    AmsgradForm, BiasCorrection, Centering, Elementwise, Epsilon, Momentum, MomentumConfig, MomentumForm, Nadam,
+    NadamConfig, NadamForm, Nesterov, NesterovConfig, NesterovForm, NormalizedGradient, NormalizedGradientConfig,
+    RmsProp, RmsPropConfig, RmsPropMomentum, Sgd, SgdConfig, Velocity, WeightDecay,
 };
 use burn_descent::rule::Rule;
 use common::{Trainee, advance, cpu_devices, deviation, same_bits, scattered, tensor, values, vector};
@@ -33,6 +34,8 @@ struct Row {
 const L2: Option<WeightDecay> = Some(WeightDecay::L2(1e-3));
 const DECOUPLED: Option<WeightDecay> = Some(WeightDecay::Decoupled(1e-3));
 const INSIDE: Epsilon = Epsilon::Inside(1e-6);
+const DAMPENED: MomentumForm = MomentumForm::LearningRateOutside { dampening: 0.5 };
+const DAMPENED_NESTEROV: NesterovForm = NesterovForm::LearningRateOutside { dampening: 0.5 };
 
 /// All optimizers that treat every value of a parameter alike.
 #[rustfmt::skip]
@@ -42,8 +45,8 @@ fn optimizers() -> Vec<Row> {
     type N = NadamConfig;
     type R = RmsPropConfig;
     type S = SgdConfig;
+    type D = burn_descent::optim::AdamConfig;
     use Centering::Centered;
-    use RmsPropMomentum as Momentum;
     use Velocity::{LearningRateInside, LearningRateOutside};
     let row = |name, lr, start| Row { name, lr, start };
     vec![
@@ -78,20 +81,47 @@ fn optimizers() -> Vec<Row> {
         row("rmsprop burn", 0.002, || R::burn().init()),
         row("rmsprop kao inside", 0.002, || R::kao().with_epsilon(INSIDE).init()),
         row("rmsprop kao outside", 0.002, || R::kao().with_velocity(LearningRateOutside).init()),
-        row("rmsprop kao nesterov", 0.002, || R::kao().with_momentum(Momentum::Nesterov(0.9)).init()),
+        row("rmsprop kao nesterov", 0.002, || R::kao().with_momentum(RmsPropMomentum::Nesterov(0.9)).init()),
         row("rmsprop burn inside", 0.002, || R::burn().with_velocity(LearningRateInside).init()),
-        row("rmsprop burn nesterov", 0.002, || R::burn().with_momentum(Momentum::Nesterov(0.9)).init()),
+        row("rmsprop burn nesterov", 0.002, || R::burn().with_momentum(RmsPropMomentum::Nesterov(0.9)).init()),
         row("rmsprop centered", 0.01, || R::pytorch().with_epsilon(Epsilon::Outside(1e-2)).with_centering(Centered).init()),
         row("rmsprop kao centered", 0.002, || R::kao().with_epsilon(Epsilon::Inside(1e-4)).with_centering(Centered).init()),
         row("rmsprop L2", 0.01, || R::pytorch().with_weight_decay(L2).init()),
         row("rmsprop decoupled", 0.01, || R::pytorch().with_weight_decay(DECOUPLED).init()),
         row("sgd", 0.1, || S::new().init()),
-        row("sgd momentum", 0.05, || S::new().with_momentum(SgdMomentum::Classical(0.9)).init()),
-        row("sgd nesterov", 0.05, || S::new().with_momentum(SgdMomentum::Nesterov(0.9)).init()),
-        row("sgd dampening", 0.05, || S::new().with_momentum(SgdMomentum::Classical(0.9)).with_dampening(0.5).init()),
-        row("sgd nesterov dampening", 0.05, || S::new().with_momentum(SgdMomentum::Nesterov(0.9)).with_dampening(0.5).init()),
         row("sgd L2", 0.1, || S::new().with_weight_decay(L2).init()),
         row("sgd decoupled", 0.1, || S::new().with_weight_decay(DECOUPLED).init()),
+        row("momentum pytorch", 0.05, || MomentumConfig::pytorch().init()),
+        row("momentum lecture", 0.05, || MomentumConfig::lecture().init()),
+        row("momentum serra", 0.5, || MomentumConfig::serra().init()),
+        row("momentum dampening", 0.05, || MomentumConfig::new().with_form(DAMPENED).init()),
+        row("momentum L2", 0.05, || MomentumConfig::lecture().with_weight_decay(L2).init()),
+        row("momentum decoupled", 0.05, || MomentumConfig::pytorch().with_weight_decay(DECOUPLED).init()),
+        row("nesterov pytorch", 0.05, || NesterovConfig::pytorch().init()),
+        row("nesterov kao", 0.05, || NesterovConfig::kao().init()),
+        row("nesterov dampening", 0.05, || NesterovConfig::new().with_form(DAMPENED_NESTEROV).init()),
+        row("nesterov L2", 0.05, || NesterovConfig::kao().with_weight_decay(L2).init()),
+        row("nesterov decoupled", 0.05, || NesterovConfig::pytorch().with_weight_decay(DECOUPLED).init()),
+        row("normalized gradient", 0.01, || NormalizedGradientConfig::new().with_epsilon(1e-2).init()),
+        row("normalized gradient L2", 0.01, || NormalizedGradientConfig::new().with_epsilon(1e-2).with_weight_decay(L2).init()),
+        row("normalized gradient decoupled", 0.01, || NormalizedGradientConfig::new().with_epsilon(1e-2).with_weight_decay(DECOUPLED).init()),
+        row("adagrad pytorch", 0.5, || AdagradConfig::pytorch().init()),
+        row("adagrad optax", 0.5, || AdagradConfig::optax().init()),
+        row("adagrad ruder", 0.5, || AdagradConfig::ruder().init()),
+        row("adagrad kao", 0.5, || AdagradConfig::kao().init()),
+        row("adagrad decaying", 0.5, || AdagradConfig::pytorch().with_lr_decay(1e-3).init()),
+        row("adagrad L2", 0.5, || AdagradConfig::pytorch().with_weight_decay(L2).init()),
+        // Its steps shrink and the decay's do not.
+        row("adagrad decoupled", 0.5, || AdagradConfig::pytorch().with_weight_decay(Some(WeightDecay::Decoupled(1e-5))).init()),
+        row("adam pytorch", 0.1, || D::pytorch().init()),
+        row("adam inside", 0.1, || D::pytorch().with_epsilon(INSIDE).init()),
+        row("adam kao", 0.05, || D::kao().init()),
+        row("adam kao inside", 0.05, || D::kao().with_epsilon(INSIDE).init()),
+        row("adam L2", 0.1, || D::pytorch().with_weight_decay(L2).init()),
+        row("adamw", 0.1, || D::adamw().with_weight_decay(DECOUPLED).init()),
+        row("adamax", 0.1, || AdamaxConfig::pytorch().init()),
+        row("adamax L2", 0.1, || AdamaxConfig::pytorch().with_weight_decay(L2).init()),
+        row("adamax decoupled", 0.1, || AdamaxConfig::pytorch().with_weight_decay(DECOUPLED).init()),
     ]
 }
 
@@ -103,7 +133,7 @@ fn noisy() -> Vec<Row> {
     vec![
         Row { name: "noisy sgd", lr: 0.1, start: || wrap(SgdConfig::new().build()?) },
         Row { name: "noisy nadam", lr: 0.05, start: || wrap(NadamConfig::new().build()?) },
-        Row { name: "noisy burn adam", lr: 0.05, start: || wrap(AdamConfig::new().build()) },
+        Row { name: "noisy burn adam", lr: 0.05, start: || wrap(burn::optim::AdamConfig::new().build()) },
     ]
 }
 
@@ -172,7 +202,7 @@ fn the_table_has_every_name_once() {
     let count = names.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((names.len(), count), (48, 48));
+    assert_eq!((names.len(), count), (74, 74));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -236,7 +266,7 @@ fn a_resumed_run_continues_byte_for_byte() {
         }
         let bytes = |trainee: &Trainee<1>| trainee.optimizer.into_bytes().expect("the state becomes bytes").to_vec();
         assert!(bytes(&resumed) == bytes(&unbroken), "{case}: the states differ");
-        let has_memory = !["sgd", "sgd L2", "sgd decoupled"].contains(&case.row.name);
+        let has_memory = !["sgd", "normalized gradient"].iter().any(|without| case.row.name.starts_with(without));
         let forgot = !same_bits(&forgetful.values(), &unbroken.values());
         assert_eq!(forgot, has_memory, "{case}: whether a lost state shows");
     });
@@ -470,7 +500,11 @@ fn half_precision_parameters_keep_their_state_in_single_precision() {
     check(AmsgradConfig::new().build());
     check(NadamConfig::new().build());
     check(RmsPropConfig::kao().with_centering(Centering::Centered).build());
-    check(SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9)).build());
+    check(MomentumConfig::new().build());
+    check(NesterovConfig::new().build());
+    check(AdagradConfig::new().build());
+    check(burn_descent::optim::AdamConfig::new().build());
+    check(AdamaxConfig::new().build());
 }
 
 #[test]
@@ -489,7 +523,12 @@ fn a_variant_keeps_no_state_that_it_does_not_use() {
     assert_eq!(kept(RmsPropConfig::kao().build()), 2);
     assert_eq!(kept(RmsPropConfig::kao().with_centering(Centering::Centered).build()), 3);
     assert_eq!(kept(SgdConfig::new().build()), 0);
-    assert_eq!(kept(SgdConfig::new().with_momentum(SgdMomentum::Nesterov(0.9)).build()), 1);
+    assert_eq!(kept(NormalizedGradientConfig::new().build()), 0);
+    assert_eq!(kept(MomentumConfig::new().build()), 1);
+    assert_eq!(kept(NesterovConfig::new().build()), 1);
+    assert_eq!(kept(AdagradConfig::new().build()), 1);
+    assert_eq!(kept(burn_descent::optim::AdamConfig::new().build()), 2);
+    assert_eq!(kept(AdamaxConfig::new().build()), 2);
 }
 
 #[test]
@@ -527,6 +566,12 @@ fn configured_clipping_clips_the_gradient() {
     check!(NadamConfig::new());
     check!(RmsPropConfig::kao());
     check!(SgdConfig::new());
+    check!(MomentumConfig::new());
+    check!(NesterovConfig::new());
+    check!(NormalizedGradientConfig::new().with_epsilon(1.0));
+    check!(AdagradConfig::new());
+    check!(burn_descent::optim::AdamConfig::new());
+    check!(AdamaxConfig::new());
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -552,6 +597,7 @@ fn fields() -> Vec<(&'static str, &'static str, Bounds, Build)> {
     type N = NadamConfig;
     type R = RmsPropConfig;
     type S = SgdConfig;
+    type D = burn_descent::optim::AdamConfig;
     type G = GradientNoiseConfig;
     vec![
         ("Adadelta", "rho", DECAY, |x| A::new().with_rho(x).init().map(drop)),
@@ -571,17 +617,30 @@ fn fields() -> Vec<(&'static str, &'static str, Bounds, Build)> {
         ("RmsProp", "epsilon", POSITIVE, |x| R::new().with_epsilon(Outside(x)).init().map(drop)),
         ("RmsProp", "momentum", DECAY, |x| R::new().with_momentum(RmsPropMomentum::Classical(x)).init().map(drop)),
         ("RmsProp", "momentum", DECAY, |x| R::new().with_momentum(RmsPropMomentum::Nesterov(x)).init().map(drop)),
-        ("Sgd", "momentum", DECAY, |x| S::new().with_momentum(SgdMomentum::Classical(x)).init().map(drop)),
-        ("Sgd", "momentum", DECAY, |x| S::new().with_momentum(SgdMomentum::Nesterov(x)).init().map(drop)),
-        ("Sgd", "dampening", FRACTION, |x| S::new().with_dampening(x).init().map(drop)),
+        ("Momentum", "momentum", DECAY, |x| MomentumConfig::new().with_momentum(x).init().map(drop)),
+        ("Momentum", "dampening", FRACTION, |x| MomentumConfig::new().with_form(MomentumForm::LearningRateOutside { dampening: x }).init().map(drop)),
+        ("Nesterov", "momentum", DECAY, |x| NesterovConfig::new().with_momentum(x).init().map(drop)),
+        ("Nesterov", "dampening", FRACTION, |x| NesterovConfig::new().with_form(NesterovForm::LearningRateOutside { dampening: x }).init().map(drop)),
+        ("NormalizedGradient", "epsilon", POSITIVE, |x| NormalizedGradientConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adagrad", "epsilon", POSITIVE, |x| AdagradConfig::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Adagrad", "epsilon", POSITIVE, |x| AdagradConfig::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Adagrad", "initial_sum", NON_NEGATIVE, |x| AdagradConfig::new().with_initial_sum(x).init().map(drop)),
+        ("Adagrad", "lr_decay", NON_NEGATIVE, |x| AdagradConfig::new().with_lr_decay(x).init().map(drop)),
+        ("Adam", "beta_1", DECAY, |x| D::new().with_beta_1(x).init().map(drop)),
+        ("Adam", "beta_2", DECAY, |x| D::new().with_beta_2(x).init().map(drop)),
+        ("Adam", "epsilon", POSITIVE, |x| D::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Adam", "epsilon", POSITIVE, |x| D::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Adamax", "beta_1", DECAY, |x| AdamaxConfig::new().with_beta_1(x).init().map(drop)),
+        ("Adamax", "beta_2", DECAY, |x| AdamaxConfig::new().with_beta_2(x).init().map(drop)),
+        ("Adamax", "epsilon", POSITIVE, |x| AdamaxConfig::new().with_epsilon(x).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| A::new().with_weight_decay(Some(WeightDecay::L2(x))).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| M::new().with_weight_decay(Some(WeightDecay::Decoupled(x))).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| N::new().with_weight_decay(Some(WeightDecay::L2(x))).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| R::new().with_weight_decay(Some(WeightDecay::Decoupled(x))).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| S::new().with_weight_decay(Some(WeightDecay::L2(x))).init().map(drop)),
         ("GradientNoise", "eta", NON_NEGATIVE, |x| G::new().with_eta(x).sgd(&S::new()).map(drop)),
-        ("GradientNoise", "gamma", NON_NEGATIVE, |x| G::new().with_gamma(x).wrap(AdamConfig::new().build()).map(drop)),
-        ("Sgd", "dampening", FRACTION, |x| G::new().sgd(&S::new().with_dampening(x)).map(drop)),
+        ("GradientNoise", "gamma", NON_NEGATIVE, |x| G::new().with_gamma(x).wrap(burn::optim::AdamConfig::new().build()).map(drop)),
+        ("WeightDecay", "lambda", NON_NEGATIVE, |x| G::new().sgd(&S::new().with_weight_decay(Some(WeightDecay::L2(x)))).map(drop)),
     ]
 }
 
@@ -629,6 +688,12 @@ fn optimizers_travel_between_threads() {
     check::<Nadam>();
     check::<RmsProp>();
     check::<Sgd>();
+    check::<Momentum>();
+    check::<Nesterov>();
+    check::<NormalizedGradient>();
+    check::<Adagrad>();
+    check::<Adam>();
+    check::<Adamax>();
     check::<GradientNoise<Sgd>>();
     check::<ModuleOptimizer>();
     check::<ConfigError>();
@@ -667,8 +732,18 @@ fn configurations_survive_json() {
         RmsPropConfig::kao().with_centering(Centering::Centered).with_weight_decay(L2).with_grad_clipping(clipping()),
     );
     check(SgdConfig::new());
-    check(SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9)).with_dampening(0.1));
-    check(SgdConfig::new().with_momentum(SgdMomentum::Nesterov(0.9)).with_grad_clipping(clipping()));
+    check(MomentumConfig::pytorch().with_momentum(1.0 / 3.0));
+    check(MomentumConfig::lecture().with_weight_decay(L2));
+    check(MomentumConfig::serra());
+    check(MomentumConfig::new().with_form(DAMPENED).with_grad_clipping(clipping()));
+    check(NesterovConfig::kao());
+    check(NesterovConfig::new().with_form(DAMPENED_NESTEROV).with_grad_clipping(clipping()));
+    check(NormalizedGradientConfig::new().with_epsilon(1e-3));
+    check(AdagradConfig::optax());
+    check(AdagradConfig::ruder().with_lr_decay(0.1).with_weight_decay(DECOUPLED));
+    check(burn_descent::optim::AdamConfig::adamw());
+    check(burn_descent::optim::AdamConfig::kao().with_bias_correction(BiasCorrection::Corrected));
+    check(AdamaxConfig::pytorch().with_weight_decay(L2).with_grad_clipping(clipping()));
     check(GradientNoiseConfig::new());
     check(GradientNoiseConfig::optax().with_seed(u64::MAX));
 }

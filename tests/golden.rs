@@ -8,8 +8,9 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::DType;
 use burn_descent::ConfigError;
 use burn_descent::optim::{
-    AdadeltaConfig, AmsgradConfig, AmsgradForm, Centering, Epsilon, NadamConfig, NadamForm, RmsPropConfig,
-    RmsPropMomentum, SgdConfig, SgdMomentum, WeightDecay,
+    AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm, Centering, Epsilon,
+    MomentumConfig, MomentumForm, NadamConfig, NadamForm, NesterovConfig, NormalizedGradientConfig, RmsPropConfig,
+    RmsPropMomentum, SgdConfig, WeightDecay,
 };
 use common::{Trainee, cpu_devices, deviation, vector};
 use serde_json::Value;
@@ -17,6 +18,7 @@ use serde_json::Value;
 /// The configuration that should reproduce each golden case.
 fn optimizer(name: &str) -> Result<ModuleOptimizer, ConfigError> {
     let wide_amsgrad = AmsgradConfig::pytorch().with_beta_1(0.8).with_beta_2(0.95).with_epsilon(Epsilon::Outside(1e-4));
+    let wide_adam = AdamConfig::pytorch().with_beta_1(0.8).with_beta_2(0.95).with_epsilon(Epsilon::Outside(1e-4));
     let wide_nadam = NadamConfig::pytorch()
         .with_beta_1(0.8)
         .with_beta_2(0.95)
@@ -77,12 +79,35 @@ fn optimizer(name: &str) -> Result<ModuleOptimizer, ConfigError> {
         "rmsprop_kao_nesterov" => RmsPropConfig::kao().with_momentum(nesterov).init(),
         "rmsprop_rud" => RmsPropConfig::ruder().init(),
         "sgd_torch" => SgdConfig::new().init(),
-        "sgd_torch_momentum" => SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9)).init(),
-        "sgd_torch_nesterov" => SgdConfig::new().with_momentum(SgdMomentum::Nesterov(0.9)).init(),
-        "sgd_torch_dampening" => SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9)).with_dampening(0.1).init(),
-        "sgd_torch_l2" => {
-            SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9)).with_weight_decay(l2(0.05)).init()
+        "sgd_torch_momentum" => MomentumConfig::pytorch().init(),
+        "sgd_torch_nesterov" => NesterovConfig::pytorch().init(),
+        "sgd_torch_dampening" => {
+            MomentumConfig::new().with_form(MomentumForm::LearningRateOutside { dampening: 0.1 }).init()
         }
+        "sgd_torch_l2" => MomentumConfig::pytorch().with_weight_decay(l2(0.05)).init(),
+        "momentum_lecture" => MomentumConfig::lecture().with_momentum(0.8).init(),
+        "momentum_serra" => MomentumConfig::serra().with_momentum(0.98).init(),
+        "nesterov_kao" => NesterovConfig::kao().with_momentum(0.8).init(),
+        "normalized_gradient" => NormalizedGradientConfig::new().with_epsilon(1e-2).init(),
+        "adagrad_torch" => AdagradConfig::pytorch().init(),
+        "adagrad_torch_decays" => AdagradConfig::pytorch()
+            .with_epsilon(Epsilon::Outside(1e-3))
+            .with_lr_decay(0.1)
+            .with_initial_sum(0.5)
+            .init(),
+        "adagrad_torch_l2" => AdagradConfig::pytorch().with_weight_decay(l2(0.05)).init(),
+        "adagrad_optax" => AdagradConfig::optax().init(),
+        "adagrad_ruder" => AdagradConfig::ruder().init(),
+        "adam_torch" => AdamConfig::pytorch().init(),
+        "adam_torch_betas" => wide_adam.init(),
+        "adam_torch_l2" => AdamConfig::pytorch().with_weight_decay(l2(0.05)).init(),
+        "adam_torch_decoupled" => AdamConfig::adamw().with_weight_decay(decoupled(0.1)).init(),
+        "adam_optax_inside" => AdamConfig::new().with_beta_2(0.99).with_epsilon(Epsilon::Inside(1e-6)).init(),
+        "adam_kao" => AdamConfig::kao().init(),
+        "adamax_torch" => AdamaxConfig::pytorch().init(),
+        "adamax_torch_betas" => AdamaxConfig::new().with_beta_1(0.8).with_beta_2(0.95).with_epsilon(1e-4).init(),
+        "adamax_torch_l2" => AdamaxConfig::pytorch().with_weight_decay(l2(0.05)).init(),
+        "adamax_optax" => AdamaxConfig::new().with_beta_2(0.99).init(),
         name => panic!("no configuration for the golden case `{name}`"),
     }
 }
@@ -101,7 +126,7 @@ fn replay(dtype: DType, tolerance_key: &str) {
     let tolerance = golden["tolerance"][tolerance_key].as_f64().expect("a tolerance");
     let gradients: Vec<Vec<f64>> = golden["gradients"].as_array().expect("gradients").iter().map(numbers).collect();
     let cases = golden["cases"].as_array().expect("cases");
-    assert!(cases.len() >= 40, "the golden file should hold every variant, but holds {}", cases.len());
+    assert!(cases.len() >= 59, "the golden file should hold every variant, but holds {}", cases.len());
     for (backend, device) in cpu_devices() {
         for case in cases {
             let name = case["name"].as_str().expect("a name");

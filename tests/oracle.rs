@@ -10,8 +10,9 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::DType;
 use burn_descent::ConfigError;
 use burn_descent::optim::{
-    AdadeltaConfig, AdadeltaForm, AmsgradConfig, AmsgradForm, Centering, Epsilon, NadamConfig, NadamForm,
-    RmsPropConfig, RmsPropMomentum, SgdConfig, SgdMomentum, Velocity, WeightDecay,
+    AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm, BiasCorrection,
+    Centering, Epsilon, MomentumConfig, MomentumForm, NadamConfig, NadamForm, NesterovConfig, NesterovForm,
+    NormalizedGradientConfig, RmsPropConfig, RmsPropMomentum, SgdConfig, Velocity, WeightDecay,
 };
 use common::{Trainee, cpu_devices, deviation, vector};
 use proptest::prelude::*;
@@ -163,25 +164,109 @@ fn rms_prop(c: &RmsPropConfig, mut theta: f64, run: &[Feed]) -> f64 {
     theta
 }
 
-/// PyTorch's `SGD`, by its manual.
+/// Ruder eq. 1.
 fn sgd(c: &SgdConfig, mut theta: f64, run: &[Feed]) -> f64 {
-    let mut buffer = None;
     for feed in run {
         let (x, g) = decayed(c.weight_decay, theta, feed);
-        let mut after = |mu: f64| -> f64 {
-            let b = match buffer {
-                None => g,
-                Some(b) => mu * b + (1.0 - c.dampening) * g,
-            };
-            buffer = Some(b);
-            b
+        theta = x - feed.lr * g;
+    }
+    theta
+}
+
+/// Ruder eq. 4, Serra's average, and PyTorch's `SGD` by its manual.
+fn momentum(c: &MomentumConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let mu = c.momentum;
+    let mut v = 0.0;
+    for (index, feed) in run.iter().enumerate() {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        theta = match c.form {
+            MomentumForm::LearningRateInside => {
+                v = mu * v + feed.lr * g;
+                x - v
+            }
+            MomentumForm::Mean => {
+                v = mu * v + (1.0 - mu) * g;
+                x - feed.lr * v
+            }
+            MomentumForm::LearningRateOutside { dampening } => {
+                v = if index == 0 { g } else { mu * v + (1.0 - dampening) * g };
+                x - feed.lr * v
+            }
         };
-        let step = match c.momentum {
-            SgdMomentum::None => g,
-            SgdMomentum::Classical(mu) => after(mu),
-            SgdMomentum::Nesterov(mu) => g + mu * after(mu),
+    }
+    theta
+}
+
+/// Kao's change of variables, and PyTorch's `SGD(nesterov=True)` by its manual.
+fn nesterov(c: &NesterovConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let mu = c.momentum;
+    let mut v = 0.0;
+    for (index, feed) in run.iter().enumerate() {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        theta = match c.form {
+            NesterovForm::ChangeOfVariables => {
+                let next = mu * v - feed.lr * g;
+                let theta = x + next + mu * (next - v);
+                v = next;
+                theta
+            }
+            NesterovForm::LearningRateOutside { dampening } => {
+                v = if index == 0 { g } else { mu * v + (1.0 - dampening) * g };
+                x - feed.lr * (g + mu * v)
+            }
         };
-        theta = x - feed.lr * step;
+    }
+    theta
+}
+
+/// Serra.
+fn normalized_gradient(c: &NormalizedGradientConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        theta = x - feed.lr * g / (f64::sqrt(g * g) + c.epsilon);
+    }
+    theta
+}
+
+/// Duchi et al. 2011, with PyTorch's decay of the rate and start of the sum.
+fn adagrad(c: &AdagradConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let mut sum = c.initial_sum;
+    for (index, feed) in run.iter().enumerate() {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        sum += g * g;
+        theta = x - feed.lr / (1.0 + index as f64 * c.lr_decay) * g / divisor(c.epsilon, sum);
+    }
+    theta
+}
+
+/// Kingma & Ba 2015, Algorithm 1, and Kao's without bias correction.
+fn adam(c: &AdamConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut m, mut v) = (0.0, 0.0);
+    let (mut power_1, mut power_2) = (1.0, 1.0);
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        power_1 *= c.beta_1;
+        power_2 *= c.beta_2;
+        m = c.beta_1 * m + (1.0 - c.beta_1) * g;
+        v = c.beta_2 * v + (1.0 - c.beta_2) * g * g;
+        let (m_hat, v_hat) = match c.bias_correction {
+            BiasCorrection::Corrected => (m / (1.0 - power_1), v / (1.0 - power_2)),
+            BiasCorrection::Uncorrected => (m, v),
+        };
+        theta = x - feed.lr * m_hat / divisor(c.epsilon, v_hat);
+    }
+    theta
+}
+
+/// Kingma & Ba 2015, Algorithm 2, with ε beside |g|.
+fn adamax(c: &AdamaxConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut m, mut u, mut power) = (0.0, 0.0, 1.0);
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        power *= c.beta_1;
+        m = c.beta_1 * m + (1.0 - c.beta_1) * g;
+        u = f64::max(c.beta_2 * u, g.abs() + c.epsilon);
+        theta = x - feed.lr / (1.0 - power) * m / u;
     }
     theta
 }
@@ -403,22 +488,177 @@ fn rms_prop_follows_the_formula() {
 
 #[test]
 fn sgd_follows_the_formula() {
-    let momenta: Variants<SgdMomentum, 3> = [
-        ("no momentum", |_| SgdMomentum::None),
-        ("classical", SgdMomentum::Classical),
-        ("Nesterov", SgdMomentum::Nesterov),
+    for (decay_name, decay) in DECAYS {
+        let config = |draw: &Draw| SgdConfig::new().with_weight_decay(decay(draw.lambda));
+        agree(&format!("Sgd, {decay_name}"), config, SgdConfig::init, sgd);
+    }
+}
+
+#[test]
+fn momentum_follows_the_formula() {
+    let forms: Variants<MomentumForm, 3> = [
+        ("rate inside", |_| MomentumForm::LearningRateInside),
+        ("mean", |_| MomentumForm::Mean),
+        ("rate outside", |dampening| MomentumForm::LearningRateOutside { dampening }),
     ];
-    for (momentum_name, momentum) in momenta {
+    for (form_name, form) in forms {
         for (decay_name, decay) in DECAYS {
             let config = |draw: &Draw| {
-                SgdConfig::new()
-                    .with_momentum(momentum(draw.momentum))
-                    .with_dampening(draw.dampening)
-                    .with_weight_decay(decay(draw.lambda))
+                let config = MomentumConfig::new().with_momentum(draw.momentum).with_form(form(draw.dampening));
+                config.with_weight_decay(decay(draw.lambda))
             };
-            agree(&format!("Sgd, {momentum_name}, {decay_name}"), config, SgdConfig::init, sgd);
+            agree(&format!("Momentum, {form_name}, {decay_name}"), config, MomentumConfig::init, momentum);
         }
     }
+}
+
+#[test]
+fn nesterov_follows_the_formula() {
+    let forms: Variants<NesterovForm, 2> = [
+        ("change of variables", |_| NesterovForm::ChangeOfVariables),
+        ("rate outside", |dampening| NesterovForm::LearningRateOutside { dampening }),
+    ];
+    for (form_name, form) in forms {
+        for (decay_name, decay) in DECAYS {
+            let config = |draw: &Draw| {
+                let config = NesterovConfig::new().with_momentum(draw.momentum).with_form(form(draw.dampening));
+                config.with_weight_decay(decay(draw.lambda))
+            };
+            agree(&format!("Nesterov, {form_name}, {decay_name}"), config, NesterovConfig::init, nesterov);
+        }
+    }
+}
+
+#[test]
+fn the_normalized_gradient_follows_the_formula() {
+    for (decay_name, decay) in DECAYS {
+        let config = |draw: &Draw| {
+            NormalizedGradientConfig::new().with_epsilon(draw.epsilon).with_weight_decay(decay(draw.lambda))
+        };
+        let name = format!("NormalizedGradient, {decay_name}");
+        agree(&name, config, NormalizedGradientConfig::init, normalized_gradient);
+    }
+}
+
+#[test]
+fn adagrad_follows_the_formula() {
+    for (place, epsilon, decay) in places() {
+        let config = |draw: &Draw| {
+            AdagradConfig::new()
+                .with_epsilon(epsilon(draw.epsilon))
+                .with_initial_sum(draw.dampening)
+                .with_lr_decay(draw.lambda)
+                .with_weight_decay(decay(draw.lambda))
+        };
+        agree(&format!("Adagrad, {place}"), config, AdagradConfig::init, adagrad);
+    }
+}
+
+#[test]
+fn adam_follows_the_formula() {
+    for correction in [BiasCorrection::Corrected, BiasCorrection::Uncorrected] {
+        for (place, epsilon, decay) in places() {
+            let config = |draw: &Draw| {
+                AdamConfig::new()
+                    .with_beta_1(draw.decay_1)
+                    .with_beta_2(draw.decay_2)
+                    .with_epsilon(epsilon(draw.epsilon))
+                    .with_bias_correction(correction)
+                    .with_weight_decay(decay(draw.lambda))
+            };
+            agree(&format!("Adam, {correction:?}, {place}"), config, AdamConfig::init, adam);
+        }
+    }
+}
+
+#[test]
+fn adamax_follows_the_formula() {
+    for (decay_name, decay) in DECAYS {
+        let config = |draw: &Draw| {
+            AdamaxConfig::new()
+                .with_beta_1(draw.decay_1)
+                .with_beta_2(draw.decay_2)
+                .with_epsilon(draw.epsilon)
+                .with_weight_decay(decay(draw.lambda))
+        };
+        agree(&format!("Adamax, {decay_name}"), config, AdamaxConfig::init, adamax);
+    }
+}
+
+/// Serra's example.
+#[test]
+fn the_normalized_gradient_steps_by_the_signs() {
+    for (backend, device) in cpu_devices() {
+        let optimizer = NormalizedGradientConfig::new().init().expect("a valid configuration");
+        let mut trainee = Trainee::new(optimizer, vector(&[0.0; 3], &device, DType::F64));
+        trainee.step(1.0, vector(&[3.0, -2.0, 5.0], &device, DType::F64));
+        assert!(deviation(&trainee.values(), &[-1.0, 1.0, -1.0]) < 1e-8, "{backend}: {:?}", trainee.values());
+    }
+}
+
+/// The lecture's own procedure, which takes the gradient at the look-ahead point, against both forms, on a parabola with
+/// a slope.
+#[test]
+fn both_forms_of_nesterov_walk_as_the_look_ahead_does() {
+    let gradient = |x: f64| 3.0 * x - 1.0;
+    let (mu, eta, steps) = (0.9, 0.05, 60);
+    let (mut phi, mut v) = (2.0, 0.0);
+    for _ in 0..steps {
+        v = mu * v + eta * gradient(phi - mu * v);
+        phi -= v;
+    }
+    let (_, device) = cpu_devices().remove(0);
+    for config in [NesterovConfig::kao(), NesterovConfig::pytorch()] {
+        let optimizer = config.with_momentum(mu).init().expect("a valid configuration");
+        let mut trainee = Trainee::new(optimizer, vector(&[2.0], &device, DType::F64));
+        for _ in 0..steps {
+            let slope = gradient(trainee.values()[0]);
+            trainee.step(eta, vector(&[slope], &device, DType::F64));
+        }
+        // The parameters are the look-ahead point.
+        assert!((trainee.values()[0] - (phi - mu * v)).abs() < 1e-12);
+    }
+}
+
+/// The last value of a run with the given rates, for one value with one unchanging gradient rule.
+fn last(optimizer: Result<ModuleOptimizer, ConfigError>, rates: &[f64]) -> f64 {
+    let (_, device) = cpu_devices().remove(0);
+    let mut trainee = Trainee::new(optimizer.expect("a valid configuration"), vector(&[1.5], &device, DType::F64));
+    for (step, rate) in rates.iter().enumerate() {
+        let slope = trainee.values()[0] - 0.2 * step as f64;
+        trainee.step(*rate, vector(&[slope], &device, DType::F64));
+    }
+    trainee.values()[0]
+}
+
+#[test]
+fn optimizers_meet_where_they_should() {
+    let constant = [0.05; 12];
+    let changing: Vec<f64> = (1..=12).map(|step| 0.1 / f64::from(step)).collect();
+    let same = |x: f64, y: f64| (x - y).abs() < 1e-12;
+    let l2 = Some(WeightDecay::L2(0.1));
+    let decoupled = Some(WeightDecay::Decoupled(0.1));
+    for rates in [&constant[..], &changing] {
+        let sgd = last(SgdConfig::new().init(), rates);
+        for form in
+            [MomentumForm::LearningRateInside, MomentumForm::Mean, MomentumForm::LearningRateOutside { dampening: 0.0 }]
+        {
+            let config = MomentumConfig::new().with_form(form);
+            assert!(same(last(config.with_momentum(0.0).init(), rates), sgd), "momentum 0 is plain descent");
+        }
+        assert!(same(last(NesterovConfig::kao().with_momentum(0.0).init(), rates), sgd));
+        let (penalized, shrunk) =
+            (SgdConfig::new().with_weight_decay(l2), SgdConfig::new().with_weight_decay(decoupled));
+        assert!(same(last(penalized.init(), rates), last(shrunk.init(), rates)), "a penalty is decay for SGD");
+        let adam = |decay| last(AdamConfig::new().with_weight_decay(decay).init(), rates);
+        assert!((adam(l2) - adam(decoupled)).abs() > 1e-3, "but not for Adam");
+    }
+    let momentum = |config: MomentumConfig, rates: &[f64]| last(config.init(), rates);
+    let (inside, outside) = (MomentumConfig::lecture(), MomentumConfig::pytorch());
+    assert!(same(momentum(inside.clone(), &constant), momentum(outside.clone(), &constant)));
+    assert!(!same(momentum(inside, &changing), momentum(outside.clone(), &changing)));
+    let tenfold: Vec<f64> = constant.iter().map(|rate| 10.0 * rate).collect();
+    assert!(same(momentum(MomentumConfig::serra(), &tenfold), momentum(outside, &constant)));
 }
 
 /// The two placements of the rate are the same algorithm until the rate changes, and not after.

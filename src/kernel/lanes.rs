@@ -16,12 +16,13 @@ pub(super) trait Element: burn::tensor::Element + bytemuck::Pod {
     fn div<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
     fn neg<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
     fn sqrt<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
+    fn abs<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
     fn select_larger<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
 }
 
 macro_rules! element {
     ($float:ty, $register:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $neg:ident,
-     $sqrt:ident, $greater:ident, $select:ident) => {
+     $sqrt:ident, $abs:ident, $greater:ident, $select:ident) => {
         impl Element for $float {
             type Register<S: Simd> = S::$register;
 
@@ -54,6 +55,10 @@ macro_rules! element {
                 simd.$sqrt(a)
             }
             #[inline(always)]
+            fn abs<S: Simd>(simd: S, a: S::$register) -> S::$register {
+                simd.$abs(a)
+            }
+            #[inline(always)]
             fn select_larger<S: Simd>(simd: S, a: S::$register, b: S::$register) -> S::$register {
                 simd.$select(simd.$greater(a, b), a, b)
             }
@@ -71,6 +76,7 @@ element!(
     div_f32s,
     neg_f32s,
     sqrt_f32s,
+    abs_f32s,
     greater_than_f32s,
     select_f32s
 );
@@ -84,6 +90,7 @@ element!(
     div_f64s,
     neg_f64s,
     sqrt_f64s,
+    abs_f64s,
     greater_than_f64s,
     select_f64s
 );
@@ -164,6 +171,11 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     #[inline(always)]
     fn sqrt(self) -> Self {
         Self(self.0, E::sqrt(self.0, self.1))
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self(self.0, E::abs(self.0, self.1))
     }
 
     #[inline(always)]

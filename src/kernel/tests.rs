@@ -4,8 +4,9 @@
 use super::backend::FusedBackend;
 use super::{Step, run, tensor};
 use crate::optim::{
-    AdadeltaConfig, AdadeltaForm, AmsgradConfig, AmsgradForm, Centering, DecayStep, Epsilon, NadamConfig, NadamForm,
-    RmsPropConfig, RmsPropMomentum, SgdConfig, SgdMomentum, Velocity,
+    AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm, BiasCorrection,
+    Centering, DecayStep, Epsilon, MomentumConfig, NadamConfig, NadamForm, NesterovConfig, NormalizedGradientConfig,
+    RmsPropConfig, RmsPropMomentum, SgdConfig, Velocity,
 };
 use crate::rule::Rule;
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -45,10 +46,19 @@ macro_rules! for_every_rule {
                     }
                 }
             }
+            $check(AdagradConfig::new().with_epsilon(epsilon).with_initial_sum(0.1).with_lr_decay(0.1));
+            for correction in [BiasCorrection::Corrected, BiasCorrection::Uncorrected] {
+                $check(AdamConfig::new().with_epsilon(epsilon).with_bias_correction(correction));
+            }
         }
-        for momentum in [SgdMomentum::None, SgdMomentum::Classical(0.9), SgdMomentum::Nesterov(0.9)] {
-            $check(SgdConfig::new().with_momentum(momentum).with_dampening(0.3));
+        $check(SgdConfig::new());
+        for form in [MomentumConfig::pytorch(), MomentumConfig::lecture(), MomentumConfig::serra()] {
+            $check(form);
         }
+        $check(NesterovConfig::pytorch());
+        $check(NesterovConfig::kao());
+        $check(NormalizedGradientConfig::new());
+        $check(AdamaxConfig::new());
     }};
 }
 
@@ -201,7 +211,7 @@ fn a_gradient_that_is_the_parameter_itself_is_read_before_it_is_written() {
         let step = step(&SgdConfig::new(), 0.25, 1, &mut 1.0, DecayStep::None);
         let theta = scattered(1, &device, DType::F64);
         let expected: Vec<f64> = values(&theta).into_iter().map(|theta| theta - 0.25 * theta).collect();
-        let (found, _) = run(&step, theta.clone(), theta, [None]);
+        let (found, _) = run(&step, theta.clone(), theta, []);
         assert!(same(&values(&found), &expected));
     }
 }
@@ -223,14 +233,14 @@ fn the_cpu_backends_run_fused_in_single_and_double_precision() {
 fn a_gradient_of_another_shape_is_refused() {
     let device = devices().remove(0);
     let step = step(&SgdConfig::new(), 0.1, 1, &mut 1.0, DecayStep::None);
-    run(&step, Tensor::<1>::zeros([4], &device), Tensor::zeros([3], &device), [None]);
+    run(&step, Tensor::<1>::zeros([4], &device), Tensor::zeros([3], &device), []);
 }
 
 #[test]
 #[should_panic(expected = "the state `velocity` should have its parameter's shape")]
 fn a_state_of_another_shape_is_refused() {
     let device = devices().remove(0);
-    let rule = SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9));
+    let rule = MomentumConfig::new();
     let step = step(&rule, 0.1, 1, &mut 1.0, DecayStep::None);
     let state = [Some(Tensor::zeros([3], &device))];
     run(&step, Tensor::<1>::zeros([4], &device), Tensor::zeros([4], &device), state);

@@ -53,7 +53,7 @@ mod on_cpu {
             layer.beta.val().into_dispatch(),
             layer.epsilon,
         );
-        let [mean, variance] = [0, 1].map(|row| Tensor::<2>::from_dispatch(moments.clone()).slice([row..row + 1]));
+        let [mean, variance] = [0, 1].map(|row| Tensor::<2>::from_dispatch(moments.clone()).narrow(0, row, 1));
         follow(&layer.running_mean, mean, layer.momentum);
         follow(&layer.running_var, variance, layer.momentum);
         Tensor::from_dispatch(output)

@@ -7,23 +7,35 @@ use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::ModuleOptimizer;
 
 mod adadelta;
+mod adagrad;
+mod adam;
+mod adamax;
 mod amsgrad;
 mod decay;
 mod elementwise;
 mod epsilon;
+mod momentum;
 mod nadam;
+mod nesterov;
+mod normalized_gradient;
 mod rmsprop;
 mod sgd;
 mod state;
 
 pub use adadelta::{Adadelta, AdadeltaConfig, AdadeltaForm, AdadeltaScalars};
+pub use adagrad::{Adagrad, AdagradConfig, AdagradScalars};
+pub use adam::{Adam, AdamConfig, AdamScalars, BiasCorrection};
+pub use adamax::{Adamax, AdamaxConfig, AdamaxScalars};
 pub use amsgrad::{Amsgrad, AmsgradConfig, AmsgradForm, AmsgradScalars};
 pub use decay::WeightDecay;
 pub use elementwise::Elementwise;
 pub use epsilon::Epsilon;
+pub use momentum::{Momentum, MomentumConfig, MomentumForm, MomentumScalars};
 pub use nadam::{Nadam, NadamConfig, NadamForm, NadamScalars};
+pub use nesterov::{Nesterov, NesterovConfig, NesterovForm, NesterovScalars};
+pub use normalized_gradient::{NormalizedGradient, NormalizedGradientConfig, NormalizedGradientScalars};
 pub use rmsprop::{Centering, RmsProp, RmsPropConfig, RmsPropMomentum, RmsPropScalars, Velocity};
-pub use sgd::{Sgd, SgdConfig, SgdMomentum, SgdScalars};
+pub use sgd::{Sgd, SgdConfig, SgdScalars};
 pub use state::RuleState;
 
 pub(crate) use decay::DecayStep;

@@ -17,6 +17,9 @@ pub trait Real:
     /// `√x`.
     fn sqrt(self) -> Self;
 
+    /// `|x|`.
+    fn abs(self) -> Self;
+
     /// The larger of two numbers; `other` where either is NaN.
     fn max(self, other: Self) -> Self;
 
@@ -33,6 +36,10 @@ pub trait Real:
 impl<const D: usize> Real for Tensor<D> {
     fn sqrt(self) -> Self {
         Tensor::sqrt(self)
+    }
+
+    fn abs(self) -> Self {
+        Tensor::abs(self)
     }
 
     fn max(self, other: Self) -> Self {

@@ -1,7 +1,10 @@
 use super::TrainError;
 use crate::error::ConfigError;
 use crate::gradient::GradientNoiseConfig;
-use crate::optim::{AdadeltaConfig, AmsgradConfig, NadamConfig, RmsPropConfig, SgdConfig, SgdMomentum, clipped};
+use crate::optim::{
+    AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, MomentumConfig, NadamConfig,
+    NesterovConfig, NormalizedGradientConfig, RmsPropConfig, SgdConfig, clipped,
+};
 use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,39 +15,53 @@ use serde_json::Value;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OptimizerKind {
+    /// [`crate::optim::Sgd`].
+    Sgd(SgdConfig),
+    /// [`crate::optim::Momentum`].
+    Momentum(MomentumConfig),
+    /// [`crate::optim::Nesterov`].
+    Nesterov(NesterovConfig),
+    /// [`crate::optim::NormalizedGradient`].
+    NormalizedGradient(NormalizedGradientConfig),
+    /// [`crate::optim::Adagrad`].
+    Adagrad(AdagradConfig),
     /// [`crate::optim::Adadelta`].
     Adadelta(AdadeltaConfig),
-    /// [`crate::optim::Amsgrad`].
-    Amsgrad(AmsgradConfig),
-    /// [`crate::optim::Nadam`].
-    Nadam(NadamConfig),
     /// [`crate::optim::RmsProp`] without momentum.
     Rmsprop(RmsPropConfig),
     /// [`crate::optim::RmsProp`] with momentum.
     RmspropMomentum(RmsPropConfig),
-    /// [`crate::optim::Sgd`].
-    Sgd(SgdConfig),
-    /// [`crate::optim::Sgd`] under [`crate::gradient::GradientNoise`].
+    /// [`crate::optim::Adam`].
+    Adam(AdamConfig),
+    /// [`crate::optim::Adam`] with decoupled decay.
+    Adamw(AdamConfig),
+    /// [`crate::optim::Adamax`].
+    Adamax(AdamaxConfig),
+    /// [`crate::optim::Nadam`].
+    Nadam(NadamConfig),
+    /// [`crate::optim::Amsgrad`].
+    Amsgrad(AmsgradConfig),
+    /// [`crate::optim::Momentum`] under [`crate::gradient::GradientNoise`].
     SgdNoise(SgdNoiseConfig),
-    /// Burn's Adam.
-    Adam(burn::optim::AdamConfig),
-    /// Burn's AdamW.
-    Adamw(burn::optim::AdamWConfig),
-    /// Burn's Adagrad.
-    Adagrad(burn::optim::AdaGradConfig),
     /// Burn's Lion.
     Lion(burn::optim::LionConfig),
+    /// Burn's Adam.
+    BurnAdam(burn::optim::AdamConfig),
+    /// Burn's AdamW.
+    BurnAdamw(burn::optim::AdamWConfig),
+    /// Burn's Adagrad.
+    BurnAdagrad(burn::optim::AdaGradConfig),
     /// Burn's stochastic gradient descent.
     BurnSgd(burn::optim::SgdConfig),
     /// Burn's RMSprop.
     BurnRmsprop(burn::optim::RmsPropConfig),
 }
 
-/// Stochastic gradient descent and the noise on its gradients.
+/// Stochastic gradient descent with momentum and noise on its gradients.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SgdNoiseConfig {
     /// The descent.
-    pub sgd: SgdConfig,
+    pub sgd: MomentumConfig,
     /// The noise.
     pub noise: GradientNoiseConfig,
 }
@@ -56,30 +73,34 @@ struct Known {
     make: fn() -> OptimizerKind,
 }
 
-const KNOWN: [Known; 13] = [
+const KNOWN: [Known; 20] = [
+    known("sgd", 0.1, || OptimizerKind::Sgd(SgdConfig::new())),
+    known("momentum", 0.1, || OptimizerKind::Momentum(MomentumConfig::new())),
+    known("nesterov", 0.1, || OptimizerKind::Nesterov(NesterovConfig::new())),
+    known("normalized-gradient", 1e-3, || OptimizerKind::NormalizedGradient(NormalizedGradientConfig::new())),
+    known("adagrad", 0.01, || OptimizerKind::Adagrad(AdagradConfig::new())),
     known("adadelta", 1.0, || OptimizerKind::Adadelta(AdadeltaConfig::new())),
-    known("amsgrad", 1e-3, || OptimizerKind::Amsgrad(AmsgradConfig::new())),
-    known("nadam", 2e-3, || OptimizerKind::Nadam(NadamConfig::new())),
     known("rmsprop", 1e-3, || OptimizerKind::Rmsprop(RmsPropConfig::ruder())),
     known("rmsprop-momentum", 5e-4, || OptimizerKind::RmspropMomentum(RmsPropConfig::kao())),
-    known("sgd", 0.1, || OptimizerKind::Sgd(momentum())),
+    known("adam", 1e-3, || OptimizerKind::Adam(AdamConfig::new())),
+    known("adamw", 1e-3, || OptimizerKind::Adamw(AdamConfig::adamw())),
+    known("adamax", 2e-3, || OptimizerKind::Adamax(AdamaxConfig::new())),
+    known("nadam", 2e-3, || OptimizerKind::Nadam(NadamConfig::new())),
+    known("amsgrad", 1e-3, || OptimizerKind::Amsgrad(AmsgradConfig::new())),
     known("sgd-noise", 0.1, || {
-        OptimizerKind::SgdNoise(SgdNoiseConfig { sgd: momentum(), noise: GradientNoiseConfig::new().with_eta(1e-4) })
+        let noise = GradientNoiseConfig::new().with_eta(1e-4);
+        OptimizerKind::SgdNoise(SgdNoiseConfig { sgd: MomentumConfig::new(), noise })
     }),
-    known("adam", 1e-3, || OptimizerKind::Adam(burn::optim::AdamConfig::new())),
-    known("adamw", 1e-3, || OptimizerKind::Adamw(burn::optim::AdamWConfig::new())),
-    known("adagrad", 0.01, || OptimizerKind::Adagrad(burn::optim::AdaGradConfig::new())),
     known("lion", 1e-4, || OptimizerKind::Lion(burn::optim::LionConfig::new())),
+    known("burn-adam", 1e-3, || OptimizerKind::BurnAdam(burn::optim::AdamConfig::new())),
+    known("burn-adamw", 1e-3, || OptimizerKind::BurnAdamw(burn::optim::AdamWConfig::new())),
+    known("burn-adagrad", 0.01, || OptimizerKind::BurnAdagrad(burn::optim::AdaGradConfig::new())),
     known("burn-sgd", 0.1, || OptimizerKind::BurnSgd(burn::optim::SgdConfig::new())),
     known("burn-rmsprop", 1e-3, || OptimizerKind::BurnRmsprop(burn::optim::RmsPropConfig::new())),
 ];
 
 const fn known(name: &'static str, learning_rate: f64, make: fn() -> OptimizerKind) -> Known {
     Known { name, learning_rate, make }
-}
-
-fn momentum() -> SgdConfig {
-    SgdConfig::new().with_momentum(SgdMomentum::Classical(0.9))
 }
 
 impl OptimizerKind {
@@ -145,18 +166,24 @@ impl OptimizerKind {
     /// The first hyperparameter that is out of range.
     pub fn init(&self) -> Result<ModuleOptimizer, ConfigError> {
         match self {
-            Self::Adadelta(config) => config.init(),
-            Self::Amsgrad(config) => config.init(),
-            Self::Nadam(config) => config.init(),
-            Self::Rmsprop(config) | Self::RmspropMomentum(config) => config.init(),
             Self::Sgd(config) => config.init(),
+            Self::Momentum(config) => config.init(),
+            Self::Nesterov(config) => config.init(),
+            Self::NormalizedGradient(config) => config.init(),
+            Self::Adagrad(config) => config.init(),
+            Self::Adadelta(config) => config.init(),
+            Self::Rmsprop(config) | Self::RmspropMomentum(config) => config.init(),
+            Self::Adam(config) | Self::Adamw(config) => config.init(),
+            Self::Adamax(config) => config.init(),
+            Self::Nadam(config) => config.init(),
+            Self::Amsgrad(config) => config.init(),
             Self::SgdNoise(SgdNoiseConfig { sgd, noise }) => {
-                Ok(clipped(noise.sgd(sgd)?.into(), sgd.grad_clipping.as_ref()))
+                Ok(clipped(noise.wrap(sgd.build()?)?.into(), sgd.grad_clipping.as_ref()))
             }
-            Self::Adam(config) => Ok(config.init()),
-            Self::Adamw(config) => Ok(config.init()),
-            Self::Adagrad(config) => Ok(config.init()),
             Self::Lion(config) => Ok(config.init()),
+            Self::BurnAdam(config) => Ok(config.init()),
+            Self::BurnAdamw(config) => Ok(config.init()),
+            Self::BurnAdagrad(config) => Ok(config.init()),
             Self::BurnSgd(config) => Ok(config.init()),
             Self::BurnRmsprop(config) => Ok(config.init()),
         }

@@ -87,6 +87,110 @@ def sgd(x, gs, lr, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0
         yield x
 
 
+def momentum_lecture(x, gs, lr, gamma):
+    """Ruder eq. 4, Kitov, Kao: v ← γv + ηg; θ ← θ − v."""
+    v = 0.0
+    for g in gs:
+        v = gamma * v + lr * g
+        x = x - v
+        yield x
+
+
+def momentum_serra(x, gs, lr, beta):
+    """Serra: v ← βv + (1 − β)g, an average; θ ← θ − ηv."""
+    v = 0.0
+    for g in gs:
+        v = beta * v + (1 - beta) * g
+        x = x - lr * v
+        yield x
+
+
+def nesterov_kao(x, gs, lr, alpha):
+    """Kao, after the change of variables: v' = αv − εg; θ ← θ + v' + α(v' − v)."""
+    v = 0.0
+    for g in gs:
+        v_new = alpha * v - lr * g
+        x = x + v_new + alpha * (v_new - v)
+        v = v_new
+        yield x
+
+
+def normalized_gradient(x, gs, lr, epsilon):
+    """Serra: θ ← θ − α·g/(√(g²) + ε)."""
+    for g in gs:
+        x = x - lr * g / (math.sqrt(g * g) + epsilon)
+        yield x
+
+
+def adagrad_torch(x, gs, lr, eps, lr_decay=0.0, initial_accumulator_value=0.0, weight_decay=0.0):
+    """ε outside the root; ηₜ = η/(1 + (t − 1)·lr_decay); the sum starts from initial_accumulator_value."""
+    total = initial_accumulator_value
+    for t, g in enumerate(gs, 1):
+        g = g + weight_decay * x
+        total = total + g * g
+        x = x - lr / (1 + (t - 1) * lr_decay) * g / (math.sqrt(total) + eps)
+        yield x
+
+
+def adagrad_inside(x, gs, lr, eps, initial_accumulator_value=0.0):
+    """Duchi et al. 2011 with Ruder's ε, inside the root; optax's scale_by_rss starts the sum from 0.1."""
+    total = initial_accumulator_value
+    for g in gs:
+        total = total + g * g
+        x = x - lr / math.sqrt(total + eps) * g
+        yield x
+
+
+def adam_torch(x, gs, lr, betas, eps, weight_decay=0.0, decoupled_weight_decay=False):
+    """Kingma & Ba 2015, algorithm 1: ε outside the root of the corrected v."""
+    (b1, b2), m, v = betas, 0.0, 0.0
+    for t, g in enumerate(gs, 1):
+        if decoupled_weight_decay:
+            x = x * (1 - lr * weight_decay)
+        else:
+            g = g + weight_decay * x
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g * g
+        x = x - lr * (m / (1 - b1**t)) / (math.sqrt(v / (1 - b2**t)) + eps)
+        yield x
+
+
+def adam_optax(x, gs, lr, b1, b2, eps, eps_root):
+    """optax has both epsilons: √(v̂ + eps_root) + eps."""
+    m = v = 0.0
+    for t, g in enumerate(gs, 1):
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g * g
+        x = x - lr * (m / (1 - b1**t)) / (math.sqrt(v / (1 - b2**t) + eps_root) + eps)
+        yield x
+
+
+def adam_kao(x, gs, lr, beta_1, beta_2, nu):
+    """Kao's Adam without bias correction: θ ← θ − ε/(√a + ν)·v."""
+    v = a = 0.0
+    for g in gs:
+        v = beta_1 * v + (1 - beta_1) * g
+        a = beta_2 * a + (1 - beta_2) * g * g
+        x = x - lr / (math.sqrt(a) + nu) * v
+        yield x
+
+
+def adamax_torch(x, gs, lr, betas, eps, weight_decay=0.0):
+    """Kingma & Ba 2015, algorithm 2, with ε beside |g|: u ← max(β₂u, |g| + ε)."""
+    (b1, b2), m, u = betas, 0.0, 0.0
+    for t, g in enumerate(gs, 1):
+        g = g + weight_decay * x
+        m = b1 * m + (1 - b1) * g
+        u = max(b2 * u, abs(g) + eps)
+        x = x - lr / (1 - b1**t) * m / u
+        yield x
+
+
+def adamax_optax(x, gs, lr, b1, b2, eps):
+    """The same, under optax's names."""
+    return adamax_torch(x, gs, lr, (b1, b2), eps)
+
+
 def adadelta(x, gs, lr, rho, eps, weight_decay=0.0, decoupled_weight_decay=False):
     """Zeiler 2012, algorithm 1 (Ruder eq. 11), times a learning rate."""
     e_g = e_x = 0.0
@@ -326,7 +430,8 @@ def formula_steps(formula, number=float):
 
 # --------------------------------------------------------------------------------------------------------- the cases
 
-Adadelta, Adam = torch.optim.Adadelta, torch.optim.Adam
+Adadelta, Adagrad = torch.optim.Adadelta, torch.optim.Adagrad
+Adam, Adamax = torch.optim.Adam, torch.optim.Adamax
 NAdam, RMSprop, SGD = torch.optim.NAdam, torch.optim.RMSprop, torch.optim.SGD
 
 
@@ -378,6 +483,28 @@ CASES = [
     ("sgd_torch_nesterov", SGD, sgd, 0.01, {"momentum": 0.9, "nesterov": True}),
     ("sgd_torch_dampening", SGD, sgd, 0.01, {"momentum": 0.9, "dampening": 0.1}),
     ("sgd_torch_l2", SGD, sgd, 0.01, {"momentum": 0.9, "weight_decay": 0.05}),
+    ("momentum_lecture", None, momentum_lecture, 0.01, {"gamma": 0.8}),
+    ("momentum_serra", None, momentum_serra, 0.1, {"beta": 0.98}),
+    ("nesterov_kao", None, nesterov_kao, 0.01, {"alpha": 0.8}),
+    ("normalized_gradient", None, normalized_gradient, 0.01, {"epsilon": 1e-2}),
+    ("adagrad_torch", Adagrad, adagrad_torch, 0.01, {"eps": 1e-10}),
+    (
+        "adagrad_torch_decays", Adagrad, adagrad_torch, 0.1,
+        {"eps": 1e-3, "lr_decay": 0.1, "initial_accumulator_value": 0.5},
+    ),
+    ("adagrad_torch_l2", Adagrad, adagrad_torch, 0.1, {"eps": 1e-10, "weight_decay": 0.05}),
+    ("adagrad_optax", optax.adagrad, adagrad_inside, 0.1, {"eps": 1e-7, "initial_accumulator_value": 0.1}),
+    ("adagrad_ruder", None, adagrad_inside, 0.02, {"eps": 1e-8}),
+    ("adam_torch", Adam, adam_torch, 1e-3, ADAM),
+    ("adam_torch_betas", Adam, adam_torch, 0.05, WIDE),
+    ("adam_torch_l2", Adam, adam_torch, 0.01, ADAM | {"weight_decay": 0.05}),
+    ("adam_torch_decoupled", Adam, adam_torch, 0.01, ADAM | {"weight_decay": 0.1} | DECOUPLED),
+    ("adam_optax_inside", optax.adam, adam_optax, 0.01, {"b1": 0.9, "b2": 0.99, "eps": 0.0, "eps_root": 1e-6}),
+    ("adam_kao", None, adam_kao, 0.01, {"beta_1": 0.9, "beta_2": 0.999, "nu": 1e-7}),
+    ("adamax_torch", Adamax, adamax_torch, 2e-3, ADAM),
+    ("adamax_torch_betas", Adamax, adamax_torch, 0.05, WIDE),
+    ("adamax_torch_l2", Adamax, adamax_torch, 0.01, ADAM | {"weight_decay": 0.05}),
+    ("adamax_optax", optax.adamax, adamax_optax, 5e-3, {"b1": 0.9, "b2": 0.99, "eps": 1e-8}),
     ("adadelta_optax", optax.adadelta, adadelta, 1.0, {"rho": 0.9, "eps": 1e-6}),
     ("nadam_optax", optax.nadam, nadam_optax, 2e-3, BETAS),
     ("amsgrad_optax", optax.amsgrad, amsgrad_optax, 1e-3, BETAS),
