@@ -90,7 +90,7 @@ pub struct RemoteFile {
     pub sha256: String,
 }
 
-/// What [`DataSource`] has to know of a data set; [`KnownDataset::manifest`] has it for the known ones.
+/// What [`DataSource`](super::DataSource) has to know of a data set; [`KnownDataset::manifest`] has it for the known ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// The name for people; in lower case, that of the folder in the cache.
