@@ -1,6 +1,6 @@
 use crate::error::{ConfigError, Range};
 use crate::kernel::{self, Addend};
-use crate::optim::{Sgd, SgdConfig};
+use crate::optim::{Sgd, SgdConfig, evaluating};
 use burn::config::Config;
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Element, ElementConversion, Tensor};
@@ -124,6 +124,9 @@ impl<O: Optimizer> Optimizer for GradientNoise<O> {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
+        if evaluating() {
+            return (self.optimizer.step(lr, tensor, grad, state.and_then(|state| state.inner)).0, None);
+        }
         let mut state = state.unwrap_or_else(|| self.first_state());
         // A parameter that came with a record keeps its place; new ones come after it.
         self.parameters.fetch_max(state.parameter + 1, Ordering::Relaxed);

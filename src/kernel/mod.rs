@@ -21,6 +21,7 @@ mod tests;
 pub(crate) use add::{Addend, add};
 #[cfg(all(feature = "train", any(feature = "flex", feature = "ndarray")))]
 pub(crate) use buffer::Buffer;
+pub(crate) use tensor::evaluation;
 
 use crate::optim::DecayStep;
 use crate::rule::Rule;

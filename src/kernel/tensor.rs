@@ -18,6 +18,28 @@ pub(super) fn zero_state<const D: usize>(theta: &Tensor<D>) -> Tensor<D> {
     Tensor::zeros(theta.dims(), (&theta.device(), working_dtype(theta.dtype())))
 }
 
+/// What is used in the place of `theta` outside training.
+pub(crate) fn evaluation<R: Rule<N>, const N: usize, const D: usize>(
+    rule: &R,
+    theta: Tensor<D>,
+    state: &[Option<Tensor<D>>; N],
+    time: u64,
+) -> Tensor<D> {
+    let dtype = theta.dtype();
+    let working = FloatDType::from(working_dtype(dtype));
+    let state = widened(state.clone(), &theta);
+    rule.evaluation(theta.cast(working), state, time).cast(FloatDType::from(dtype))
+}
+
+/// The state in the precision that a rule computes in; something in the place of what is not kept.
+fn widened<const N: usize, const D: usize>(state: [Option<Tensor<D>>; N], theta: &Tensor<D>) -> [Tensor<D>; N] {
+    let working = working_dtype(theta.dtype());
+    state.map(|tensor| match tensor {
+        Some(tensor) => tensor.cast(FloatDType::from(working)),
+        None => Tensor::zeros([1; D], (&theta.device(), working)),
+    })
+}
+
 pub(super) fn run<R: Rule<N>, const N: usize, const D: usize>(
     step: &Step<R, N>,
     theta: Tensor<D>,
@@ -26,12 +48,9 @@ pub(super) fn run<R: Rule<N>, const N: usize, const D: usize>(
 ) -> (Tensor<D>, [Option<Tensor<D>>; N]) {
     let dtype = theta.dtype();
     let working = FloatDType::from(working_dtype(dtype));
-    let (theta, grad) = (theta.cast(working), grad.cast(working));
     let kept = state.each_ref().map(Option::is_some);
-    let state = state.map(|tensor| match tensor {
-        Some(tensor) => tensor.cast(working),
-        None => Tensor::zeros([1; D], (&theta.device(), working_dtype(dtype))),
-    });
+    let state = widened(state, &theta);
+    let (theta, grad) = (theta.cast(working), grad.cast(working));
     let (theta, grad) = step.decay.apply(theta, grad);
     let (theta, state) = step.rule.update(&step.scalars, theta, grad, state);
     let mut kept = kept.into_iter();

@@ -1,4 +1,4 @@
-use super::{RuleState, WeightDecay};
+use super::{RuleState, WeightDecay, evaluating};
 use crate::error::ConfigError;
 use crate::kernel::{self, Step};
 use crate::rule::Rule;
@@ -37,6 +37,12 @@ impl<R: Rule<N>, const N: usize> Optimizer for Elementwise<R, N> {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
+        if evaluating() {
+            return match state {
+                Some(state) => (kernel::evaluation(&self.rule, tensor, &state.tensors, state.time), Some(state)),
+                None => (tensor, None),
+            };
+        }
         let mut state = state.unwrap_or_default();
         state.time += 1;
         let step = Step {

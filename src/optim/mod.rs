@@ -14,6 +14,7 @@ mod amsgrad;
 mod decay;
 mod elementwise;
 mod epsilon;
+mod evaluation;
 mod momentum;
 mod nadam;
 mod nesterov;
@@ -30,6 +31,7 @@ pub use amsgrad::{Amsgrad, AmsgradConfig, AmsgradForm, AmsgradScalars};
 pub use decay::WeightDecay;
 pub use elementwise::Elementwise;
 pub use epsilon::Epsilon;
+pub use evaluation::evaluation_weights;
 pub use momentum::{Momentum, MomentumConfig, MomentumForm, MomentumScalars};
 pub use nadam::{Nadam, NadamConfig, NadamForm, NadamScalars};
 pub use nesterov::{Nesterov, NesterovConfig, NesterovForm, NesterovScalars};
@@ -39,6 +41,7 @@ pub use sgd::{Sgd, SgdConfig, SgdScalars};
 pub use state::RuleState;
 
 pub(crate) use decay::DecayStep;
+pub(crate) use evaluation::evaluating;
 
 /// `optimizer`, with the clipping of gradients that a configuration asks for.
 pub(crate) fn clipped(optimizer: ModuleOptimizer, clipping: Option<&GradientClippingConfig>) -> ModuleOptimizer {

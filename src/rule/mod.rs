@@ -37,6 +37,12 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
     /// so that the kernels can compile them for the processor's widest registers.
     fn update<R: Real>(&self, s: &Self::Scalars, theta: R, g: R, state: [R; N]) -> (R, [R; N]);
 
+    /// What is used in the place of `θ` outside training: `θ` itself, unless the rule steers an average. `time` is the
+    /// number of steps taken. `state` is as in [`update`](Self::update).
+    fn evaluation<R: Real>(&self, theta: R, _state: [R; N], _time: u64) -> R {
+        theta
+    }
+
     /// Whether every hyperparameter is in its range.
     fn check(&self) -> Result<(), ConfigError>;
 }
