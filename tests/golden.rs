@@ -8,9 +8,10 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::DType;
 use burn_descent::ConfigError;
 use burn_descent::optim::{
-    AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm, Centering, Epsilon,
-    MomentumConfig, MomentumForm, NadamConfig, NadamForm, NesterovConfig, NormalizedGradientConfig, RmsPropConfig,
-    RmsPropMomentum, SgdConfig, WeightDecay,
+    AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm, AsgdConfig,
+    Centering, Epsilon, MomentumConfig, MomentumForm, NadamConfig, NadamForm, NesterovConfig, NormalizedGradientConfig,
+    RadamConfig, RmsPropConfig, RmsPropMomentum, RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig,
+    SgdConfig, WeightDecay, YogiConfig,
 };
 use common::{Trainee, cpu_devices, deviation, vector};
 use serde_json::Value;
@@ -108,6 +109,33 @@ fn optimizer(name: &str) -> Result<ModuleOptimizer, ConfigError> {
         "adamax_torch_betas" => AdamaxConfig::new().with_beta_1(0.8).with_beta_2(0.95).with_epsilon(1e-4).init(),
         "adamax_torch_l2" => AdamaxConfig::pytorch().with_weight_decay(l2(0.05)).init(),
         "adamax_optax" => AdamaxConfig::new().with_beta_2(0.99).init(),
+        "radam_torch" => RadamConfig::pytorch().init(),
+        "radam_torch_betas" => {
+            RadamConfig::new().with_beta_1(0.8).with_beta_2(0.95).with_epsilon(Epsilon::Outside(1e-4)).init()
+        }
+        "radam_torch_l2" => RadamConfig::new().with_weight_decay(l2(0.05)).init(),
+        "radam_torch_decoupled" => RadamConfig::new().with_weight_decay(decoupled(0.1)).init(),
+        "radam_optax" => RadamConfig::optax().init(),
+        "yogi_optax" => YogiConfig::optax().init(),
+        "yogi_paper" => YogiConfig::new().with_beta_2(0.99).init(),
+        "adabelief_optax" => AdabeliefConfig::new().with_epsilon(1e-8).init(),
+        "rprop_torch" => RpropConfig::pytorch().init(),
+        "rprop_torch_bounds" => {
+            RpropConfig::new().with_eta_minus(0.4).with_eta_plus(1.5).with_min_step(1e-2).with_max_step(0.3).init()
+        }
+        "asgd_torch" => AsgdConfig::pytorch().init(),
+        "asgd_torch_fast" => AsgdConfig::new().with_lambda(0.05).with_alpha(0.6).with_weight_decay(l2(0.01)).init(),
+        "schedule_free_sgd_optax" => ScheduleFreeSgdConfig::optax().init(),
+        "schedule_free_sgd_optax_decay" => {
+            ScheduleFreeSgdConfig::new().with_beta(0.8).with_weight_decay(decoupled(0.05)).init()
+        }
+        "schedule_free_adamw_optax" => ScheduleFreeAdamwConfig::optax().init(),
+        "schedule_free_adamw_optax_decay" => ScheduleFreeAdamwConfig::new()
+            .with_beta_1(0.95)
+            .with_beta_2(0.99)
+            .with_epsilon(Epsilon::Outside(1e-4))
+            .with_weight_decay(decoupled(0.1))
+            .init(),
         name => panic!("no configuration for the golden case `{name}`"),
     }
 }
@@ -126,7 +154,7 @@ fn replay(dtype: DType, tolerance_key: &str) {
     let tolerance = golden["tolerance"][tolerance_key].as_f64().expect("a tolerance");
     let gradients: Vec<Vec<f64>> = golden["gradients"].as_array().expect("gradients").iter().map(numbers).collect();
     let cases = golden["cases"].as_array().expect("cases");
-    assert!(cases.len() >= 59, "the golden file should hold every variant, but holds {}", cases.len());
+    assert!(cases.len() >= 75, "the golden file should hold every variant, but holds {}", cases.len());
     for (backend, device) in cpu_devices() {
         for case in cases {
             let name = case["name"].as_str().expect("a name");

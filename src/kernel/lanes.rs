@@ -17,7 +17,20 @@ pub(super) trait Element: burn::tensor::Element + bytemuck::Pod {
     fn neg<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
     fn sqrt<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
     fn abs<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
-    fn select_larger<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
+    /// `x` where `a > b`, else `y`.
+    fn select_where_greater<S: Simd>(
+        simd: S,
+        a: Self::Register<S>,
+        b: Self::Register<S>,
+        x: Self::Register<S>,
+        y: Self::Register<S>,
+    ) -> Self::Register<S>;
+
+    /// The larger; `b` where either is NaN.
+    #[inline(always)]
+    fn select_larger<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S> {
+        Self::select_where_greater(simd, a, b, a, b)
+    }
 }
 
 macro_rules! element {
@@ -59,8 +72,14 @@ macro_rules! element {
                 simd.$abs(a)
             }
             #[inline(always)]
-            fn select_larger<S: Simd>(simd: S, a: S::$register, b: S::$register) -> S::$register {
-                simd.$select(simd.$greater(a, b), a, b)
+            fn select_where_greater<S: Simd>(
+                simd: S,
+                a: S::$register,
+                b: S::$register,
+                x: S::$register,
+                y: S::$register,
+            ) -> S::$register {
+                simd.$select(simd.$greater(a, b), x, y)
             }
         }
     };
@@ -186,5 +205,21 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     #[inline(always)]
     fn positive_part(self) -> Self {
         Self(self.0, E::select_larger(self.0, E::splat(self.0, 0.0), self.1))
+    }
+
+    #[inline(always)]
+    fn sign(self) -> Self {
+        let (simd, x) = (self.0, self.1);
+        let [zero, one, minus_one] = [E::splat(simd, 0.0), E::splat(simd, 1.0), E::splat(simd, -1.0)];
+        let negative = E::select_where_greater(simd, zero, x, minus_one, x);
+        Self(simd, E::select_where_greater(simd, x, zero, one, negative))
+    }
+
+    #[inline(always)]
+    fn clamp(self, low: f64, high: f64) -> Self {
+        let (simd, x) = (self.0, self.1);
+        let [low, high] = [E::splat(simd, low), E::splat(simd, high)];
+        let x = E::select_where_greater(simd, low, x, low, x);
+        Self(simd, E::select_where_greater(simd, x, high, high, x))
     }
 }

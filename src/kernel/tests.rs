@@ -4,9 +4,10 @@
 use super::backend::FusedBackend;
 use super::{Step, run, tensor};
 use crate::optim::{
-    AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm, BiasCorrection,
-    Centering, DecayStep, Epsilon, MomentumConfig, NadamConfig, NadamForm, NesterovConfig, NormalizedGradientConfig,
-    RmsPropConfig, RmsPropMomentum, SgdConfig, Velocity,
+    AdabeliefConfig, AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm,
+    AsgdConfig, BiasCorrection, Centering, DecayStep, Epsilon, MomentumConfig, NadamConfig, NadamForm, NesterovConfig,
+    NormalizedGradientConfig, RadamConfig, RmsPropConfig, RmsPropMomentum, RpropConfig, ScheduleFreeAdamwConfig,
+    ScheduleFreeSgdConfig, SgdConfig, Velocity, YogiConfig,
 };
 use crate::rule::Rule;
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -59,6 +60,13 @@ macro_rules! for_every_rule {
         $check(NesterovConfig::kao());
         $check(NormalizedGradientConfig::new());
         $check(AdamaxConfig::new());
+        $check(RadamConfig::new());
+        $check(YogiConfig::optax());
+        $check(AdabeliefConfig::new());
+        $check(RpropConfig::new());
+        $check(AsgdConfig::new());
+        $check(ScheduleFreeSgdConfig::new());
+        $check(ScheduleFreeAdamwConfig::new());
     }};
 }
 
@@ -91,8 +99,13 @@ fn close(x: &[f64], y: &[f64], dtype: DType) -> bool {
     x.iter().zip(y).all(|(x, y)| one(*x, *y))
 }
 
-fn step<R: Rule<N>, const N: usize>(rule: &R, lr: f64, time: u64, carry: &mut f64, decay: DecayStep) -> Step<R, N> {
+fn step<R: Rule<N>, const N: usize>(rule: &R, lr: f64, time: u64, carry: &mut [f64], decay: DecayStep) -> Step<R, N> {
     Step { scalars: rule.scalars(lr, time, carry), rule: rule.clone(), decay }
+}
+
+/// What a rule carries before its first step.
+fn starts<R: Rule<N>, const N: usize>() -> Vec<f64> {
+    R::CARRY.iter().map(|(_, start)| *start).collect()
 }
 
 /// A state that has seen some gradients: never below 0, as an average of squares must be.
@@ -116,7 +129,7 @@ fn both_ways<R: Rule<N> + Debug, const N: usize>(
                 let theta = scattered(1, &device, dtype);
                 let state = std::array::from_fn(|_| None);
                 let (mut fused, mut plain) = ((theta.clone(), state.clone()), (theta, state));
-                let mut carry = 1.0;
+                let mut carry = starts::<R, N>();
                 for time in 1..=5 {
                     let step = step(rule, 0.1 / time as f64, time, &mut carry, decay);
                     let g = gradient(time as usize + 1, &device, dtype);
@@ -172,7 +185,7 @@ fn a_step_writes_to_nothing_that_is_shared() {
     fn check<R: Rule<N> + Debug, const N: usize>(rule: R) {
         for device in devices() {
             for dtype in [DType::F32, DType::F64] {
-                let step = step(&rule, 0.1, 3, &mut 0.5, DecayStep::Penalize(0.1));
+                let step = step(&rule, 0.1, 3, &mut starts::<R, N>(), DecayStep::Penalize(0.1));
                 let (theta, g) = (|| scattered(1, &device, dtype), || scattered(2, &device, dtype));
                 let state = || some_state(&rule, &device, dtype);
                 let (expected, expected_state) = run(&step, theta(), g(), state());
@@ -208,7 +221,7 @@ fn a_step_writes_to_nothing_that_is_shared() {
 #[test]
 fn a_gradient_that_is_the_parameter_itself_is_read_before_it_is_written() {
     for device in devices() {
-        let step = step(&SgdConfig::new(), 0.25, 1, &mut 1.0, DecayStep::None);
+        let step = step(&SgdConfig::new(), 0.25, 1, &mut [], DecayStep::None);
         let theta = scattered(1, &device, DType::F64);
         let expected: Vec<f64> = values(&theta).into_iter().map(|theta| theta - 0.25 * theta).collect();
         let (found, _) = run(&step, theta.clone(), theta, []);
@@ -232,7 +245,7 @@ fn the_cpu_backends_run_fused_in_single_and_double_precision() {
 #[should_panic(expected = "the gradient should have its parameter's shape")]
 fn a_gradient_of_another_shape_is_refused() {
     let device = devices().remove(0);
-    let step = step(&SgdConfig::new(), 0.1, 1, &mut 1.0, DecayStep::None);
+    let step = step(&SgdConfig::new(), 0.1, 1, &mut [], DecayStep::None);
     run(&step, Tensor::<1>::zeros([4], &device), Tensor::zeros([3], &device), []);
 }
 
@@ -241,7 +254,7 @@ fn a_gradient_of_another_shape_is_refused() {
 fn a_state_of_another_shape_is_refused() {
     let device = devices().remove(0);
     let rule = MomentumConfig::new();
-    let step = step(&rule, 0.1, 1, &mut 1.0, DecayStep::None);
+    let step = step(&rule, 0.1, 1, &mut [], DecayStep::None);
     let state = [Some(Tensor::zeros([3], &device))];
     run(&step, Tensor::<1>::zeros([4], &device), Tensor::zeros([4], &device), state);
 }

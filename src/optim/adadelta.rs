@@ -94,7 +94,7 @@ impl Rule<2> for AdadeltaConfig {
         [true, self.form == AdadeltaForm::Units]
     }
 
-    fn scalars(&self, lr: f64, _time: u64, _carry: &mut f64) -> AdadeltaScalars {
+    fn scalars(&self, lr: f64, _time: u64, _carry: &mut [f64]) -> AdadeltaScalars {
         AdadeltaScalars { eta: lr }
     }
 

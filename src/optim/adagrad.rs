@@ -78,7 +78,7 @@ impl Rule<1> for AdagradConfig {
     type Scalars = AdagradScalars;
     const STATE: [&'static str; 1] = ["sum"];
 
-    fn scalars(&self, lr: f64, time: u64, _carry: &mut f64) -> AdagradScalars {
+    fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AdagradScalars {
         AdagradScalars { eta: lr / (1.0 + (time - 1) as f64 * self.lr_decay) }
     }
 

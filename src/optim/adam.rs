@@ -5,7 +5,7 @@ use burn::config::Config;
 use burn::grad_clipping::GradientClippingConfig;
 use serde::{Deserialize, Serialize};
 
-/// Whether [`Adam`]'s averages, which start from zero, are scaled up to what they would be without that start.
+/// Whether averages such as [`Adam`]'s, which start from zero, are scaled up to what they would be without that start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BiasCorrection {
@@ -13,6 +13,16 @@ pub enum BiasCorrection {
     Corrected,
     /// `m̂ = m`, `v̂ = v`: the first steps are `(1 − β₁)/√(1 − β₂)` times as long, about 3 with the defaults.
     Uncorrected,
+}
+
+impl BiasCorrection {
+    /// What an average with the decay `beta` is multiplied by after `time` steps.
+    pub(super) fn factor(self, beta: f64, time: u64) -> f64 {
+        match self {
+            Self::Corrected => 1.0 / (1.0 - beta.powf(time as f64)),
+            Self::Uncorrected => 1.0,
+        }
+    }
 }
 
 /// Configuration of [`Adam`] (Kingma & Ba 2015; coverage D9).
@@ -89,12 +99,9 @@ impl Rule<2> for AdamConfig {
     type Scalars = AdamScalars;
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
 
-    fn scalars(&self, lr: f64, time: u64, _carry: &mut f64) -> AdamScalars {
-        let correction = |beta: f64| match self.bias_correction {
-            BiasCorrection::Corrected => 1.0 / (1.0 - beta.powf(time as f64)),
-            BiasCorrection::Uncorrected => 1.0,
-        };
-        AdamScalars { from_m: lr * correction(self.beta_1), from_v: correction(self.beta_2) }
+    fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AdamScalars {
+        let correction = self.bias_correction;
+        AdamScalars { from_m: lr * correction.factor(self.beta_1, time), from_v: correction.factor(self.beta_2, time) }
     }
 
     #[inline(always)]

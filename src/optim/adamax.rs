@@ -63,7 +63,7 @@ impl Rule<2> for AdamaxConfig {
     type Scalars = AdamaxScalars;
     const STATE: [&'static str; 2] = ["moment_1", "norm"];
 
-    fn scalars(&self, lr: f64, time: u64, _carry: &mut f64) -> AdamaxScalars {
+    fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AdamaxScalars {
         AdamaxScalars { eta: lr / (1.0 - self.beta_1.powf(time as f64)) }
     }
 

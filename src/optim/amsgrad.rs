@@ -98,7 +98,7 @@ impl Rule<3> for AmsgradConfig {
     type Scalars = AmsgradScalars;
     const STATE: [&'static str; 3] = ["moment_1", "moment_2", "max_moment_2"];
 
-    fn scalars(&self, lr: f64, time: u64, _carry: &mut f64) -> AmsgradScalars {
+    fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AmsgradScalars {
         let correct = |beta: f64| 1.0 / (1.0 - beta.powf(time as f64));
         let (m, before, after) = match self.form {
             AmsgradForm::MaximumThenCorrection => (correct(self.beta_1), 1.0, correct(self.beta_2)),

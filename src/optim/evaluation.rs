@@ -7,7 +7,7 @@ use std::cell::Cell;
 /// past where an optimizer or a wrapper around it keeps such. `module` and `optimizer` stay as they are, for training to
 /// go on with them.
 ///
-/// Some methods train at one point and answer at another: `Asgd` at the average of its iterates, the
+/// Some methods train at one point and answer at another: [`Asgd`](super::Asgd) at the average of its iterates, the
 /// schedule-free ones at the average that they steer. Every other optimizer of this crate gives the weights of `module`.
 /// Burn's own take a step at a learning rate of 0, which leaves them where they are too.
 ///

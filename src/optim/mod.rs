@@ -6,11 +6,13 @@
 use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::ModuleOptimizer;
 
+mod adabelief;
 mod adadelta;
 mod adagrad;
 mod adam;
 mod adamax;
 mod amsgrad;
+mod asgd;
 mod decay;
 mod elementwise;
 mod epsilon;
@@ -19,15 +21,21 @@ mod momentum;
 mod nadam;
 mod nesterov;
 mod normalized_gradient;
+mod radam;
 mod rmsprop;
+mod rprop;
+mod schedule_free;
 mod sgd;
 mod state;
+mod yogi;
 
+pub use adabelief::{Adabelief, AdabeliefConfig, AdabeliefScalars};
 pub use adadelta::{Adadelta, AdadeltaConfig, AdadeltaForm, AdadeltaScalars};
 pub use adagrad::{Adagrad, AdagradConfig, AdagradScalars};
 pub use adam::{Adam, AdamConfig, AdamScalars, BiasCorrection};
 pub use adamax::{Adamax, AdamaxConfig, AdamaxScalars};
 pub use amsgrad::{Amsgrad, AmsgradConfig, AmsgradForm, AmsgradScalars};
+pub use asgd::{Asgd, AsgdConfig, AsgdScalars};
 pub use decay::WeightDecay;
 pub use elementwise::Elementwise;
 pub use epsilon::Epsilon;
@@ -36,9 +44,16 @@ pub use momentum::{Momentum, MomentumConfig, MomentumForm, MomentumScalars};
 pub use nadam::{Nadam, NadamConfig, NadamForm, NadamScalars};
 pub use nesterov::{Nesterov, NesterovConfig, NesterovForm, NesterovScalars};
 pub use normalized_gradient::{NormalizedGradient, NormalizedGradientConfig, NormalizedGradientScalars};
+pub use radam::{Radam, RadamConfig, RadamForm, RadamScalars};
 pub use rmsprop::{Centering, RmsProp, RmsPropConfig, RmsPropMomentum, RmsPropScalars, Velocity};
+pub use rprop::{Rprop, RpropConfig, RpropScalars};
+pub use schedule_free::{
+    ScheduleFreeAdamw, ScheduleFreeAdamwConfig, ScheduleFreeAdamwScalars, ScheduleFreeScalars, ScheduleFreeSgd,
+    ScheduleFreeSgdConfig,
+};
 pub use sgd::{Sgd, SgdConfig, SgdScalars};
 pub use state::RuleState;
+pub use yogi::{Yogi, YogiConfig, YogiScalars};
 
 pub(crate) use decay::DecayStep;
 pub(crate) use evaluation::evaluating;
@@ -51,9 +66,13 @@ pub(crate) fn clipped(optimizer: ModuleOptimizer, clipping: Option<&GradientClip
     }
 }
 
-/// Names the optimizer of a rule's configuration and gives the configuration its `build` and `init`.
+/// Names the optimizer of a rule's configuration and gives the configuration its `build` and `init`. The last argument
+/// tells the decay of the weights before the rule: the configured one, unless the rule has a way of its own.
 macro_rules! optimizer {
     ($name:ident, $config:ident, $state:literal) => {
+        $crate::optim::optimizer!($name, $config, $state, |config: &$config| config.weight_decay);
+    };
+    ($name:ident, $config:ident, $state:literal, $decay:expr) => {
         #[doc = concat!("The optimizer that [`", stringify!($config), "`] describes.")]
         pub type $name = $crate::optim::Elementwise<$config, $state>;
 
@@ -65,7 +84,7 @@ macro_rules! optimizer {
             ///
             /// The first hyperparameter that is out of range.
             pub fn build(&self) -> Result<$name, $crate::ConfigError> {
-                $crate::optim::Elementwise::new(self.clone(), self.weight_decay)
+                $crate::optim::Elementwise::new(self.clone(), ($decay)(self))
             }
 
             /// The optimizer of a whole module, with the configured gradient clipping.

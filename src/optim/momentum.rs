@@ -86,7 +86,7 @@ impl Rule<1> for MomentumConfig {
     type Scalars = MomentumScalars;
     const STATE: [&'static str; 1] = ["velocity"];
 
-    fn scalars(&self, lr: f64, time: u64, _carry: &mut f64) -> MomentumScalars {
+    fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> MomentumScalars {
         let (into_buffer, out_of_buffer) = match self.form {
             MomentumForm::LearningRateInside => (lr, 1.0),
             MomentumForm::Mean => (1.0 - self.momentum, lr),

@@ -112,9 +112,9 @@ pub struct NadamScalars {
 impl Rule<2> for NadamConfig {
     type Scalars = NadamScalars;
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
-    const CARRY: Option<&'static str> = Some("momentum_product");
+    const CARRY: &'static [(&'static str, f64)] = &[("momentum_product", 1.0)];
 
-    fn scalars(&self, lr: f64, time: u64, product: &mut f64) -> NadamScalars {
+    fn scalars(&self, lr: f64, time: u64, carry: &mut [f64]) -> NadamScalars {
         let correction = |beta: f64, t: u64| 1.0 - beta.powf(t as f64);
         let from_v = 1.0 / correction(self.beta_2, time);
         let constant = |from_m: f64| NadamScalars {
@@ -125,11 +125,12 @@ impl Rule<2> for NadamConfig {
         };
         let mut scheduled = |decay: f64| {
             let (mu, mu_next) = (self.momentum(decay, time), self.momentum(decay, time + 1));
-            *product *= mu;
+            carry[0] *= mu;
+            let product = carry[0];
             let scalars = NadamScalars {
                 beta_1: self.beta_1,
-                from_m: lr * mu_next / (1.0 - *product * mu_next),
-                from_g: lr * (1.0 - mu) / (1.0 - *product),
+                from_m: lr * mu_next / (1.0 - product * mu_next),
+                from_g: lr * (1.0 - mu) / (1.0 - product),
                 from_v,
             };
             (scalars, mu)

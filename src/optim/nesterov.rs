@@ -90,7 +90,7 @@ impl Rule<1> for NesterovConfig {
     type Scalars = NesterovScalars;
     const STATE: [&'static str; 1] = ["velocity"];
 
-    fn scalars(&self, lr: f64, time: u64, _carry: &mut f64) -> NesterovScalars {
+    fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> NesterovScalars {
         match self.form {
             // μ·v = v' − η·g, so that v' + μ·(v' − v) = η·g + μ·v'.
             NesterovForm::ChangeOfVariables => NesterovScalars { into_buffer: lr, gradient: lr, buffer: self.momentum },

@@ -48,7 +48,7 @@ impl Rule<0> for NormalizedGradientConfig {
     type Scalars = NormalizedGradientScalars;
     const STATE: [&'static str; 0] = [];
 
-    fn scalars(&self, lr: f64, _time: u64, _carry: &mut f64) -> NormalizedGradientScalars {
+    fn scalars(&self, lr: f64, _time: u64, _carry: &mut [f64]) -> NormalizedGradientScalars {
         NormalizedGradientScalars { eta: lr }
     }
 

@@ -135,7 +135,7 @@ impl Rule<3> for RmsPropConfig {
         [true, self.centering == Centering::Centered, self.momentum != RmsPropMomentum::None]
     }
 
-    fn scalars(&self, lr: f64, _time: u64, _carry: &mut f64) -> RmsPropScalars {
+    fn scalars(&self, lr: f64, _time: u64, _carry: &mut [f64]) -> RmsPropScalars {
         match self.velocity {
             Velocity::LearningRateInside => RmsPropScalars { into_buffer: lr, out_of_buffer: 1.0 },
             Velocity::LearningRateOutside => RmsPropScalars { into_buffer: 1.0, out_of_buffer: lr },

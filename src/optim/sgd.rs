@@ -42,7 +42,7 @@ impl Rule<0> for SgdConfig {
     type Scalars = SgdScalars;
     const STATE: [&'static str; 0] = [];
 
-    fn scalars(&self, lr: f64, _time: u64, _carry: &mut f64) -> SgdScalars {
+    fn scalars(&self, lr: f64, _time: u64, _carry: &mut [f64]) -> SgdScalars {
         SgdScalars { eta: lr }
     }
 

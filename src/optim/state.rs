@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 pub struct RuleState<R, const N: usize, const D: usize> {
     pub(crate) tensors: [Option<Tensor<D>>; N],
     pub(crate) time: u64,
-    pub(crate) carry: f64,
+    pub(crate) carry: Vec<f64>,
     rule: PhantomData<fn() -> R>,
 }
 
@@ -31,15 +31,16 @@ impl<R, const N: usize, const D: usize> RuleState<R, N, D> {
     }
 }
 
-impl<R, const N: usize, const D: usize> Default for RuleState<R, N, D> {
+impl<R: Rule<N>, const N: usize, const D: usize> Default for RuleState<R, N, D> {
     fn default() -> Self {
-        Self { tensors: std::array::from_fn(|_| None), time: 0, carry: 1.0, rule: PhantomData }
+        let carry = R::CARRY.iter().map(|(_, start)| *start).collect();
+        Self { tensors: std::array::from_fn(|_| None), time: 0, carry, rule: PhantomData }
     }
 }
 
 impl<R, const N: usize, const D: usize> Clone for RuleState<R, N, D> {
     fn clone(&self) -> Self {
-        Self { tensors: self.tensors.clone(), ..*self }
+        Self { tensors: self.tensors.clone(), time: self.time, carry: self.carry.clone(), rule: PhantomData }
     }
 }
 
@@ -51,17 +52,15 @@ impl<R: Rule<N>, const N: usize, const D: usize> RecordState for RuleState<R, N,
             }
         }
         out.push_scalar(prefix, "time", self.time.into());
-        if let Some(name) = R::CARRY {
-            out.push_scalar(prefix, name, self.carry.into());
+        for ((name, _), value) in R::CARRY.iter().zip(&self.carry) {
+            out.push_scalar(prefix, name, (*value).into());
         }
     }
 
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
         let time = src.take_scalar(prefix, "time")?.try_into().ok()?;
-        let carry = match R::CARRY {
-            Some(name) => src.take_scalar(prefix, name)?.try_into().ok()?,
-            None => 1.0,
-        };
+        let mut carried = |(name, _): &(&str, f64)| src.take_scalar(prefix, name)?.try_into().ok();
+        let carry = R::CARRY.iter().map(&mut carried).collect::<Option<_>>()?;
         let tensors = R::STATE.map(|name| {
             let data = src.take_tensor(prefix, name)?;
             let dtype = data.dtype();

@@ -20,9 +20,9 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
     /// The state's names in a record, such as `moment_1`.
     const STATE: [&'static str; N];
 
-    /// The name in a record of the running value that [`scalars`](Self::scalars) carries from step to step, if the
-    /// rule needs one that cannot be recomputed from the step number.
-    const CARRY: Option<&'static str> = None;
+    /// What [`scalars`](Self::scalars) carries from step to step because it cannot be recomputed from the step number:
+    /// names in a record, with the values before the first step.
+    const CARRY: &'static [(&'static str, f64)] = &[];
 
     /// Which of the state values this variant keeps. A value that is not kept costs no memory; `update` sees an
     /// arbitrary number in its place and must not use it.
@@ -30,8 +30,9 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
         [true; N]
     }
 
-    /// The coefficients of step `time` (from 1) at the learning rate `lr`. `carry` starts at 1.
-    fn scalars(&self, lr: f64, time: u64, carry: &mut f64) -> Self::Scalars;
+    /// The coefficients of step `time` (from 1) at the learning rate `lr`. `carry` holds the values of
+    /// [`CARRY`](Self::CARRY), to be brought up to date.
+    fn scalars(&self, lr: f64, time: u64, carry: &mut [f64]) -> Self::Scalars;
 
     /// One step for one number: the next `θ` and state. Implementations are `#[inline(always)]` and use no closures,
     /// so that the kernels can compile them for the processor's widest registers.

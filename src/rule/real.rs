@@ -26,6 +26,12 @@ pub trait Real:
     /// The number, or 0 where it is negative.
     fn positive_part(self) -> Self;
 
+    /// 1 or −1; zeros and NaN stay.
+    fn sign(self) -> Self;
+
+    /// The number, or the nearer bound where it is outside of `[low, high]`.
+    fn clamp(self, low: f64, high: f64) -> Self;
+
     /// `x²`.
     #[inline(always)]
     fn square(self) -> Self {
@@ -49,5 +55,15 @@ impl<const D: usize> Real for Tensor<D> {
 
     fn positive_part(self) -> Self {
         self.clamp_min(0.0)
+    }
+
+    fn sign(self) -> Self {
+        // Burn's own sign of NaN depends on the backend.
+        let (positive, negative) = (self.clone().greater_elem(0.0), self.clone().lower_elem(0.0));
+        self.mask_fill(positive, 1.0).mask_fill(negative, -1.0)
+    }
+
+    fn clamp(self, low: f64, high: f64) -> Self {
+        Tensor::clamp(self, low, high)
     }
 }

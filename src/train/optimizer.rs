@@ -2,8 +2,9 @@ use super::TrainError;
 use crate::error::ConfigError;
 use crate::gradient::GradientNoiseConfig;
 use crate::optim::{
-    AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, MomentumConfig, NadamConfig,
-    NesterovConfig, NormalizedGradientConfig, RmsPropConfig, SgdConfig, clipped,
+    AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AsgdConfig,
+    MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig, RpropConfig,
+    ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig, clipped,
 };
 use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,20 @@ pub enum OptimizerKind {
     Nadam(NadamConfig),
     /// [`crate::optim::Amsgrad`].
     Amsgrad(AmsgradConfig),
+    /// [`crate::optim::Radam`].
+    Radam(RadamConfig),
+    /// [`crate::optim::Yogi`].
+    Yogi(YogiConfig),
+    /// [`crate::optim::Adabelief`].
+    Adabelief(AdabeliefConfig),
+    /// [`crate::optim::Rprop`].
+    Rprop(RpropConfig),
+    /// [`crate::optim::Asgd`].
+    Asgd(AsgdConfig),
+    /// [`crate::optim::ScheduleFreeSgd`].
+    ScheduleFreeSgd(ScheduleFreeSgdConfig),
+    /// [`crate::optim::ScheduleFreeAdamw`].
+    ScheduleFreeAdamw(ScheduleFreeAdamwConfig),
     /// [`crate::optim::Momentum`] under [`crate::gradient::GradientNoise`].
     SgdNoise(SgdNoiseConfig),
     /// Burn's Lion.
@@ -73,7 +88,7 @@ struct Known {
     make: fn() -> OptimizerKind,
 }
 
-const KNOWN: [Known; 20] = [
+const KNOWN: [Known; 27] = [
     known("sgd", 0.1, || OptimizerKind::Sgd(SgdConfig::new())),
     known("momentum", 0.1, || OptimizerKind::Momentum(MomentumConfig::new())),
     known("nesterov", 0.1, || OptimizerKind::Nesterov(NesterovConfig::new())),
@@ -87,6 +102,13 @@ const KNOWN: [Known; 20] = [
     known("adamax", 2e-3, || OptimizerKind::Adamax(AdamaxConfig::new())),
     known("nadam", 2e-3, || OptimizerKind::Nadam(NadamConfig::new())),
     known("amsgrad", 1e-3, || OptimizerKind::Amsgrad(AmsgradConfig::new())),
+    known("radam", 1e-3, || OptimizerKind::Radam(RadamConfig::new())),
+    known("yogi", 0.01, || OptimizerKind::Yogi(YogiConfig::new())),
+    known("adabelief", 1e-3, || OptimizerKind::Adabelief(AdabeliefConfig::new())),
+    known("rprop", 1e-3, || OptimizerKind::Rprop(RpropConfig::new())),
+    known("asgd", 0.1, || OptimizerKind::Asgd(AsgdConfig::new())),
+    known("schedule-free-sgd", 1.0, || OptimizerKind::ScheduleFreeSgd(ScheduleFreeSgdConfig::new())),
+    known("schedule-free-adamw", 2.5e-3, || OptimizerKind::ScheduleFreeAdamw(ScheduleFreeAdamwConfig::new())),
     known("sgd-noise", 0.1, || {
         let noise = GradientNoiseConfig::new().with_eta(1e-4);
         OptimizerKind::SgdNoise(SgdNoiseConfig { sgd: MomentumConfig::new(), noise })
@@ -177,6 +199,13 @@ impl OptimizerKind {
             Self::Adamax(config) => config.init(),
             Self::Nadam(config) => config.init(),
             Self::Amsgrad(config) => config.init(),
+            Self::Radam(config) => config.init(),
+            Self::Yogi(config) => config.init(),
+            Self::Adabelief(config) => config.init(),
+            Self::Rprop(config) => config.init(),
+            Self::Asgd(config) => config.init(),
+            Self::ScheduleFreeSgd(config) => config.init(),
+            Self::ScheduleFreeAdamw(config) => config.init(),
             Self::SgdNoise(SgdNoiseConfig { sgd, noise }) => {
                 Ok(clipped(noise.wrap(sgd.build()?)?.into(), sgd.grad_clipping.as_ref()))
             }

@@ -1,0 +1,96 @@
+use super::{WeightDecay, optimizer};
+use crate::error::{ConfigError, Range};
+use crate::rule::{Real, Rule};
+use burn::config::Config;
+use burn::grad_clipping::GradientClippingConfig;
+
+/// Configuration of [`Asgd`]: gradient descent with a falling rate and an average of its iterates (Polyak & Juditsky 1992;
+/// Bottou's and PyTorch's form).
+///
+/// ```text
+/// ηₜ = η / (1 + λ·η·(t − 1))^α,   μₜ = 1/max(1, t − 1 − t₀)
+/// θ ← (1 − λ·ηₜ)·θ − ηₜ·g
+/// a ← a + μₜ·(θ − a)
+/// ```
+///
+/// `a` follows `θ` until step `t₀`, and is then the mean of the iterates since. It is what
+/// [`evaluation_weights`](super::evaluation_weights) gives; training goes on at `θ`.
+///
+/// | field | default | range | meaning |
+/// | --- | --- | --- | --- |
+/// | `lambda` | 1e-4 | `[0, ∞)` | λ, decay of the weights and, with `alpha`, of the learning rate |
+/// | `alpha` | 0.75 | `[0, ∞)` | α, how fast the learning rate falls |
+/// | `t0` | 1e6 | | the step after which averaging begins |
+/// | `weight_decay` | none | | L2 or decoupled, besides λ |
+/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+///
+/// Learning rate: 0.01 to 0.1. PyTorch takes the rate of the step before into `ηₜ`; under a schedule this one takes the
+/// present rate.
+///
+/// ```
+/// use burn_descent::optim::AsgdConfig;
+///
+/// let optimizer = AsgdConfig::new().with_t0(1000).init()?;
+/// # Ok::<(), burn_descent::ConfigError>(())
+/// ```
+#[derive(Config, Debug)]
+pub struct AsgdConfig {
+    /// λ, decay of the weights and of the learning rate, in `[0, ∞)`.
+    #[config(default = 1e-4)]
+    pub lambda: f64,
+    /// α, how fast the learning rate falls, in `[0, ∞)`.
+    #[config(default = 0.75)]
+    pub alpha: f64,
+    /// The step after which averaging begins.
+    #[config(default = 1_000_000)]
+    pub t0: u64,
+    /// Decay of the weights.
+    pub weight_decay: Option<WeightDecay>,
+    /// Clipping of each gradient before the step.
+    pub grad_clipping: Option<GradientClippingConfig>,
+}
+
+impl AsgdConfig {
+    /// PyTorch's `ASGD`. The default; learning rate 0.01.
+    pub fn pytorch() -> Self {
+        Self::new()
+    }
+}
+
+/// Coefficients of one ASGD step.
+#[derive(Clone, Copy, Debug)]
+pub struct AsgdScalars {
+    shrink: f64,
+    eta: f64,
+    mu: f64,
+}
+
+impl Rule<1> for AsgdConfig {
+    type Scalars = AsgdScalars;
+    const STATE: [&'static str; 1] = ["average"];
+
+    fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AsgdScalars {
+        let past = time - 1;
+        let eta = lr / (1.0 + self.lambda * lr * past as f64).powf(self.alpha);
+        let mu = 1.0 / past.saturating_sub(self.t0).max(1) as f64;
+        AsgdScalars { shrink: 1.0 - self.lambda * eta, eta, mu }
+    }
+
+    #[inline(always)]
+    fn update<R: Real>(&self, s: &AsgdScalars, theta: R, g: R, [a]: [R; 1]) -> (R, [R; 1]) {
+        let theta = theta * s.shrink - g * s.eta;
+        let a = a * (1.0 - s.mu) + theta.clone() * s.mu;
+        (theta, [a])
+    }
+
+    fn evaluation<R: Real>(&self, _theta: R, [a]: [R; 1], _time: u64) -> R {
+        a
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        Range::NonNegative.check("Asgd", "lambda", self.lambda)?;
+        Range::NonNegative.check("Asgd", "alpha", self.alpha)
+    }
+}
+
+optimizer!(Asgd, AsgdConfig, 1);
