@@ -10,11 +10,13 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::DType;
 use burn_descent::ConfigError;
 use burn_descent::optim::{
-    AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm, BiasCorrection,
-    Centering, Epsilon, MomentumConfig, MomentumForm, NadamConfig, NadamForm, NesterovConfig, NesterovForm,
-    NormalizedGradientConfig, RmsPropConfig, RmsPropMomentum, SgdConfig, Velocity, WeightDecay,
+    AdabeliefConfig, AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm,
+    AsgdConfig, BiasCorrection, Centering, Epsilon, MomentumConfig, MomentumForm, NadamConfig, NadamForm,
+    NesterovConfig, NesterovForm, NormalizedGradientConfig, RadamConfig, RadamForm, RmsPropConfig, RmsPropMomentum,
+    RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, Velocity, WeightDecay, YogiConfig,
+    evaluation_weights,
 };
-use common::{Trainee, cpu_devices, deviation, vector};
+use common::{Trainee, cpu_devices, deviation, values, vector};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 use rand::rngs::ChaCha8Rng;
@@ -271,6 +273,147 @@ fn adamax(c: &AdamaxConfig, mut theta: f64, run: &[Feed]) -> f64 {
     theta
 }
 
+/// Liu et al. 2020, Algorithm 2; ε beside the uncorrected root as in PyTorch, or beside the corrected one as in optax.
+fn radam(c: &RadamConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut m, mut v, mut power_1, mut power_2) = (0.0, 0.0, 1.0, 1.0);
+    let longest = 2.0 / (1.0 - c.beta_2) - 1.0;
+    for (index, feed) in run.iter().enumerate() {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        power_1 *= c.beta_1;
+        power_2 *= c.beta_2;
+        m = c.beta_1 * m + (1.0 - c.beta_1) * g;
+        v = c.beta_2 * v + (1.0 - c.beta_2) * g * g;
+        let m_hat = m / (1.0 - power_1);
+        let rho = longest - 2.0 * (index + 1) as f64 * power_2 / (1.0 - power_2);
+        theta = if rho > 5.0 {
+            let above = (rho - 4.0) * (rho - 2.0) * longest;
+            let r = f64::sqrt(above / ((longest - 4.0) * (longest - 2.0) * rho));
+            let divisor = match c.form {
+                RadamForm::EpsilonThenCorrection => divisor(c.epsilon, v) / f64::sqrt(1.0 - power_2),
+                RadamForm::CorrectionThenEpsilon => divisor(c.epsilon, v / (1.0 - power_2)),
+            };
+            x - feed.lr * r * m_hat / divisor
+        } else {
+            x - feed.lr * m_hat
+        };
+    }
+    theta
+}
+
+/// Zaheer et al. 2018, Algorithm 2; with Adam's corrections where asked for.
+fn yogi(c: &YogiConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut m, mut v, mut power_1, mut power_2) = (c.initial_moment_1, c.initial_moment_2, 1.0, 1.0);
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        power_1 *= c.beta_1;
+        power_2 *= c.beta_2;
+        m = c.beta_1 * m + (1.0 - c.beta_1) * g;
+        let towards = match v.total_cmp(&(g * g)) {
+            std::cmp::Ordering::Greater => -1.0,
+            std::cmp::Ordering::Equal => 0.0,
+            std::cmp::Ordering::Less => 1.0,
+        };
+        v += towards * (1.0 - c.beta_2) * g * g;
+        let (m_hat, v_hat) = match c.bias_correction {
+            BiasCorrection::Corrected => (m / (1.0 - power_1), v / (1.0 - power_2)),
+            BiasCorrection::Uncorrected => (m, v),
+        };
+        theta = x - feed.lr * m_hat / divisor(c.epsilon, v_hat);
+    }
+    theta
+}
+
+/// Zhuang et al. 2020, Algorithm 2.
+fn adabelief(c: &AdabeliefConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut m, mut s, mut power_1, mut power_2) = (0.0, 0.0, 1.0, 1.0);
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        power_1 *= c.beta_1;
+        power_2 *= c.beta_2;
+        m = c.beta_1 * m + (1.0 - c.beta_1) * g;
+        s = c.beta_2 * s + (1.0 - c.beta_2) * (g - m) * (g - m) + c.epsilon;
+        theta = x - feed.lr * (m / (1.0 - power_1)) / (f64::sqrt(s / (1.0 - power_2)) + c.epsilon);
+    }
+    theta
+}
+
+/// Riedmiller & Braun 1993, without backtracking: after a change of sign the gradient counts as 0.
+fn rprop(c: &RpropConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let mut before = 0.0;
+    let mut size = run.first().map_or(0.0, |feed| feed.lr);
+    for feed in run {
+        let (x, mut g) = decayed(c.weight_decay, theta, feed);
+        if g * before > 0.0 {
+            size *= c.eta_plus;
+        } else if g * before < 0.0 {
+            size *= c.eta_minus;
+            g = 0.0;
+        }
+        size = f64::min(f64::max(size, c.min_step), c.max_step);
+        theta = x;
+        if g > 0.0 {
+            theta -= size;
+        } else if g < 0.0 {
+            theta += size;
+        }
+        before = g;
+    }
+    theta
+}
+
+/// PyTorch's `ASGD`; gives the last iterate and the average.
+fn asgd(c: &AsgdConfig, mut theta: f64, run: &[Feed]) -> (f64, f64) {
+    let mut past = Vec::new();
+    for (index, feed) in run.iter().enumerate() {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        let eta = feed.lr * f64::powf(1.0 + c.lambda * feed.lr * index as f64, -c.alpha);
+        theta = x - c.lambda * eta * x - eta * g;
+        past.push(theta);
+    }
+    // Iterates up to step t₀ + 2 each take the place of the average; from there on they share it equally.
+    let first = (c.t0 as usize + 1).min(past.len().saturating_sub(1));
+    let averaged = &past[first.min(past.len())..];
+    (theta, averaged.iter().sum::<f64>() / averaged.len().max(1) as f64)
+}
+
+/// Defazio et al. 2024, by the definition of its three sequences; gives y and x. The direction is `u(y, g)`.
+fn schedule_free(beta: f64, power: f64, start: f64, run: &[Feed], mut u: impl FnMut(f64, &Feed) -> f64) -> (f64, f64) {
+    let (mut y, mut z, mut x) = (start, start, start);
+    let (mut highest, mut total) = (0.0_f64, 0.0);
+    for feed in run {
+        z -= feed.lr * u(y, feed);
+        highest = highest.max(feed.lr);
+        total += highest.powf(power);
+        let c = highest.powf(power) / total;
+        x = (1.0 - c) * x + c * z;
+        y = (1.0 - beta) * z + beta * x;
+    }
+    (y, x)
+}
+
+fn schedule_free_sgd(c: &ScheduleFreeSgdConfig, start: f64, run: &[Feed]) -> (f64, f64) {
+    let lambda = match c.weight_decay {
+        Some(WeightDecay::L2(lambda) | WeightDecay::Decoupled(lambda)) => lambda,
+        None => 0.0,
+    };
+    schedule_free(c.beta, c.weight_power, start, run, |y, feed| feed.gradient + lambda * y)
+}
+
+fn schedule_free_adamw(c: &ScheduleFreeAdamwConfig, start: f64, run: &[Feed]) -> (f64, f64) {
+    let (mut v, mut power) = (0.0, 1.0);
+    schedule_free(c.beta_1, c.weight_power, start, run, |y, feed| {
+        let (penalty, decay) = match c.weight_decay {
+            Some(WeightDecay::L2(lambda)) => (lambda, 0.0),
+            Some(WeightDecay::Decoupled(lambda)) => (0.0, lambda),
+            None => (0.0, 0.0),
+        };
+        let g = feed.gradient + penalty * y;
+        power *= c.beta_2;
+        v = c.beta_2 * v + (1.0 - c.beta_2) * g * g;
+        g / divisor(c.epsilon, v / (1.0 - power)) + decay * y
+    })
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // The draws
 
@@ -340,6 +483,19 @@ fn agree<C>(
     init: impl Fn(&C) -> Result<ModuleOptimizer, ConfigError>,
     formula: impl Fn(&C, f64, &[Feed]) -> f64,
 ) {
+    agree_and_answer(name, config, init, |config, theta, run| {
+        let theta = formula(config, theta, run);
+        (theta, theta)
+    });
+}
+
+/// The same for a formula that also tells what the optimizer answers with outside training.
+fn agree_and_answer<C>(
+    name: &str,
+    config: impl Fn(&Draw) -> C,
+    init: impl Fn(&C) -> Result<ModuleOptimizer, ConfigError>,
+    formula: impl Fn(&C, f64, &[Feed]) -> (f64, f64),
+) {
     let mut settings = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         settings.cases = CASES;
@@ -350,9 +506,9 @@ fn agree<C>(
     let outcome = TestRunner::new(settings).run(&draws(), |draw| {
         let config = config(&draw);
         let (theta, feeds) = draw.data();
-        let expected: Vec<f64> = (0..draw.len)
+        let (expected, answer): (Vec<f64>, Vec<f64>) = (0..draw.len)
             .map(|index| formula(&config, theta[index], &feeds.iter().map(|step| step[index]).collect::<Vec<_>>()))
-            .collect();
+            .unzip();
         for (backend, device) in cpu_devices() {
             let optimizer = init(&config).expect("the draw is in range");
             let mut trainee = Trainee::new(optimizer, vector(&theta, &device, DType::F64));
@@ -363,6 +519,9 @@ fn agree<C>(
             }
             let deviation = deviation(&trainee.values(), &expected);
             prop_assert!(deviation <= TOLERANCE, "deviation {deviation:e} on {backend}");
+            let evaluated = evaluation_weights(&trainee.optimizer, trainee.param.clone());
+            let deviation = common::deviation(&values(&evaluated.val()), &answer);
+            prop_assert!(deviation <= TOLERANCE, "deviation {deviation:e} of the evaluation weights on {backend}");
         }
         Ok(())
     });
@@ -585,6 +744,111 @@ fn adamax_follows_the_formula() {
     }
 }
 
+#[test]
+fn radam_follows_the_formula() {
+    for form in [RadamForm::EpsilonThenCorrection, RadamForm::CorrectionThenEpsilon] {
+        for (place, epsilon, decay) in places() {
+            let config = |draw: &Draw| {
+                RadamConfig::new()
+                    .with_beta_1(draw.decay_1)
+                    .with_beta_2(draw.decay_2)
+                    .with_epsilon(epsilon(draw.epsilon))
+                    .with_form(form)
+                    .with_weight_decay(decay(draw.lambda))
+            };
+            agree(&format!("Radam, {form:?}, {place}"), config, RadamConfig::init, radam);
+        }
+    }
+}
+
+#[test]
+fn yogi_follows_the_formula() {
+    for correction in [BiasCorrection::Corrected, BiasCorrection::Uncorrected] {
+        for (place, epsilon, decay) in places() {
+            let config = |draw: &Draw| {
+                YogiConfig::new()
+                    .with_beta_1(draw.decay_1)
+                    .with_beta_2(draw.decay_2)
+                    .with_epsilon(epsilon(draw.epsilon))
+                    .with_initial_moment_1(draw.lambda)
+                    .with_initial_moment_2(draw.dampening)
+                    .with_bias_correction(correction)
+                    .with_weight_decay(decay(draw.lambda))
+            };
+            agree(&format!("Yogi, {correction:?}, {place}"), config, YogiConfig::init, yogi);
+        }
+    }
+}
+
+#[test]
+fn adabelief_follows_the_formula() {
+    for (decay_name, decay) in DECAYS {
+        let config = |draw: &Draw| {
+            AdabeliefConfig::new()
+                .with_beta_1(draw.decay_1)
+                .with_beta_2(draw.decay_2)
+                .with_epsilon(draw.epsilon)
+                .with_weight_decay(decay(draw.lambda))
+        };
+        agree(&format!("Adabelief, {decay_name}"), config, AdabeliefConfig::init, adabelief);
+    }
+}
+
+#[test]
+fn rprop_follows_the_formula() {
+    for (decay_name, decay) in DECAYS {
+        let config = |draw: &Draw| {
+            RpropConfig::new()
+                .with_eta_minus(0.1 + 0.8 * draw.decay_1)
+                .with_eta_plus(1.1 + draw.decay_2)
+                .with_min_step(draw.epsilon)
+                .with_max_step(draw.epsilon + draw.momentum)
+                .with_weight_decay(decay(draw.lambda))
+        };
+        agree(&format!("Rprop, {decay_name}"), config, RpropConfig::init, rprop);
+    }
+}
+
+#[test]
+fn asgd_follows_the_formula_and_answers_with_its_average() {
+    for (decay_name, decay) in DECAYS {
+        let config = |draw: &Draw| {
+            AsgdConfig::new()
+                .with_lambda(draw.lambda)
+                .with_alpha(draw.momentum)
+                .with_t0(draw.seed % 25)
+                .with_weight_decay(decay(draw.lambda))
+        };
+        agree_and_answer(&format!("Asgd, {decay_name}"), config, AsgdConfig::init, asgd);
+    }
+}
+
+#[test]
+fn schedule_free_methods_follow_their_definition_and_answer_with_their_average() {
+    for (decay_name, decay) in DECAYS {
+        let config = |draw: &Draw| {
+            ScheduleFreeSgdConfig::new()
+                .with_beta(0.1 + 0.89 * draw.decay_1)
+                .with_weight_power(2.0 * draw.momentum)
+                .with_weight_decay(decay(draw.lambda))
+        };
+        let name = format!("ScheduleFreeSgd, {decay_name}");
+        agree_and_answer(&name, config, ScheduleFreeSgdConfig::init, schedule_free_sgd);
+    }
+    for (place, epsilon, decay) in places() {
+        let config = |draw: &Draw| {
+            ScheduleFreeAdamwConfig::new()
+                .with_beta_1(0.1 + 0.89 * draw.decay_1)
+                .with_beta_2(draw.decay_2)
+                .with_epsilon(epsilon(draw.epsilon))
+                .with_weight_power(2.0 * draw.momentum)
+                .with_weight_decay(decay(draw.lambda))
+        };
+        let name = format!("ScheduleFreeAdamw, {place}");
+        agree_and_answer(&name, config, ScheduleFreeAdamwConfig::init, schedule_free_adamw);
+    }
+}
+
 /// Serra's example.
 #[test]
 fn the_normalized_gradient_steps_by_the_signs() {
@@ -659,6 +923,88 @@ fn optimizers_meet_where_they_should() {
     assert!(!same(momentum(inside, &changing), momentum(outside.clone(), &changing)));
     let tenfold: Vec<f64> = constant.iter().map(|rate| 10.0 * rate).collect();
     assert!(same(momentum(MomentumConfig::serra(), &tenfold), momentum(outside, &constant)));
+}
+
+/// RMSprop that forgets nothing sums squares as Adagrad does; one share of each is the only difference.
+#[test]
+fn rms_prop_that_forgets_little_steps_as_adagrad() {
+    let rates = [0.05; 12];
+    let share = 1e-9;
+    let rms_prop = RmsPropConfig::pytorch().with_decay(1.0 - share).with_epsilon(Epsilon::Inside(1e-30));
+    let adagrad = AdagradConfig::ruder().with_epsilon(Epsilon::Inside(1e-30 / share));
+    let scaled = rates.map(|rate| rate * f64::sqrt(share));
+    let (x, y) = (last(rms_prop.init(), &scaled), last(adagrad.init(), &rates));
+    assert!((x - y).abs() < 1e-6, "{x} and {y}");
+}
+
+/// Adadelta's steps have the units of its parameter: whoever measures the loss in other units gets the same run.
+#[test]
+fn adadelta_does_not_see_the_units_of_the_loss() {
+    let run = |units: f64| {
+        let (_, device) = cpu_devices().remove(0);
+        let optimizer = AdadeltaConfig::zeiler().with_epsilon(1e-30).init().expect("a valid configuration");
+        let mut trainee = Trainee::new(optimizer, vector(&[1.5], &device, DType::F64));
+        for step in 0..50 {
+            let slope = units * (trainee.values()[0] - 0.2 * f64::from(step));
+            trainee.step(1.0, vector(&[slope], &device, DType::F64));
+        }
+        trainee.values()[0]
+    };
+    assert!((run(1.0) / run(1e6) - 1.0).abs() < 1e-9);
+    let adagrad = last(AdagradConfig::new().init(), &[0.05; 12]);
+    assert!((last(AdamConfig::new().init(), &[0.05; 12]) - adagrad).abs() > 1e-3);
+}
+
+/// Kingma & Ba, §7.1: `u` is the limit of `(Σ (1 − β₂ᵖ)·β₂^{p(t−i)}·|gᵢ|ᵖ)^{1/p}`, the p-norm of the past.
+#[test]
+fn adamax_is_the_limit_of_the_p_norm() {
+    let (beta_1, beta_2, lr) = (0.9, 0.9, 0.01);
+    let gradients: Vec<f64> = (0..12).map(|step| [0.5, -2.0, 0.3, 0.0][step % 4] + 0.01 * step as f64).collect();
+    let (_, device) = cpu_devices().remove(0);
+    let config = AdamaxConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(1e-12);
+    let mut trainee = Trainee::new(config.init().expect("a valid configuration"), vector(&[0.0], &device, DType::F64));
+    let apart = |p: f64, found: &[f64]| {
+        let (mut m, mut theta, mut worst) = (0.0, 0.0, 0.0_f64);
+        for (index, g) in gradients.iter().enumerate() {
+            let t = index as f64 + 1.0;
+            m = beta_1 * m + (1.0 - beta_1) * g;
+            let terms = gradients[..=index].iter().enumerate();
+            let sum: f64 = terms.map(|(i, g)| (beta_2.powf(t - 1.0 - i as f64) * g.abs()).powf(p)).sum();
+            let norm = ((1.0 - beta_2.powf(p)) * sum).powf(1.0 / p);
+            theta -= lr / (1.0 - f64::powf(beta_1, t)) * m / norm;
+            worst = worst.max((theta - found[index]).abs());
+        }
+        worst
+    };
+    let found: Vec<f64> = gradients
+        .iter()
+        .map(|g| {
+            trainee.step(lr, vector(&[*g], &device, DType::F64));
+            trainee.values()[0]
+        })
+        .collect();
+    let (second, tenth, hundredth) = (apart(2.0, &found), apart(10.0, &found), apart(100.0, &found));
+    assert!(second > tenth && tenth > hundredth && hundredth < 1e-4, "{second}, {tenth}, {hundredth}");
+}
+
+/// Reddi et al. 2018, the online counterexample: most gradients push to +1, rare large ones say that −1 is better.
+#[test]
+fn adam_goes_the_wrong_way_where_amsgrad_does_not() {
+    let end = |optimizer: Result<ModuleOptimizer, ConfigError>| {
+        let (_, device) = cpu_devices().remove(0);
+        let mut trainee = Trainee::new(optimizer.expect("a valid configuration"), vector(&[0.0], &device, DType::F64));
+        for t in 1..=100_000_u32 {
+            let slope = if t % 101 == 1 { 1010.0 } else { -10.0 };
+            trainee.step(0.5 / f64::from(t).sqrt(), vector(&[slope], &device, DType::F64));
+            let x = trainee.param.val().inner().clamp(-1.0, 1.0);
+            trainee.param = burn::module::Param::initialized(trainee.param.id, burn::tensor::Tensor::from_inner(x));
+        }
+        trainee.values()[0]
+    };
+    let adam = end(AdamConfig::new().with_beta_2(0.99).init());
+    let amsgrad = end(AmsgradConfig::new().with_beta_2(0.99).init());
+    assert!(adam > 0.99, "Adam ends at {adam}");
+    assert!(amsgrad < -0.99, "AMSGrad ends at {amsgrad}");
 }
 
 /// The two placements of the rate are the same algorithm until the rate changes, and not after.
