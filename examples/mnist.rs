@@ -121,7 +121,8 @@ struct TrainArgs {
     /// Whether batch normalization stands before each activation.
     #[arg(long, value_name = "true|false")]
     batch_norm: Option<bool>,
-    /// adadelta, amsgrad, nadam, rmsprop-momentum, sgd-noise, adam, ... (an unknown name lists them all).
+    /// adadelta, amsgrad, nadam, rmsprop-momentum, sgd-noise, adam, ... (an unknown name lists them all), or a preset of
+    /// one: nadam:dozat, adagrad:kao.
     #[arg(long)]
     optimizer: Option<String>,
     /// A hyperparameter of the optimizer: beta_1=0.8, form=lecture, noise.eta=0.3, epsilon={"inside":1e-7}.

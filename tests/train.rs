@@ -330,9 +330,9 @@ fn smoothing_keeps_the_targets_a_distribution() {
 
 #[test]
 fn optimizers_go_by_their_names() {
-    for name in OptimizerKind::names() {
-        let optimizer = OptimizerKind::named(name).expect("a known optimizer");
-        assert_eq!(optimizer.name(), name);
+    for name in OptimizerKind::names_and_presets() {
+        let optimizer = OptimizerKind::named(&name).expect("a known optimizer");
+        assert_eq!(optimizer.name(), name.split(':').next().expect("a name"));
         assert!(optimizer.default_learning_rate() > 0.0);
         optimizer.init().expect("the defaults are in range");
         let text = serde_json::to_string(&optimizer).expect("JSON");
@@ -342,6 +342,13 @@ fn optimizers_go_by_their_names() {
     let error = OptimizerKind::named("Nadam").expect_err("names are lower case").to_string();
     let known = OptimizerKind::names().collect::<Vec<_>>().join(", ");
     assert_eq!(error, format!("unknown optimizer `Nadam`; known: {known}"));
+    let preset = |name| OptimizerKind::named(name).expect_err("no such preset").to_string();
+    assert_eq!(preset("nadam:keras"), "unknown preset `nadam:keras`; known: pytorch, optax, dozat, lecture");
+    assert_eq!(preset("sgd:keras"), "unknown preset `sgd:keras`; known: none");
+    let form =
+        |name| serde_json::to_value(OptimizerKind::named(name).expect("known")).expect("JSON")["nadam"]["form"].clone();
+    assert_eq!(form("nadam:lecture"), "lecture");
+    assert_ne!(form("nadam"), "lecture");
 }
 
 #[test]

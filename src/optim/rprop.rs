@@ -27,7 +27,8 @@ use burn::grad_clipping::GradientClippingConfig;
 ///
 /// The learning rate of a parameter's first step, 0.01, is the start of its step size. Those that follow are of no effect,
 /// and neither is a schedule: step sizes find themselves. They need the gradient of the whole data set, or of large
-/// batches; the noise of small ones changes signs and shrinks the steps.
+/// batches; the noise of small ones changes signs and shrinks the steps, unless they are bounded as in
+/// [`mini_batch`](Self::mini_batch).
 ///
 /// ```
 /// use burn_descent::optim::RpropConfig;
@@ -59,6 +60,12 @@ impl RpropConfig {
     /// PyTorch's `Rprop`. The default; learning rate 0.01.
     pub fn pytorch() -> Self {
         Self::new()
+    }
+
+    /// For mini-batches: step sizes from 1e-4 to 1e-2, which the noise of the signs can neither end nor run away with.
+    /// Learning rate 1e-3.
+    pub fn mini_batch() -> Self {
+        Self::new().with_min_step(1e-4).with_max_step(1e-2)
     }
 }
 

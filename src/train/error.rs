@@ -136,7 +136,8 @@ impl TrainError {
     /// The error for a `name` that is not among the `known` ones.
     pub fn unknown<S: Into<String>>(what: &'static str, name: &str, known: impl IntoIterator<Item = S>) -> Self {
         let known: Vec<String> = known.into_iter().map(Into::into).collect();
-        Self::Unknown { what, name: name.to_owned(), known: known.join(", ") }
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Self::Unknown { what, name: name.to_owned(), known }
     }
 
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {

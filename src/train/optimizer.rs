@@ -6,7 +6,10 @@ use crate::optim::{
     MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig, RpropConfig,
     ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig, clipped,
 };
-use burn::optim::ModuleOptimizer;
+use burn::optim::{
+    AdaGradConfig as BurnAdaGradConfig, AdamConfig as BurnAdamConfig, AdamWConfig as BurnAdamWConfig,
+    LionConfig as BurnLionConfig, ModuleOptimizer, RmsPropConfig as BurnRmsPropConfig, SgdConfig as BurnSgdConfig,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -59,17 +62,17 @@ pub enum OptimizerKind {
     /// [`crate::optim::Momentum`] under [`crate::gradient::GradientNoise`].
     SgdNoise(SgdNoiseConfig),
     /// Burn's Lion.
-    Lion(burn::optim::LionConfig),
+    Lion(BurnLionConfig),
     /// Burn's Adam.
-    BurnAdam(burn::optim::AdamConfig),
+    BurnAdam(BurnAdamConfig),
     /// Burn's AdamW.
-    BurnAdamw(burn::optim::AdamWConfig),
+    BurnAdamw(BurnAdamWConfig),
     /// Burn's Adagrad.
-    BurnAdagrad(burn::optim::AdaGradConfig),
+    BurnAdagrad(BurnAdaGradConfig),
     /// Burn's stochastic gradient descent.
-    BurnSgd(burn::optim::SgdConfig),
+    BurnSgd(BurnSgdConfig),
     /// Burn's RMSprop.
-    BurnRmsprop(burn::optim::RmsPropConfig),
+    BurnRmsprop(BurnRmsPropConfig),
 }
 
 /// Stochastic gradient descent with momentum and noise on its gradients.
@@ -86,43 +89,63 @@ struct Known {
     name: &'static str,
     learning_rate: f64,
     make: fn() -> OptimizerKind,
+    /// Presets after their sources, for `NAME:PRESET`.
+    presets: &'static [(&'static str, fn() -> OptimizerKind)],
+}
+
+/// `known!("name", learning rate, Variant(Config::preset), other presets...)`.
+macro_rules! known {
+    ($name:literal, $learning_rate:literal, $kind:ident($config:ident::$default:ident) $(, $preset:ident)*) => {
+        Known {
+            name: $name,
+            learning_rate: $learning_rate,
+            make: || OptimizerKind::$kind($config::$default()),
+            presets: &[$((stringify!($preset), || OptimizerKind::$kind($config::$preset()))),*],
+        }
+    };
 }
 
 const KNOWN: [Known; 27] = [
-    known("sgd", 0.1, || OptimizerKind::Sgd(SgdConfig::new())),
-    known("momentum", 0.1, || OptimizerKind::Momentum(MomentumConfig::new())),
-    known("nesterov", 0.1, || OptimizerKind::Nesterov(NesterovConfig::new())),
-    known("normalized-gradient", 1e-3, || OptimizerKind::NormalizedGradient(NormalizedGradientConfig::new())),
-    known("adagrad", 0.01, || OptimizerKind::Adagrad(AdagradConfig::new())),
-    known("adadelta", 1.0, || OptimizerKind::Adadelta(AdadeltaConfig::new())),
-    known("rmsprop", 1e-3, || OptimizerKind::Rmsprop(RmsPropConfig::ruder())),
-    known("rmsprop-momentum", 5e-4, || OptimizerKind::RmspropMomentum(RmsPropConfig::kao())),
-    known("adam", 1e-3, || OptimizerKind::Adam(AdamConfig::new())),
-    known("adamw", 1e-3, || OptimizerKind::Adamw(AdamConfig::adamw())),
-    known("adamax", 2e-3, || OptimizerKind::Adamax(AdamaxConfig::new())),
-    known("nadam", 2e-3, || OptimizerKind::Nadam(NadamConfig::new())),
-    known("amsgrad", 1e-3, || OptimizerKind::Amsgrad(AmsgradConfig::new())),
-    known("radam", 1e-3, || OptimizerKind::Radam(RadamConfig::new())),
-    known("yogi", 0.01, || OptimizerKind::Yogi(YogiConfig::new())),
-    known("adabelief", 1e-3, || OptimizerKind::Adabelief(AdabeliefConfig::new())),
-    known("rprop", 1e-3, || OptimizerKind::Rprop(RpropConfig::new())),
-    known("asgd", 0.1, || OptimizerKind::Asgd(AsgdConfig::new())),
-    known("schedule-free-sgd", 1.0, || OptimizerKind::ScheduleFreeSgd(ScheduleFreeSgdConfig::new())),
-    known("schedule-free-adamw", 2.5e-3, || OptimizerKind::ScheduleFreeAdamw(ScheduleFreeAdamwConfig::new())),
-    known("sgd-noise", 0.1, || {
-        let noise = GradientNoiseConfig::new().with_eta(1e-4);
-        OptimizerKind::SgdNoise(SgdNoiseConfig { sgd: MomentumConfig::new(), noise })
-    }),
-    known("lion", 1e-4, || OptimizerKind::Lion(burn::optim::LionConfig::new())),
-    known("burn-adam", 1e-3, || OptimizerKind::BurnAdam(burn::optim::AdamConfig::new())),
-    known("burn-adamw", 1e-3, || OptimizerKind::BurnAdamw(burn::optim::AdamWConfig::new())),
-    known("burn-adagrad", 0.01, || OptimizerKind::BurnAdagrad(burn::optim::AdaGradConfig::new())),
-    known("burn-sgd", 0.1, || OptimizerKind::BurnSgd(burn::optim::SgdConfig::new())),
-    known("burn-rmsprop", 1e-3, || OptimizerKind::BurnRmsprop(burn::optim::RmsPropConfig::new())),
+    known!("sgd", 0.1, Sgd(SgdConfig::new)),
+    known!("momentum", 0.1, Momentum(MomentumConfig::new), pytorch, lecture, serra),
+    known!("nesterov", 0.1, Nesterov(NesterovConfig::new), pytorch, kao),
+    known!("normalized-gradient", 1e-3, NormalizedGradient(NormalizedGradientConfig::new)),
+    known!("adagrad", 0.01, Adagrad(AdagradConfig::new), pytorch, optax, ruder, kao),
+    known!("adadelta", 1.0, Adadelta(AdadeltaConfig::new), pytorch, optax, zeiler, preliminary),
+    known!("rmsprop", 1e-3, Rmsprop(RmsPropConfig::ruder), pytorch, optax, ruder),
+    known!("rmsprop-momentum", 5e-4, RmspropMomentum(RmsPropConfig::kao), kao, burn),
+    known!("adam", 1e-3, Adam(AdamConfig::new), pytorch, kao),
+    known!("adamw", 1e-3, Adamw(AdamConfig::adamw)),
+    known!("adamax", 2e-3, Adamax(AdamaxConfig::new), pytorch),
+    known!("nadam", 2e-3, Nadam(NadamConfig::new), pytorch, optax, dozat, lecture),
+    known!("amsgrad", 1e-3, Amsgrad(AmsgradConfig::new), pytorch, optax, lecture, burn),
+    known!("radam", 1e-3, Radam(RadamConfig::new), pytorch, optax),
+    known!("yogi", 0.01, Yogi(YogiConfig::new), optax),
+    known!("adabelief", 1e-3, Adabelief(AdabeliefConfig::new), optax),
+    known!("rprop", 1e-3, Rprop(RpropConfig::mini_batch), pytorch, mini_batch),
+    known!("asgd", 0.1, Asgd(AsgdConfig::new), pytorch),
+    known!("schedule-free-sgd", 1.0, ScheduleFreeSgd(ScheduleFreeSgdConfig::new), optax),
+    known!("schedule-free-adamw", 2.5e-3, ScheduleFreeAdamw(ScheduleFreeAdamwConfig::new), optax),
+    known!("sgd-noise", 0.1, SgdNoise(SgdNoiseConfig::new)),
+    known!("lion", 1e-4, Lion(BurnLionConfig::new)),
+    known!("burn-adam", 1e-3, BurnAdam(BurnAdamConfig::new)),
+    known!("burn-adamw", 1e-3, BurnAdamw(BurnAdamWConfig::new)),
+    known!("burn-adagrad", 0.01, BurnAdagrad(BurnAdaGradConfig::new)),
+    known!("burn-sgd", 0.1, BurnSgd(BurnSgdConfig::new)),
+    known!("burn-rmsprop", 1e-3, BurnRmsprop(BurnRmsPropConfig::new)),
 ];
 
-const fn known(name: &'static str, learning_rate: f64, make: fn() -> OptimizerKind) -> Known {
-    Known { name, learning_rate, make }
+impl SgdNoiseConfig {
+    /// Momentum of 0.9 under noise with a variance of 1e-4 to begin with.
+    pub fn new() -> Self {
+        Self { sgd: MomentumConfig::new(), noise: GradientNoiseConfig::new().with_eta(1e-4) }
+    }
+}
+
+impl Default for SgdNoiseConfig {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl OptimizerKind {
@@ -131,14 +154,29 @@ impl OptimizerKind {
         KNOWN.iter().map(|known| known.name)
     }
 
-    /// The optimizer of that name, with its default hyperparameters.
+    /// The names with those of their presets, such as `nadam` and `nadam:dozat`.
+    pub fn names_and_presets() -> impl Iterator<Item = String> {
+        KNOWN.iter().flat_map(|known| {
+            let presets = known.presets.iter().map(|(preset, _)| format!("{}:{preset}", known.name));
+            std::iter::once(known.name.to_owned()).chain(presets)
+        })
+    }
+
+    /// The optimizer of that name with its default hyperparameters, or, as in `nadam:dozat`, with those of a preset.
     ///
     /// # Errors
     ///
-    /// If there is none; the error lists the known ones.
+    /// If there is none; the error lists the known ones, or the known presets of the optimizer.
     pub fn named(name: &str) -> Result<Self, TrainError> {
-        let known = KNOWN.iter().find(|known| known.name == name);
-        known.map(|known| (known.make)()).ok_or_else(|| TrainError::unknown("optimizer", name, Self::names()))
+        let (optimizer, preset) = name.split_once(':').map_or((name, None), |(name, preset)| (name, Some(preset)));
+        let known = KNOWN.iter().find(|known| known.name == optimizer);
+        let known = known.ok_or_else(|| TrainError::unknown("optimizer", optimizer, Self::names()))?;
+        let Some(preset) = preset else {
+            return Ok((known.make)());
+        };
+        let found = known.presets.iter().find(|(name, _)| *name == preset);
+        let presets = || known.presets.iter().map(|(name, _)| *name);
+        found.map(|(_, make)| make()).ok_or_else(|| TrainError::unknown("preset", name, presets()))
     }
 
     /// The optimizer's name.
