@@ -26,7 +26,7 @@ pub struct ConfigError {
 }
 
 /// The values that a hyperparameter may take. NaN is in none of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Range {
     /// `[0, 1)`: the share of the past that a moving average keeps.
     Decay,
@@ -36,6 +36,12 @@ pub enum Range {
     Positive,
     /// `[0, 1]`.
     Fraction,
+    /// `(0, 1)`.
+    OpenFraction,
+    /// Greater than this.
+    Above(f64),
+    /// At least this.
+    AtLeast(u64),
     /// An odd number.
     Odd,
     /// This number of things.
@@ -50,6 +56,9 @@ impl Range {
             Self::NonNegative => value >= 0.0 && value.is_finite(),
             Self::Positive => value > 0.0 && value.is_finite(),
             Self::Fraction => (0.0..=1.0).contains(&value),
+            Self::OpenFraction => value > 0.0 && value < 1.0,
+            Self::Above(bound) => value > bound && value.is_finite(),
+            Self::AtLeast(bound) => value >= bound as f64 && value.is_finite(),
             Self::Odd => value % 2.0 == 1.0,
             Self::Exactly(number) => value == number as f64,
         }
@@ -71,6 +80,9 @@ impl fmt::Display for Range {
             Self::NonNegative => f.write_str("in [0, ∞)"),
             Self::Positive => f.write_str("in (0, ∞)"),
             Self::Fraction => f.write_str("in [0, 1]"),
+            Self::OpenFraction => f.write_str("in (0, 1)"),
+            Self::Above(bound) => write!(f, "above {bound}"),
+            Self::AtLeast(bound) => write!(f, "at least {bound}"),
             Self::Odd => f.write_str("odd"),
             Self::Exactly(number) => write!(f, "{number} in number"),
         }
