@@ -133,8 +133,8 @@ fn restarts_are_the_cycles_of_snapshot_ensembles() {
         assert!((Schedule::CosineRestarts(restarts).factor(t - 1, length) - expected).abs() < 1e-15);
         assert_eq!(restarts.cycle(t - 1, length).is_last_step(), t % 10 == 0);
     }
-    let cycles =
-        [0, 2, 3, 8, 9, 20, 21].map(|step| CosineRestartsConfig::new(Span::Steps(3)).with_growth(2).cycle(step, length));
+    let cycles = [0, 2, 3, 8, 9, 20, 21]
+        .map(|step| CosineRestartsConfig::new(Span::Steps(3)).with_growth(2).cycle(step, length));
     assert_eq!(
         cycles.map(|cycle| (cycle.number, cycle.step, cycle.steps)),
         [(0, 0, 3), (0, 2, 3), (1, 0, 6), (1, 5, 6), (2, 0, 12), (2, 11, 12), (3, 0, 24)]
@@ -372,8 +372,10 @@ fn curve(smoothed: &[f64]) -> LrCurve {
 #[test]
 fn the_suggestion_is_where_the_loss_falls_fastest() {
     let suggestion = |losses: &[f64]| curve(losses).suggestion();
-    // The descent from the third point to the fifth; that after the rise is no part of it.
-    assert_eq!(suggestion(&[5.0, 4.9, 4.8, 3.0, 1.5, 1.0, 9.0, 3.0]), Some(1e3));
+    assert_eq!(suggestion(&[5.0, 4.9, 4.8, 3.0, 1.5, 1.0, 9.0]), Some(1e3));
+    // After a rise of a tenth the loss only recovers; a smaller one belongs to the descent.
+    assert_eq!(suggestion(&[5.0, 4.9, 4.0, 3.0, 2.5, 6.0, 1.0, 0.5]), Some(1e2));
+    assert_eq!(suggestion(&[5.0, 4.9, 4.0, 3.0, 2.5, 2.7, 1.0, 0.5]), Some(1e6));
     assert_eq!(suggestion(&[3.0, 2.0, 1.0]), Some(1e1));
     for nothing in [&[] as &[f64], &[1.0], &[1.0, 0.5], &[1.0, 1.0, 1.0, 1.0], &[1.0, 2.0, 3.0]] {
         assert_eq!(suggestion(nothing), None, "{nothing:?}");

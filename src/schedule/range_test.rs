@@ -137,21 +137,34 @@ impl RangeTestConfig {
     }
 }
 
+/// So many times the lowest smoothed loss so far ends the first descent.
+const RISEN: f64 = 1.1;
+
 impl LrCurve {
-    /// The rate at which the smoothed loss falls fastest over the logarithm of the rate, before its lowest point. The
-    /// first tenth of the points is left out: there the average is of too few losses. Nothing if the loss never falls.
+    /// The rate at which the smoothed loss falls fastest over the logarithm of the rate, in its first descent: until it is
+    /// a tenth above its lowest value so far, because what falls after that only recovers. The first tenth of the points
+    /// is left out: there the average is of too few losses. Nothing if the loss never falls.
     pub fn suggestion(&self) -> Option<f64> {
-        let lowest =
-            (0..self.points.len()).min_by(|&one, &other| self.smoothed(one).total_cmp(&self.smoothed(other)))?;
         let first = (self.points.len() / 10).max(1);
         // The logarithms are evenly spaced, so that differences are slopes.
-        let slope = |point: usize| self.smoothed(point + 1) - self.smoothed(point - 1);
-        let steepest = (first..lowest).min_by(|&one, &other| slope(one).total_cmp(&slope(other)))?;
+        let slope = |point: usize| self.points[point + 1].smoothed - self.points[point - 1].smoothed;
+        let steepest = (first..self.foot(first)).min_by(|&one, &other| slope(one).total_cmp(&slope(other)))?;
         (slope(steepest) < 0.0).then(|| self.points[steepest].lr)
     }
 
-    fn smoothed(&self, point: usize) -> f64 {
-        self.points[point].smoothed
+    /// The lowest point of the first descent from the point `first`.
+    fn foot(&self, first: usize) -> usize {
+        let mut foot = first;
+        for point in first + 1..self.points.len() {
+            let [lowest, loss] = [foot, point].map(|point| self.points[point].smoothed);
+            if loss > RISEN * lowest {
+                break;
+            }
+            if loss < lowest {
+                foot = point;
+            }
+        }
+        foot
     }
 }
 
