@@ -343,7 +343,7 @@ fn values_out_of_range_are_told() {
         ("plateau=1", "factor should be in (0, 1), but is 1"),
         ("plateau=0", "factor should be in (0, 1), but is 0"),
         ("plateau=threshold=1", "threshold should be in [0, 1), but is 1"),
-        ("plateau=absolute-threshold=-1", "absolute-threshold should be in [0, ∞), but is -1"),
+        ("plateau=absolute-threshold=-1", "threshold should be in [0, ∞), but is -1"),
         ("plateau=minimum=2", "minimum should be in [0, 1], but is 2"),
         ("warm-up=0+linear", "over should be at least 1, but is 0"),
         ("warm-up=1,from=2+linear", "from should be in [0, 1], but is 2"),

@@ -64,7 +64,7 @@ impl PlateauConfig {
         Range::OpenFraction.check("Schedule", "factor", self.factor)?;
         match self.threshold {
             Threshold::Relative(threshold) => Range::Decay.check("Schedule", "threshold", threshold)?,
-            Threshold::Absolute(threshold) => Range::NonNegative.check("Schedule", "absolute-threshold", threshold)?,
+            Threshold::Absolute(threshold) => Range::NonNegative.check("Schedule", "threshold", threshold)?,
         }
         Range::Fraction.check("Schedule", "minimum", self.minimum)
     }

@@ -60,6 +60,9 @@ fn usages() -> String {
     FORMS.map(|form| form.usage).join(", ")
 }
 
+/// A number by its name, and what it stands for.
+type Alternative<T> = (&'static str, fn(f64) -> T);
+
 /// The parameters of one schedule as they are written.
 struct Parameters<'a> {
     text: &'a str,
@@ -119,7 +122,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// One of two parameters that exclude each other, if either is given.
-    fn either<T>(&self, [one, other]: [(&str, fn(f64) -> T); 2]) -> Result<Option<T>, ScheduleError> {
+    fn either<T>(&self, [one, other]: [Alternative<T>; 2]) -> Result<Option<T>, ScheduleError> {
         match (self.find(one.0)?, self.find(other.0)?) {
             (Some(_), Some(_)) => Err(self.wrong(format!("{} and {} exclude each other", one.0, other.0))),
             (Some(value), None) => Ok(Some(one.1(value))),
@@ -128,7 +131,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    fn decay(&self, factor: &str) -> Result<Decay, ScheduleError> {
+    fn decay(&self, factor: &'static str) -> Result<Decay, ScheduleError> {
         let decay = self.either([(factor, Decay::Factor), ("k", Decay::Rate)])?;
         decay.ok_or_else(|| self.wrong(format!("{factor} is missing")))
     }
