@@ -5,15 +5,17 @@
 //! cargo run --example mnist -- --model mlp --optimizer adadelta
 //! cargo run --example mnist -- --config artifacts/mnist/cnn-nadam/config.json
 //! cargo run --example mnist -- --resume cnn-nadam
+//! cargo run --example mnist -- find-lr --optimizer adadelta
 //! cargo run --example mnist -- eval cnn-nadam
 //! cargo run --example mnist -- predict cnn-nadam digit.png
 //! ```
 
 use burn_descent::data::{Augmentation, DataSource, read_digit_png};
 use burn_descent::model::LabelSmoothing;
-use burn_descent::schedule::Schedule;
+use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
-    Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, likeliest,
+    Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, find_lr,
+    likeliest,
 };
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -44,6 +46,11 @@ enum Command {
         dataset: Option<DatasetKind>,
         #[command(flatten)]
         place: PlaceArgs,
+    },
+    /// Try learning rates from 1e-6 to 10 on a copy of the network, and suggest one.
+    FindLr {
+        #[command(flatten)]
+        train: Box<TrainArgs>,
     },
     /// Read the digit in a PNG picture of any size.
     Predict {
@@ -131,7 +138,9 @@ struct TrainArgs {
     /// Learning rate [default: the optimizer's].
     #[arg(long)]
     lr: Option<f64>,
-    /// constant, linear, cosine, one-cycle, exponential=BETA or step=EPOCHS:FACTOR [default: one-cycle].
+    /// constant, linear, cosine, one-cycle, exponential=BETA, step=EPOCHS:FACTOR, polynomial=POWER, time-based=K,
+    /// inverse-sqrt=K, cosine-restarts=EPOCHS, plateau=FACTOR,PATIENCE or warm-up=EPOCHS+SCHEDULE; 500steps for EPOCHS
+    /// and per=step count steps (an unknown parameter lists them all) [default: one-cycle].
     #[arg(long)]
     schedule: Option<Schedule>,
     /// Passes over the training images [default: 10].
@@ -254,6 +263,22 @@ impl TrainArgs {
         Ok(config)
     }
 
+    /// The configuration of a new run.
+    fn config(&self) -> Result<RunConfig, TrainError> {
+        self.apply(self.config.as_deref().map_or_else(|| Ok(RunConfig::default()), RunConfig::read)?)
+    }
+
+    fn find_lr(&self) -> Result<(), TrainError> {
+        if let Some(name) = &self.resume {
+            let expected = "left out of find-lr, where --config takes a run's config.json";
+            return Err(TrainError::Value { field: "--resume", value: name.clone(), expected });
+        }
+        let name = self.name.as_deref().unwrap_or("find-lr");
+        let (curve, path) = find_lr(&self.config()?, &RangeTestConfig::new(), name, &self.place.options())?;
+        print(&format!("{curve}\n\nkept in {}", path.display()));
+        Ok(())
+    }
+
     fn run(&self) -> Result<(), TrainError> {
         let options = RunOptions { plain: self.plain, overwrite: self.overwrite, ..self.place.options() };
         let mut run = match &self.resume {
@@ -263,10 +288,7 @@ impl TrainArgs {
                 run.expect_resumable()?;
                 run
             }
-            None => {
-                let base = self.config.as_deref().map_or_else(|| Ok(RunConfig::default()), RunConfig::read)?;
-                Run::create(self.apply(base)?, self.name.as_deref(), &options)?
-            }
+            None => Run::create(self.config()?, self.name.as_deref(), &options)?,
         };
         let stop = options.stop.clone();
         // Without a handler, Ctrl-C ends the program at once; the last checkpoint is whole all the same.
@@ -311,6 +333,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         None => cli.train.run(),
         Some(Command::Eval { name, dataset, place }) => eval(name, *dataset, place),
+        Some(Command::FindLr { train }) => train.find_lr(),
         Some(Command::Predict { name, picture, place }) => predict(name, picture, place),
     };
     match result {

@@ -152,7 +152,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let mut model = Classifier::new(&config.model, config.label_smoothing, data.image(), CLASSES, &training)?;
     let mut optimizer = config.optimizer.init()?;
     let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
-    let mut schedule = config.schedule.scheduler(config.lr, length);
+    let mut schedule = config.schedule.scheduler(config.lr, length)?;
     let mut clock = Clock::default();
 
     'run: for epoch in 1..=config.epochs {

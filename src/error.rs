@@ -37,10 +37,10 @@ pub enum Range {
     /// `[0, 1]`.
     Fraction,
     /// `(0, 1)`.
-    Shrinking,
-    /// Larger than this, and finite.
+    OpenFraction,
+    /// Greater than this.
     Above(f64),
-    /// This or more, and finite.
+    /// At least this.
     AtLeast(f64),
     /// An odd number.
     Odd,
@@ -56,7 +56,7 @@ impl Range {
             Self::NonNegative => value >= 0.0 && value.is_finite(),
             Self::Positive => value > 0.0 && value.is_finite(),
             Self::Fraction => (0.0..=1.0).contains(&value),
-            Self::Shrinking => value > 0.0 && value < 1.0,
+            Self::OpenFraction => value > 0.0 && value < 1.0,
             Self::Above(bound) => value > bound && value.is_finite(),
             Self::AtLeast(bound) => value >= bound && value.is_finite(),
             Self::Odd => value % 2.0 == 1.0,
@@ -80,9 +80,9 @@ impl fmt::Display for Range {
             Self::NonNegative => f.write_str("in [0, ∞)"),
             Self::Positive => f.write_str("in (0, ∞)"),
             Self::Fraction => f.write_str("in [0, 1]"),
-            Self::Shrinking => f.write_str("in (0, 1)"),
-            Self::Above(bound) => write!(f, "in ({bound}, ∞)"),
-            Self::AtLeast(bound) => write!(f, "in [{bound}, ∞)"),
+            Self::OpenFraction => f.write_str("in (0, 1)"),
+            Self::Above(bound) => write!(f, "above {bound}"),
+            Self::AtLeast(bound) => write!(f, "at least {bound}"),
             Self::Odd => f.write_str("odd"),
             Self::Exactly(number) => write!(f, "{number} in number"),
         }

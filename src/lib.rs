@@ -27,7 +27,7 @@
 //! - [`optim`]: the optimizers, with every variant under its own name and presets that reproduce a source exactly
 //!   (`NadamConfig::pytorch()`, `::optax()`, `::dozat()`, `::lecture()`).
 //! - [`gradient`]: transforms of the gradient over *any* Burn optimizer: gradient noise.
-//! - [`schedule`]: learning-rate schedules as Burn schedulers.
+//! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
 //! - With the feature `train` (on by default): [`data`], [`model`] and [`train`], which the `mnist` example is made of.
 //!

@@ -640,9 +640,9 @@ const FRACTION: Bounds = Bounds("in [0, 1]", [0.0, 0.5, 1.0], [-0.1, 1.1, f64::N
 const NON_NEGATIVE: Bounds = Bounds("in [0, ∞)", [0.0, 0.5, 1e9], [-0.1, f64::INFINITY, f64::NAN]);
 const POSITIVE: Bounds = Bounds("in (0, ∞)", [f64::MIN_POSITIVE, 0.5, 1e9], [0.0, f64::INFINITY, f64::NAN]);
 
-const SHRINKING: Bounds = Bounds("in (0, 1)", [f64::MIN_POSITIVE, 0.5, 0.999_999], [0.0, 1.0, f64::NAN]);
-const ABOVE_1: Bounds = Bounds("in (1, ∞)", [1.000_001, 2.0, 1e9], [1.0, f64::INFINITY, f64::NAN]);
-const FROM_2: Bounds = Bounds("in [2, ∞)", [2.0, 2.5, 1e9], [1.9, f64::INFINITY, f64::NAN]);
+const OPEN_FRACTION: Bounds = Bounds("in (0, 1)", [f64::MIN_POSITIVE, 0.5, 0.999_999], [0.0, 1.0, f64::NAN]);
+const ABOVE_1: Bounds = Bounds("above 1", [1.000_001, 2.0, 1e9], [1.0, f64::INFINITY, f64::NAN]);
+const FROM_2: Bounds = Bounds("at least 2", [2.0, 2.5, 1e9], [1.9, f64::INFINITY, f64::NAN]);
 
 /// The outcome of building one configuration with one value in it.
 type Build = fn(f64) -> Result<(), ConfigError>;
@@ -703,15 +703,15 @@ fn fields() -> Vec<(&'static str, &'static str, Bounds, Build)> {
         ("Adabelief", "beta_1", DECAY, |x| AdabeliefConfig::new().with_beta_1(x).init().map(drop)),
         ("Adabelief", "beta_2", DECAY, |x| AdabeliefConfig::new().with_beta_2(x).init().map(drop)),
         ("Adabelief", "epsilon", POSITIVE, |x| AdabeliefConfig::new().with_epsilon(x).init().map(drop)),
-        ("Rprop", "eta_minus", SHRINKING, |x| RpropConfig::new().with_eta_minus(x).init().map(drop)),
+        ("Rprop", "eta_minus", OPEN_FRACTION, |x| RpropConfig::new().with_eta_minus(x).init().map(drop)),
         ("Rprop", "eta_plus", ABOVE_1, |x| RpropConfig::new().with_eta_plus(x).init().map(drop)),
         ("Rprop", "min_step", POSITIVE, |x| RpropConfig::new().with_min_step(x).with_max_step(1e9).init().map(drop)),
         ("Rprop", "max_step", FROM_2, |x| RpropConfig::new().with_min_step(2.0).with_max_step(x).init().map(drop)),
         ("Asgd", "lambda", NON_NEGATIVE, |x| AsgdConfig::new().with_lambda(x).init().map(drop)),
         ("Asgd", "alpha", NON_NEGATIVE, |x| AsgdConfig::new().with_alpha(x).init().map(drop)),
-        ("ScheduleFreeSgd", "beta", SHRINKING, |x| ScheduleFreeSgdConfig::new().with_beta(x).init().map(drop)),
+        ("ScheduleFreeSgd", "beta", OPEN_FRACTION, |x| ScheduleFreeSgdConfig::new().with_beta(x).init().map(drop)),
         ("ScheduleFreeSgd", "weight_power", NON_NEGATIVE, |x| ScheduleFreeSgdConfig::new().with_weight_power(x).init().map(drop)),
-        ("ScheduleFreeAdamw", "beta_1", SHRINKING, |x| ScheduleFreeAdamwConfig::new().with_beta_1(x).init().map(drop)),
+        ("ScheduleFreeAdamw", "beta_1", OPEN_FRACTION, |x| ScheduleFreeAdamwConfig::new().with_beta_1(x).init().map(drop)),
         ("ScheduleFreeAdamw", "beta_2", DECAY, |x| ScheduleFreeAdamwConfig::new().with_beta_2(x).init().map(drop)),
         ("ScheduleFreeAdamw", "epsilon", POSITIVE, |x| ScheduleFreeAdamwConfig::new().with_epsilon(Inside(x)).init().map(drop)),
         ("ScheduleFreeAdamw", "weight_power", NON_NEGATIVE, |x| ScheduleFreeAdamwConfig::new().with_weight_power(x).init().map(drop)),

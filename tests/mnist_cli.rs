@@ -432,11 +432,59 @@ fn every_optimizer_trains() {
 #[test]
 fn every_schedule_trains() {
     let sandbox = Sandbox::new();
-    for schedule in ["constant", "linear", "cosine", "one-cycle", "exponential=0.9", "step=1:0.5"] {
-        let name = schedule.split_once('=').map_or(schedule, |(name, _)| name);
-        sandbox.trains(name, &format!("--epochs 2 --schedule {schedule}"));
-        assert!(number(&sandbox.summary(name)["test_loss"]).is_finite(), "{schedule}");
+    let schedules = [
+        ("constant", "constant"),
+        ("linear", "linear"),
+        ("cosine", "cosine=minimum=0"),
+        ("one-cycle", "one-cycle=peak=0.3,start=25,end=10000"),
+        ("exponential=0.9", "exponential=beta=0.9,per=epoch"),
+        ("step=1:0.5", "step=every=1epochs,factor=0.5"),
+        ("step=3steps,k=0.7", "step=every=3steps,k=0.7"),
+        ("polynomial=2", "polynomial=power=2"),
+        ("time-based=0.1,per=step", "time-based=k=0.1,per=step"),
+        ("inverse-sqrt", "inverse-sqrt=k=1,per=epoch"),
+        ("cosine-restarts=1", "cosine-restarts=first=1epochs,growth=1,minimum=0"),
+        ("plateau=0.5,0", "plateau=factor=0.5,patience=0,threshold=0.0001,cooldown=0,minimum=0"),
+        ("warm-up=2steps+cosine", "warm-up=over=2steps,from=0.01,form=before+cosine=minimum=0"),
+    ];
+    for (number, (schedule, whole)) in schedules.into_iter().enumerate() {
+        let name = format!("schedule-{number}");
+        sandbox.trains(&name, &format!("--epochs 2 --schedule {schedule}"));
+        assert!(self::number(&sandbox.summary(&name)["test_loss"]).is_finite(), "{schedule}");
+        assert_eq!(sandbox.json(&name, "config.json")["schedule"], whole);
     }
+    // Runs from before the schedules had parameters.
+    let path = sandbox.run("schedule-3").join("config.json");
+    let mut config = json(&path);
+    config["schedule"] = "one_cycle".into();
+    fs::write(path, config.to_string()).expect("the configuration is written");
+    sandbox.succeeds("eval schedule-3");
+}
+
+#[test]
+fn learning_rates_are_tried() {
+    let sandbox = Sandbox::new();
+    let printed = sandbox.succeeds(&format!("find-lr {TINY}"));
+    let curve = sandbox.json("find-lr", "lr_curve.json");
+    let points = curve["points"].as_array().expect("a list of points");
+    assert!(points.len() > 100 && points[0]["lr"] == 1e-6, "{} points", points.len());
+    assert!(printed.contains("steepest descent at ") && printed.contains("lr_curve.json"), "{printed}");
+    sandbox.succeeds(&format!("find-lr {TINY}"));
+    assert_eq!(sandbox.json("find-lr", "lr_curve.json"), curve, "the same configuration gives the same curve");
+
+    // Beside a run that is there already, and before one of that name.
+    sandbox.trains("there", "--epochs 1");
+    for name in ["there", "soon"] {
+        sandbox.succeeds(&format!("find-lr {TINY} --name {name} --optimizer momentum"));
+        assert!(sandbox.run(name).join("lr_curve.json").is_file());
+    }
+    sandbox.succeeds("eval there");
+    sandbox.trains("soon", "--epochs 1");
+    assert!(sandbox.run("soon").join("lr_curve.json").is_file(), "a run keeps the curve");
+    sandbox.fails(&format!("{TINY} --name soon"), &["soon", "exists already"]);
+    sandbox.fails(&format!("find-lr {TINY} --name a/b"), &["`a/b`", "plain folder name"]);
+    sandbox.fails(&format!("find-lr {TINY} --set beta_1=1"), &["Nadam", "beta_1", "[0, 1)"]);
+    sandbox.fails("find-lr --resume there", &["--resume", "--config"]);
 }
 
 #[test]
@@ -632,6 +680,8 @@ fn unknown_names_list_the_known() {
     sandbox.fails("--plain --optimizer adadeltaa", &["unknown optimizer `adadeltaa`", "sgd, momentum, nesterov"]);
     sandbox.fails("--plain --model rnn", &["unknown model `rnn`", "mlp, cnn"]);
     sandbox.is_refused("--plain --schedule warm", &["--schedule", "`warm`", "constant, linear, cosine, one-cycle"]);
+    sandbox.is_refused("--plain --schedule plateau=patient=2", &["no parameter `patient`", "factor, patience"]);
+    sandbox.is_refused("--plain --schedule time-based=1,per=year", &["per should be step or epoch", "`year`"]);
     sandbox.is_refused("--plain --schedule exponential", &["`exponential`", "exponential=BETA"]);
     sandbox.is_refused("--plain --schedule step=2", &["`step=2`", "step=EPOCHS:FACTOR"]);
     sandbox.is_refused("--plain --dataset cifar", &["--dataset", "`cifar`", "mnist, fashion, synthetic"]);
@@ -652,7 +702,7 @@ fn unknown_names_list_the_known() {
 #[test]
 fn values_out_of_range_are_told() {
     let sandbox = Sandbox::new();
-    let cases: [(&str, &[&str]); 19] = [
+    let cases: [(&str, &[&str]); 21] = [
         ("--lr 0", &["lr", "(0, ∞)", "is 0"]),
         ("--lr -1", &["lr", "(0, ∞)", "is -1"]),
         ("--lr nan", &["lr", "(0, ∞)", "is NaN"]),
@@ -668,6 +718,8 @@ fn values_out_of_range_are_told() {
         ("--schedule exponential=0", &["Schedule", "beta", "(0, ∞)", "is 0"]),
         ("--schedule step=0:0.5", &["Schedule", "every", "is 0"]),
         ("--schedule step=1:-2", &["Schedule", "factor", "(0, ∞)", "is -2"]),
+        ("--schedule plateau=1.5", &["Schedule", "factor", "(0, 1)", "is 1.5"]),
+        ("--schedule warm-up=0+cosine", &["Schedule", "over", "at least 1", "is 0"]),
         ("--set beta_1=1", &["Nadam", "beta_1", "[0, 1)", "is 1"]),
         ("--set epsilon={\"inside\":0}", &["Nadam", "epsilon", "(0, ∞)", "is 0"]),
         ("--optimizer adadelta --set rho=-1", &["Adadelta", "rho", "[0, 1)", "is -1"]),

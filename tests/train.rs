@@ -1,20 +1,18 @@
-//! What training rests on: batches, splits, schedules, losses, optimizers by name, resumption.
+//! What training rests on: batches, splits, losses, optimizers by name, resumption.
 #![cfg(all(feature = "train", feature = "flex"))]
 
 mod common;
 
-use burn::lr_scheduler::LrScheduler;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_descent::data::{Augmentation, DataSource, EmbeddedDigits, LabelledImages};
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
-use burn_descent::schedule::{RunLength, Schedule};
 use burn_descent::train::{
     Backend, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions, StopSignal,
     Stopwatch,
 };
 use common::deviation;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Held by whoever seeds the device's generator, which all threads share.
@@ -117,129 +115,6 @@ fn validation_images_are_held_out_by_the_seed() {
     let few = load(1, Some(30));
     assert_eq!(few.validation_indices, data.validation_indices, "fewer training images leave validation as it is");
     assert_eq!(few.train_indices, data.train_indices[..30]);
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Schedules
-
-/// Steps and rates of `torch.optim.lr_scheduler` (PyTorch 2) from a rate of 0.1.
-type Reference = &'static [(usize, f64)];
-
-/// `OneCycleLR(max_lr=0.1, total_steps=50)`, whose defaults are 30 %, 25 and 1e4.
-const ONE_CYCLE_50: Reference = &[
-    (0, 0.0040000000000000036),
-    (1, 0.0052034602152724735),
-    (2, 0.008753494340683884),
-    (12, 0.09524650565931612),
-    (14, 0.1),
-    (15, 0.09979871550490317),
-    (25, 0.07754493889320883),
-    (48, 0.00020168449509684564),
-    (49, 4e-07),
-];
-/// `OneCycleLR(max_lr=0.1, total_steps=7)`.
-const ONE_CYCLE_7: Reference = &[
-    (0, 0.0040000000000000036),
-    (1, 0.09805566273349588),
-    (2, 0.09190443762697106),
-    (3, 0.06726838364805451),
-    (5, 0.00992967918932656),
-    (6, 4e-07),
-];
-/// `CosineAnnealingLR(T_max=20)`.
-const COSINE: Reference = &[
-    (0, 0.1),
-    (1, 0.0993844170297569),
-    (5, 0.08535533905932739),
-    (10, 0.05000000000000001),
-    (15, 0.014644660940672629),
-    (19, 0.0006155829702431171),
-];
-/// `LinearLR(start_factor=1, end_factor=0, total_iters=10)`.
-const LINEAR: Reference = &[(0, 0.1), (1, 0.09), (5, 0.05), (9, 0.01)];
-/// `ExponentialLR(gamma=0.9)`, which steps once an epoch: here three steps.
-const EXPONENTIAL: Reference = &[(0, 0.1), (2, 0.1), (3, 0.09), (8, 0.081), (15, 0.059049), (17, 0.059049)];
-/// `StepLR(step_size=2, gamma=0.3)`, which steps once an epoch: here three steps.
-const STEP: Reference = &[(0, 0.1), (5, 0.1), (6, 0.03), (11, 0.03), (12, 0.009), (18, 0.0027)];
-
-fn length(epochs: usize, steps_per_epoch: u64) -> RunLength {
-    RunLength { epochs, steps_per_epoch }
-}
-
-fn rates(schedule: Schedule, length: RunLength) -> Vec<f64> {
-    let mut run = schedule.scheduler(0.1, length);
-    (0..length.epochs as u64 * length.steps_per_epoch).map(|_| run.step()).collect()
-}
-
-#[test]
-fn schedules_agree_with_pytorch() {
-    let cases = [
-        ("one-cycle", length(5, 10), ONE_CYCLE_50),
-        ("one-cycle", length(1, 7), ONE_CYCLE_7),
-        ("cosine", length(4, 5), COSINE),
-        ("linear", length(2, 5), LINEAR),
-        ("exponential=0.9", length(6, 3), EXPONENTIAL),
-        ("step=2:0.3", length(7, 3), STEP),
-        ("constant", length(2, 4), &[(0, 0.1), (7, 0.1)]),
-    ];
-    for (name, length, reference) in cases {
-        let rates = rates(name.parse().expect("a schedule"), length);
-        for &(step, expected) in reference {
-            let found = rates[step];
-            assert!((found - expected).abs() < 1e-12, "{name}, step {step}: {found}, expected {expected}");
-        }
-    }
-}
-
-#[test]
-fn schedules_of_very_short_runs_are_finite() {
-    for name in ["constant", "linear", "cosine", "one-cycle", "exponential=0.5", "step=1:0.5"] {
-        let schedule: Schedule = name.parse().expect("a schedule");
-        for steps in 1..8 {
-            let rates = rates(schedule, length(1, steps));
-            assert!(rates.iter().all(|rate| (0.0..=0.1 + 1e-12).contains(rate)), "{name}, {steps} steps: {rates:?}");
-        }
-        let mut beyond = schedule.scheduler(0.1, length(1, 2));
-        assert!((0..9).all(|_| beyond.step().is_finite()), "{name}: beyond the end");
-    }
-}
-
-#[test]
-fn a_schedule_goes_on_from_its_record() {
-    for name in ["linear", "cosine", "one-cycle", "exponential=0.5", "step=1:0.5"] {
-        let schedule: Schedule = name.parse().expect("a schedule");
-        let mut run = schedule.scheduler(0.1, length(4, 5));
-        for _ in 0..7 {
-            run.step();
-        }
-        let mut resumed = schedule.scheduler(0.1, length(4, 5));
-        resumed.load_record(run.to_record());
-        assert_eq!(
-            (0..13).map(|_| run.step()).collect::<Vec<_>>(),
-            (0..13).map(|_| resumed.step()).collect::<Vec<_>>()
-        );
-    }
-}
-
-#[test]
-fn schedules_are_read_as_they_are_printed() {
-    for name in ["constant", "linear", "cosine", "one-cycle", "exponential=0.95", "step=2:0.5"] {
-        assert_eq!(name.parse::<Schedule>().expect("a schedule").to_string(), name);
-    }
-    for text in ["", "Constant", "constant=1", "exponential", "exponential=", "exponential=x", "step=1", "step=0.5:1"] {
-        let error = text.parse::<Schedule>().expect_err("no schedule").to_string();
-        assert_eq!(
-            error,
-            format!(
-                "unknown schedule `{text}`; known: constant, linear, cosine, one-cycle, exponential=BETA, \
-                 step=EPOCHS:FACTOR"
-            )
-        );
-    }
-    let message = |schedule: Schedule| schedule.check().expect_err("out of range").to_string();
-    assert_eq!(message(Schedule::Exponential { beta: -1.0 }), "Schedule: beta should be in (0, ∞), but is -1");
-    assert_eq!(message(Schedule::Step { every: 0, factor: 0.5 }), "Schedule: every should be in (0, ∞), but is 0");
-    assert_eq!(message(Schedule::Step { every: 1, factor: 0.0 }), "Schedule: factor should be in (0, ∞), but is 0");
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -392,53 +267,82 @@ fn values(path: &Path) -> Vec<u8> {
     bytes[(10 + length).next_multiple_of(256)..].to_vec()
 }
 
+/// A small run of some epochs, with everything random that a run can have.
+fn small(optimizer: &OptimizerKind, schedule: &str, epochs: usize) -> RunConfig {
+    RunConfig {
+        model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.5).with_dropout_input(0.2)),
+        augment: Some(Augmentation { noise: 0.1, ..Augmentation::default() }),
+        lr: optimizer.default_learning_rate(),
+        optimizer: optimizer.clone(),
+        schedule: schedule.parse().expect("a schedule"),
+        validation_images: 50,
+        batch_size: 32,
+        epochs,
+        backend: Backend::Flex,
+        ..RunConfig::default()
+    }
+}
+
+/// Trains three epochs at once, and one and then two, and gives the folder of the unbroken run.
+fn expect_the_same_when_broken(folder: &Path, name: &str, optimizer: &OptimizerKind, schedule: &str) -> PathBuf {
+    let options = RunOptions {
+        root: folder.join("runs"),
+        source: DataSource::new().folder(folder),
+        plain: true,
+        overwrite: true,
+        stop: StopSignal::default(),
+        notify: |_| {},
+    };
+    let config = |epochs| small(optimizer, schedule, epochs);
+    let train = |run: &mut Run| run.train(&options).expect("the run trains");
+    let mut unbroken = Run::create(config(3), Some(&format!("{name}-unbroken")), &options).expect("a new run");
+    let expected = train(&mut unbroken);
+
+    let mut broken = Run::create(config(1), Some(&format!("{name}-broken")), &options).expect("a new run");
+    train(&mut broken);
+    let path = broken.folder().join("config.json");
+    fs::write(&path, serde_json::to_string(&config(3)).expect("JSON")).expect("the configuration is written");
+    let mut resumed = Run::open(&options.root, broken.name()).expect("the run");
+    resumed.expect_resumable().expect("an epoch is left");
+    let found = train(&mut resumed);
+
+    for file in ["model.bpk", "checkpoint/model-3.bpk"] {
+        let [found, expected] = [&resumed, &unbroken].map(|run| values(&run.folder().join(file)));
+        assert!(!expected.is_empty() && found == expected, "{name}: {file} differs");
+    }
+    assert_eq!((found.test_accuracy, found.test_loss), (expected.test_accuracy, expected.test_loss), "{name}");
+    assert_eq!(found.confusion, expected.confusion, "{name}");
+    unbroken.folder().to_owned()
+}
+
+// In the schedules here the rate of a step depends on what was before it, not on the length of the run.
+
 #[test]
 fn a_resumed_run_equals_the_unbroken_one_byte_for_byte() {
     let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_data(folder.path());
     let ours = OptimizerKind::names().filter(|name| !name.starts_with("burn-") && *name != "lion");
-    for optimizer in ours {
-        let options = RunOptions {
-            root: folder.path().join("runs"),
-            source: DataSource::new().folder(folder.path()),
-            plain: true,
-            overwrite: true,
-            stop: StopSignal::default(),
-            notify: |_| {},
-        };
-        let optimizer = OptimizerKind::named(optimizer).expect("a known optimizer");
-        let name = optimizer.name();
-        let config = |epochs| RunConfig {
-            model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.5).with_dropout_input(0.2)),
-            augment: Some(Augmentation { noise: 0.1, ..Augmentation::default() }),
-            lr: optimizer.default_learning_rate(),
-            optimizer: optimizer.clone(),
-            // The rate of a step depends on the number of steps before it, not on the length of the run.
-            schedule: Schedule::Exponential { beta: 0.5 },
-            validation_images: 50,
-            batch_size: 32,
-            epochs,
-            backend: Backend::Flex,
-            ..RunConfig::default()
-        };
-        let train = |run: &mut Run| run.train(&options).expect("the run trains");
-        let mut unbroken = Run::create(config(3), Some(&format!("{name}-unbroken")), &options).expect("a new run");
-        let expected = train(&mut unbroken);
-
-        let mut broken = Run::create(config(1), Some(&format!("{name}-broken")), &options).expect("a new run");
-        train(&mut broken);
-        let path = broken.folder().join("config.json");
-        fs::write(&path, serde_json::to_string(&config(3)).expect("JSON")).expect("the configuration is written");
-        let mut resumed = Run::open(&options.root, broken.name()).expect("the run");
-        resumed.expect_resumable().expect("an epoch is left");
-        let found = train(&mut resumed);
-
-        for file in ["model.bpk", "checkpoint/model-3.bpk"] {
-            let [found, expected] = [&resumed, &unbroken].map(|run| values(&run.folder().join(file)));
-            assert!(!expected.is_empty() && found == expected, "{name}: {file} differs");
-        }
-        assert_eq!((found.test_accuracy, found.test_loss), (expected.test_accuracy, expected.test_loss), "{name}");
-        assert_eq!(found.confusion, expected.confusion, "{name}");
+    for name in ours {
+        let optimizer = OptimizerKind::named(name).expect("a known optimizer");
+        expect_the_same_when_broken(folder.path(), name, &optimizer, "exponential=0.5");
     }
+}
+
+#[test]
+fn a_resumed_run_remembers_its_plateau() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let optimizer = OptimizerKind::named("nadam").expect("a known optimizer");
+    // No loss is a hundred times lower than the best: each after the first reduces the rate.
+    let schedule = "warm-up=1steps+plateau=0.5,0,threshold=0.99";
+    let run = expect_the_same_when_broken(folder.path(), "plateau", &optimizer, schedule);
+    let mean_rate = |epoch: usize| {
+        let log = run.join(format!("train/epoch-{epoch}/Learning_Rate.log"));
+        let text = fs::read_to_string(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        let value = text.lines().last().and_then(|line| line.split(',').next()).map(str::parse::<f64>);
+        value.and_then(Result::ok).unwrap_or_else(|| panic!("no rate in {text}"))
+    };
+    assert_eq!([2, 3].map(mean_rate), [0.002, 0.001]);
 }

@@ -97,7 +97,7 @@ impl Rule<2> for RpropConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Shrinking.check("Rprop", "eta_minus", self.eta_minus)?;
+        Range::OpenFraction.check("Rprop", "eta_minus", self.eta_minus)?;
         Range::Above(1.0).check("Rprop", "eta_plus", self.eta_plus)?;
         Range::Positive.check("Rprop", "min_step", self.min_step)?;
         Range::AtLeast(self.min_step).check("Rprop", "max_step", self.max_step)

@@ -1,170 +1,200 @@
-//! Learning-rate schedules as Burn schedulers.
+//! Learning-rate schedules as Burn schedulers, and the test that finds the rate to begin with.
+//!
+//! A [`Schedule`] says how the rate changes; [`Schedule::scheduler`] makes it a Burn `LrScheduler` for the `Learner` or a
+//! loop of one's own. What a schedule counts is in its type: a [`Unit`] or a [`Span`], in steps or in epochs.
 //!
 //! Burn's own linear, cosine and exponential schedulers refuse a rate above 1, which Adadelta's scaling and gradient
-//! descent on small problems need; these do not.
+//! descent on small problems need; these do not. Nor can they see the loss; see [`Plateau`].
+
+mod cosine;
+mod decay;
+mod length;
+mod one_cycle;
+mod plateau;
+mod range_test;
+mod scheduler;
+mod text;
+mod warm_up;
+
+pub use cosine::{CosineRestartsConfig, Cycle};
+pub use decay::Decay;
+pub use length::{RunLength, Span, Unit};
+pub use one_cycle::OneCycleConfig;
+pub use plateau::{Plateau, PlateauConfig, Threshold};
+pub use range_test::{LrCurve, LrPoint, RangeTestConfig};
+pub use scheduler::ScheduleRun;
+pub use text::ScheduleError;
+pub use warm_up::{WarmUpConfig, WarmUpForm};
 
 use crate::error::{ConfigError, Range};
-use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+use cosine::half_cosine;
+use length::Moment;
 use serde::{Deserialize, Serialize};
-use std::f64::consts::PI;
-use std::fmt;
-use std::str::FromStr;
 
-/// How the learning rate changes over a run. `η` is the run's rate, `p` the share of its steps that is over.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// How the learning rate changes over a run.
+///
+/// η is the run's rate, n the number of steps or epochs ([`Unit`]) that are over, p the share of the run's steps that is
+/// over. After its end a schedule stays at its last rate, unless it is endless.
+///
+/// | text | rate | default | source |
+/// | --- | --- | --- | --- |
+/// | `constant` | `η` | | Ruder, Kao; B5 |
+/// | `linear` | `η·(1 − p)` | | PyTorch's `LinearLR` down to 0 |
+/// | `polynomial=POWER` | `η·(1 − p)^power` | power 1 | PyTorch's `PolynomialLR` |
+/// | `time-based=K` | `η/(1 + k·n)` | k 1, per epoch | Serra, Ruder; B1 |
+/// | `exponential=BETA`, `exponential=k=K` | `η·βⁿ`, `η·e^(−k·n)` | per epoch | Serra, Ruder; B2 |
+/// | `step=EVERY:FACTOR`, `step=EVERY,k=K` | `η·f^⌊n/T⌋`, `η·e^(−k·⌊n/T⌋)` | | Serra, Ruder (f 0.5, T 10 epochs); B3 |
+/// | `inverse-sqrt=K` | `η·k/√(n + 1)` | k 1, per epoch | Serra; B4 |
+/// | `cosine`, `cosine=MINIMUM` | `η·(m + (1 − m)·(1 + cos πp)/2)` | m 0 | PyTorch's `CosineAnnealingLR` |
+/// | `cosine-restarts=FIRST` | [`CosineRestartsConfig`] | | Kao, Huang & Li; B6 |
+/// | `one-cycle` | [`OneCycleConfig`] | | PyTorch's `OneCycleLR` |
+/// | `plateau` | [`PlateauConfig`] | | Kao; B5 |
+/// | `warm-up=OVER+SCHEDULE` | [`WarmUpConfig`] | | PyTorch's `LinearLR` before or times the other |
+///
+/// The text is that of the flag `--schedule`, of `Display` and `FromStr`, and of a configuration file. Parameters go by
+/// name, and the first ones also by place: `step=2:0.5` is `step=every=2epochs,factor=0.5`. A length without a unit is in
+/// epochs; `per=step` makes n count steps.
+///
+/// ```
+/// use burn::lr_scheduler::LrScheduler;
+/// use burn_descent::schedule::{Decay, RunLength, Schedule, Span};
+///
+/// let length = RunLength { epochs: 30, steps_per_epoch: 100 };
+/// let halve = Schedule::Step { every: Span::Epochs(10), decay: Decay::Factor(0.5) };
+/// assert_eq!(halve.factor(2_000, length), 0.25);
+///
+/// let mut scheduler = halve.scheduler(0.01, length)?; // or hand it to burn::train::Learner
+/// assert_eq!(scheduler.step(), 0.01);
+///
+/// let warmed = "warm-up=500steps+cosine".parse::<Schedule>().expect("a schedule");
+/// assert_eq!(warmed, Schedule::Cosine { minimum: 0.0 }.after_warm_up(Span::Steps(500)));
+/// # Ok::<(), burn_descent::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Schedule {
     /// `η` throughout.
     Constant,
     /// `η·(1 − p)`.
     Linear,
-    /// `η·(1 + cos πp)/2`.
-    Cosine,
-    /// Up by half a cosine from `η/25` to `η` over the first 30 % of the steps, then down to `η/250,000`: the learning
-    /// rate of PyTorch's `OneCycleLR`.
-    OneCycle,
-    /// `η·βⁿ`, n the number of whole epochs that are over (coverage B2).
+    /// `η·(1 − p)^power`.
+    Polynomial {
+        /// In `[0, ∞)`.
+        power: f64,
+    },
+    /// `η/(1 + k·n)`. The first epoch has `n = 0`; Serra's table begins with n = 1.
+    TimeBased {
+        /// k, in `[0, ∞)`.
+        k: f64,
+        /// What n counts.
+        per: Unit,
+    },
+    /// `η·βⁿ` or `η·e^(−k·n)`.
     Exponential {
-        /// β, in `(0, ∞)`.
-        beta: f64,
+        /// β or k.
+        decay: Decay,
+        /// What n counts.
+        per: Unit,
     },
-    /// `η·f^⌊n/T⌋`, n the number of whole epochs that are over (coverage B3).
+    /// `η·f^⌊n/T⌋` or `η·e^(−k·⌊n/T⌋)`.
     Step {
-        /// T, in epochs, at least 1.
-        every: usize,
-        /// f, in `(0, ∞)`.
-        factor: f64,
+        /// T, at least 1.
+        every: Span,
+        /// f or k.
+        decay: Decay,
     },
+    /// `η·k/√(n + 1)`: Serra's `k/√n` with n from 1.
+    InverseSqrt {
+        /// k, in `(0, ∞)`.
+        k: f64,
+        /// What n counts.
+        per: Unit,
+    },
+    /// `η·(m + (1 − m)·(1 + cos πp)/2)`.
+    Cosine {
+        /// m, the lowest rate as a share of η, in `[0, 1]`.
+        minimum: f64,
+    },
+    /// Cosines with warm restarts.
+    CosineRestarts(CosineRestartsConfig),
+    /// Up and down, once.
+    OneCycle(OneCycleConfig),
+    /// Lower whenever the validation loss stops falling.
+    Plateau(PlateauConfig),
+    /// A linear warm-up, and any other schedule.
+    WarmUp(WarmUpConfig),
 }
 
-/// A schedule name or parameter that is not known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown schedule `{0}`; known: constant, linear, cosine, one-cycle, exponential=BETA, step=EPOCHS:FACTOR")]
-pub struct UnknownSchedule(pub String);
-
 impl Schedule {
+    /// This schedule after a linear warm-up from a hundredth of the rate.
+    pub fn after_warm_up(self, over: Span) -> Self {
+        Self::WarmUp(WarmUpConfig::new(over, Box::new(self)))
+    }
+
     /// Whether every parameter is in its range.
     ///
     /// # Errors
     ///
     /// The first that is not.
-    pub fn check(self) -> Result<(), ConfigError> {
+    pub fn check(&self) -> Result<(), ConfigError> {
         match self {
-            Self::Exponential { beta } => Range::Positive.check("Schedule", "beta", beta),
-            Self::Step { every, factor } => {
-                Range::Positive.check("Schedule", "every", every as f64)?;
-                Range::Positive.check("Schedule", "factor", factor)
-            }
-            _ => Ok(()),
+            Self::Constant | Self::Linear => Ok(()),
+            Self::Polynomial { power } => Range::NonNegative.check("Schedule", "power", *power),
+            Self::TimeBased { k, .. } => Range::NonNegative.check("Schedule", "k", *k),
+            Self::Exponential { decay, .. } => decay.check("beta"),
+            Self::Step { every, decay } => every.check("every").and_then(|()| decay.check("factor")),
+            Self::InverseSqrt { k, .. } => Range::Positive.check("Schedule", "k", *k),
+            Self::Cosine { minimum } => Range::Fraction.check("Schedule", "minimum", *minimum),
+            Self::CosineRestarts(config) => config.check(),
+            Self::OneCycle(config) => config.check(),
+            Self::Plateau(config) => config.check(),
+            Self::WarmUp(config) => config.check(),
         }
     }
 
-    /// The rate of step `step` (from 0) in a run of `length`, as a multiple of the run's rate.
-    pub fn factor(self, step: u64, length: RunLength) -> f64 {
-        let over = (step as f64 / length.steps().max(1) as f64).min(1.0);
-        let epoch = step / length.steps_per_epoch.max(1);
-        let cosine = |from: f64, to: f64, share: f64| to + (from - to) * 0.5 * (1.0 + (PI * share).cos());
+    /// The rate of step `step` (from 0) in a run of `length`, as a multiple of the run's rate. What a plateau takes off it
+    /// is not in the step, and so not in here: see [`Plateau::factor`].
+    pub fn factor(&self, step: u64, length: RunLength) -> f64 {
+        self.at(Moment::new(step, length))
+    }
+
+    fn at(&self, moment: Moment) -> f64 {
+        let p = moment.share();
+        let n = |per: &Unit| moment.over(*per);
         match self {
             Self::Constant => 1.0,
-            Self::Linear => 1.0 - over,
-            Self::Cosine => cosine(1.0, 0.0, over),
-            Self::OneCycle => {
-                // PyTorch counts from the first step to the last, so that the last has the lowest rate.
-                let last = length.steps().saturating_sub(1).max(1) as f64;
-                let peak = 0.3 * (last + 1.0) - 1.0;
-                let step = (step as f64).min(last);
-                if step <= peak {
-                    cosine(1.0 / 25.0, 1.0, step / peak)
-                } else {
-                    cosine(1.0, 1.0 / 25.0 / 1e4, (step - peak) / (last - peak))
-                }
-            }
-            Self::Exponential { beta } => beta.powf(epoch as f64),
-            Self::Step { every, factor } => factor.powf((epoch / every.max(1) as u64) as f64),
+            Self::Linear => 1.0 - p,
+            Self::Polynomial { power } => (1.0 - p).powf(*power),
+            Self::TimeBased { k, per } => 1.0 / (1.0 + k * n(per)),
+            Self::Exponential { decay, per } => decay.after(n(per)),
+            Self::Step { every, decay } => decay.after((moment.step / moment.steps_in(*every)) as f64),
+            Self::InverseSqrt { k, per } => k / (n(per) + 1.0).sqrt(),
+            Self::Cosine { minimum } => half_cosine(1.0, *minimum, p),
+            Self::CosineRestarts(config) => config.at(moment),
+            Self::OneCycle(config) => config.at(moment),
+            Self::Plateau(_) => 1.0,
+            Self::WarmUp(config) => config.at(moment),
         }
     }
 
     /// The Burn scheduler of a run at `lr`.
-    pub fn scheduler(self, lr: f64, length: RunLength) -> ScheduleRun {
-        ScheduleRun { schedule: self, lr, length, step: 0 }
-    }
-}
-
-/// How long a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunLength {
-    /// The number of epochs.
-    pub epochs: usize,
-    /// The number of optimizer steps in an epoch.
-    pub steps_per_epoch: u64,
-}
-
-impl RunLength {
-    fn steps(self) -> u64 {
-        self.epochs as u64 * self.steps_per_epoch
-    }
-}
-
-/// A [`Schedule`] at work. Its record holds the step.
-#[derive(Clone, Debug)]
-pub struct ScheduleRun {
-    schedule: Schedule,
-    lr: f64,
-    length: RunLength,
-    step: u64,
-}
-
-impl LrScheduler for ScheduleRun {
-    fn step(&mut self) -> f64 {
-        let factor = self.schedule.factor(self.step, self.length);
-        self.step += 1;
-        self.lr * factor
+    ///
+    /// # Errors
+    ///
+    /// The first parameter that is out of range: of the schedule, `lr` in `(0, ∞)` or the length.
+    pub fn scheduler(&self, lr: f64, length: RunLength) -> Result<ScheduleRun, ConfigError> {
+        self.check()?;
+        Range::Positive.check("Schedule", "lr", lr)?;
+        length.check()?;
+        Ok(ScheduleRun::new(self.clone(), lr, length))
     }
 
-    fn to_record(&self) -> LrSchedulerRecord {
-        LrSchedulerRecord::new().with_scalar("step", self.step)
-    }
-
-    fn load_record(&mut self, record: LrSchedulerRecord) {
-        if let Some(step) = record.scalar("step") {
-            self.step = step;
-        }
-    }
-}
-
-impl fmt::Display for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The plateau in it.
+    fn plateau(&self) -> Option<PlateauConfig> {
         match self {
-            Self::Constant => f.write_str("constant"),
-            Self::Linear => f.write_str("linear"),
-            Self::Cosine => f.write_str("cosine"),
-            Self::OneCycle => f.write_str("one-cycle"),
-            Self::Exponential { beta } => write!(f, "exponential={beta}"),
-            Self::Step { every, factor } => write!(f, "step={every}:{factor}"),
-        }
-    }
-}
-
-impl FromStr for Schedule {
-    type Err = UnknownSchedule;
-
-    fn from_str(text: &str) -> Result<Self, UnknownSchedule> {
-        let unknown = || UnknownSchedule(text.to_owned());
-        let (name, parameters) = text.split_once('=').map_or((text, None), |(name, rest)| (name, Some(rest)));
-        match (name, parameters) {
-            ("constant", None) => Ok(Self::Constant),
-            ("linear", None) => Ok(Self::Linear),
-            ("cosine", None) => Ok(Self::Cosine),
-            ("one-cycle", None) => Ok(Self::OneCycle),
-            ("exponential", Some(beta)) => Ok(Self::Exponential { beta: beta.parse().map_err(|_| unknown())? }),
-            ("step", Some(parameters)) => {
-                let (every, factor) = parameters.split_once(':').ok_or_else(unknown)?;
-                Ok(Self::Step {
-                    every: every.parse().map_err(|_| unknown())?,
-                    factor: factor.parse().map_err(|_| unknown())?,
-                })
-            }
-            _ => Err(unknown()),
+            Self::Plateau(config) => Some(*config),
+            Self::WarmUp(config) => config.then.plateau(),
+            _ => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::{Backend, OptimizerKind, TrainError, files};
 use crate::data::{Augmentation, KnownDataset};
 use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
-use crate::schedule::Schedule;
+use crate::schedule::{OneCycleConfig, Schedule};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -132,7 +132,7 @@ impl Default for RunConfig {
             model: ModelConfig::Cnn(CnnConfig::new()),
             lr: optimizer.default_learning_rate(),
             optimizer,
-            schedule: Schedule::OneCycle,
+            schedule: Schedule::OneCycle(OneCycleConfig::new()),
             epochs: 10,
             batch_size: 64,
             label_smoothing: LabelSmoothing::None,

@@ -1,7 +1,7 @@
 use super::Backend;
 use crate::data::{AugmentationError, DataError};
 use crate::error::ConfigError;
-use crate::schedule::UnknownSchedule;
+use crate::schedule::ScheduleError;
 use std::path::{Path, PathBuf};
 
 /// Why a run could not start, go on or be read.
@@ -16,9 +16,9 @@ pub enum TrainError {
     /// The augmentation is misspelt or out of range.
     #[error("augmentation: {0}")]
     Augmentation(#[from] AugmentationError),
-    /// The schedule is not known.
+    /// The schedule is not known or misspelt.
     #[error(transparent)]
-    Schedule(#[from] UnknownSchedule),
+    Schedule(#[from] ScheduleError),
     /// A name is not among the known ones.
     #[error("unknown {what} `{name}`; known: {known}")]
     Unknown {

@@ -1,5 +1,6 @@
 use super::metrics::{Failure, fail};
 use super::{StopSignal, TrainError, files};
+use crate::schedule::Plateau;
 use burn::train::EarlyStoppingStrategy;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
@@ -96,6 +97,8 @@ pub(super) struct Recorder {
     pub(super) path: PathBuf,
     pub(super) history: Arc<Mutex<History>>,
     pub(super) patience: Option<usize>,
+    /// Where the schedule learns of the validation losses, if it wants to.
+    pub(super) plateau: Option<Plateau>,
     pub(super) stop: StopSignal,
     pub(super) seconds: Arc<dyn Fn() -> f64 + Send + Sync>,
     pub(super) failure: Failure,
@@ -120,6 +123,10 @@ impl Recorder {
             validation_accuracy: metric("Accuracy", Split::Valid)? / 100.0,
             seconds: (self.seconds)(),
         };
+        // Before the checkpoint is saved, so that it holds what the scheduler made of this epoch.
+        if let Some(plateau) = &self.plateau {
+            plateau.observe(metrics.validation_loss);
+        }
         let mut history = self.history();
         history.add(metrics);
         let mut actions = vec![CheckpointingAction::Save];

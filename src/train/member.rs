@@ -180,11 +180,13 @@ impl Member<'_> {
             stopwatch.clone(),
         );
         let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
+        let scheduler = self.config.schedule.scheduler(self.config.lr, length)?;
         let failure = Failure::default();
         let recorder = Recorder {
             path: self.folder.join("history.json"),
             history: Arc::new(Mutex::new(history)),
             patience: self.config.early_stopping,
+            plateau: scheduler.plateau(),
             stop: options.stop.clone(),
             seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
             failure: Failure::clone(&failure),
@@ -192,7 +194,7 @@ impl Member<'_> {
         let learner = Learner::new(
             self.new_model(data.image(), &device.clone().autodiff())?,
             self.config.optimizer.init()?,
-            self.config.schedule.scheduler(self.config.lr, length),
+            scheduler,
         );
         let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);
         let checkpoints = self.checkpoints();

@@ -1,5 +1,6 @@
 use super::dataset::CLASSES;
 use super::evaluate::{average, predict};
+use super::find_lr::LR_CURVE;
 use super::member::Member;
 use super::{
     Backend, Classifier, DatasetKind, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal, Summary,
@@ -54,10 +55,11 @@ impl Run {
             None => free_name(&options.root, &format!("{}-{}", config.model.name(), config.optimizer.name())),
         };
         let folder = run_folder(&options.root, &name)?;
-        if folder.exists() && !options.overwrite {
+        let replaces = is_taken(&folder);
+        if replaces && !options.overwrite {
             return Err(TrainError::RunExists(folder));
         }
-        Ok(Self { name, replaces: folder.exists(), folder, config })
+        Ok(Self { name, replaces, folder, config })
     }
 
     /// Finds a run.
@@ -265,12 +267,20 @@ fn test_loader(data: &RunData, device: &Device) -> ImageLoader {
     ImageLoader::new(data.test.clone(), indices, EVALUATION_BATCH, data.normalization, device)
 }
 
-fn run_folder(root: &Path, name: &str) -> Result<PathBuf, TrainError> {
+pub(super) fn run_folder(root: &Path, name: &str) -> Result<PathBuf, TrainError> {
     let plain = Path::new(name).components().count() == 1 && !name.contains(['/', '\\']) && !name.starts_with('.');
     if !plain {
         return Err(TrainError::RunName(name.to_owned()));
     }
     Ok(root.join(name))
+}
+
+/// Whether there is anything at `folder` that a new run would mix with. A curve of [`super::find_lr`] may be there.
+fn is_taken(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LR_CURVE)),
+        Err(_) => folder.exists(),
+    }
 }
 
 /// `stem`, or `stem-2`, `stem-3`, … if that is taken.

@@ -99,7 +99,7 @@ impl Rule<2> for ScheduleFreeAdamwConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Shrinking.check("ScheduleFreeAdamw", "beta_1", self.beta_1)?;
+        Range::OpenFraction.check("ScheduleFreeAdamw", "beta_1", self.beta_1)?;
         Range::Decay.check("ScheduleFreeAdamw", "beta_2", self.beta_2)?;
         Range::NonNegative.check("ScheduleFreeAdamw", "weight_power", self.weight_power)?;
         self.weight_decay.map_or(Ok(()), WeightDecay::check)?;

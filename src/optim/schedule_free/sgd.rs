@@ -74,7 +74,7 @@ impl Rule<1> for ScheduleFreeSgdConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Shrinking.check("ScheduleFreeSgd", "beta", self.beta)?;
+        Range::OpenFraction.check("ScheduleFreeSgd", "beta", self.beta)?;
         Range::NonNegative.check("ScheduleFreeSgd", "weight_power", self.weight_power)
     }
 }

@@ -1,0 +1,83 @@
+use super::Schedule;
+use super::length::{Moment, Span};
+use crate::error::{ConfigError, Range};
+use burn::config::Config;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Linear warm-up over any schedule.
+///
+/// ```text
+/// w(n) = f + (1 − f)·min(n/W, 1)      n steps are over, the warm-up has W
+/// ```
+///
+/// | field | default | range | meaning |
+/// | --- | --- | --- | --- |
+/// | `over` | | at least 1 | W, the length of the warm-up |
+/// | `from` | 0.01 | `[0, 1]` | f, the first rate as a share of the run's |
+/// | `form` | `Before` | | whether the schedule waits for the warm-up |
+/// | `then` | | | the schedule, whichever it is |
+#[derive(Config, Debug, PartialEq)]
+pub struct WarmUpConfig {
+    /// The length of the warm-up. At least 1.
+    pub over: Span,
+    /// The first rate as a share of the run's, in `[0, 1]`.
+    #[config(default = 0.01)]
+    pub from: f64,
+    /// Whether the schedule waits for the warm-up.
+    #[config(default = "WarmUpForm::Before")]
+    pub form: WarmUpForm,
+    /// The schedule.
+    pub then: Box<Schedule>,
+}
+
+/// Whether a schedule waits for its warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarmUpForm {
+    /// The schedule begins where the warm-up ends, and has the rest of the run: PyTorch's `SequentialLR` with `LinearLR`.
+    #[default]
+    Before,
+    /// The schedule runs from the start, multiplied by the warm-up: PyTorch's `ChainedScheduler` with `LinearLR`.
+    Times,
+}
+
+impl WarmUpConfig {
+    pub(super) fn at(&self, moment: Moment) -> f64 {
+        let steps = moment.steps_in(self.over);
+        let warmth = self.from + (1.0 - self.from) * (moment.step as f64 / steps as f64).min(1.0);
+        match self.form {
+            WarmUpForm::Before if moment.step < steps => warmth,
+            WarmUpForm::Before => self.then.at(moment.since(steps)),
+            WarmUpForm::Times => warmth * self.then.at(moment),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        self.over.check("over")?;
+        Range::Fraction.check("Schedule", "from", self.from)?;
+        self.then.check()
+    }
+}
+
+impl fmt::Display for WarmUpForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "before",
+            Self::Times => "times",
+        })
+    }
+}
+
+impl FromStr for WarmUpForm {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "before" => Ok(Self::Before),
+            "times" => Ok(Self::Times),
+            _ => Err(()),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+use super::dataset::CLASSES;
+use super::run::run_folder;
+use super::{Classifier, ImageLoader, RunConfig, RunData, RunOptions, StopSignal, Stopwatch, TrainError, files};
+use crate::schedule::{LrCurve, RangeTestConfig};
+use burn::train::TrainStep;
+use std::path::PathBuf;
+
+/// The curve's file in the folder of its run.
+pub(super) const LR_CURVE: &str = "lr_curve.json";
+
+/// Tests at which learning rates the network of `config` would learn, with its data, its optimizer and its seed, and
+/// writes the curve to `lr_curve.json` in the folder `name`, whether that is a run's or none yet. Gives the curve and
+/// the file. The configuration's own rate and schedule play no part.
+///
+/// # Errors
+///
+/// If the configuration or the test is out of range, the data cannot be read or the file cannot be written.
+pub fn find_lr(
+    config: &RunConfig,
+    test: &RangeTestConfig,
+    name: &str,
+    options: &RunOptions,
+) -> Result<(LrCurve, PathBuf), TrainError> {
+    config.check()?;
+    test.check()?;
+    let folder = run_folder(&options.root, name)?;
+    let device = config.backend.device()?.1.autodiff();
+    let data = RunData::load(config, &options.source, true)?;
+    if let Some(notice) = &data.notice {
+        (options.notify)(notice);
+    }
+    let indices = data.train_indices.clone();
+    let loader = ImageLoader::new(data.train.clone(), indices, config.batch_size, data.normalization, &device)
+        .for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
+    device.seed(config.seed);
+    let model = Classifier::new(&config.model, config.label_smoothing, data.image(), CLASSES, &device)?;
+    let batches = std::iter::repeat_with(|| loader.epoch()).flatten().flatten();
+    let curve = test.run(&model, &config.optimizer.init()?, batches, |model, batch| {
+        let output = TrainStep::step(model, batch);
+        (f64::from(output.item.loss.into_scalar::<f32>()), output.grads)
+    })?;
+    let path = folder.join(LR_CURVE);
+    files::create_folder(&folder)?;
+    files::write_json(&path, &curve)?;
+    Ok((curve, path))
+}
