@@ -487,6 +487,38 @@ fn infinite_and_nan_gradients_touch_their_own_value_alone() {
     });
 }
 
+/// Gradients of every magnitude, down to those that lose digits, in every shape. Up to 1e15 nothing overflows in `f32`,
+/// where the squares of larger ones do: Adam and its relatives then step by 0, plain descent as far as it is told.
+#[test]
+fn gradients_of_any_magnitude_leave_finite_numbers() {
+    fn check<const D: usize>(case: &Case, shape: [usize; D], magnitudes: &[f64]) {
+        let len = shape.iter().product();
+        let gradient = |step: usize| -> Vec<f64> {
+            let sign = |index: usize| if (index + step).is_multiple_of(3) { -1.0 } else { 1.0 };
+            (0..len).map(|index| sign(index) * magnitudes[(index + step / 2) % magnitudes.len()]).collect()
+        };
+        let mut trainee = Trainee::new(case.optimizer(), case.tensor(&scattered(len, 1), shape));
+        for step in 0..8 {
+            trainee.step(case.row.lr, case.tensor(&gradient(step), shape));
+            assert_eq!(trainee.param.val().dims(), shape, "{case}");
+            let astray = trainee.values().into_iter().position(|theta| !theta.is_finite());
+            assert_eq!(astray, None, "{case}: step {step}, shape {shape:?}, gradients {:?}", gradient(step));
+        }
+    }
+    let powers = |range: std::ops::Range<i32>| range.step_by(3).map(|power| 10_f64.powi(power));
+    for_each(all(), |case| {
+        let (smallest, largest) = if case.dtype == DType::F64 { (-320, 31) } else { (-45, 16) };
+        let magnitudes: Vec<f64> = std::iter::once(0.0).chain(powers(smallest..largest)).collect();
+        check(case, [magnitudes.len()], &magnitudes);
+        if case.backend != "wgpu" {
+            check(case, [3, magnitudes.len()], &magnitudes);
+            check(case, [2, 1, 7], &magnitudes);
+            check(case, [1, 2, 3, 5], &magnitudes);
+            check(case, [0], &magnitudes);
+        }
+    });
+}
+
 #[cfg(feature = "flex")]
 #[test]
 fn half_precision_stays_finite_and_exact_to_its_last_bit() {

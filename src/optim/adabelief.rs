@@ -64,6 +64,7 @@ pub struct AdabeliefScalars {
 
 impl Rule<2> for AdabeliefConfig {
     type Scalars = AdabeliefScalars;
+    const NAME: &'static str = "Adabelief";
     const STATE: [&'static str; 2] = ["moment_1", "variance"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AdabeliefScalars {
@@ -80,9 +81,9 @@ impl Rule<2> for AdabeliefConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Adabelief", "beta_1", self.beta_1)?;
-        Range::Decay.check("Adabelief", "beta_2", self.beta_2)?;
-        Range::Positive.check("Adabelief", "epsilon", self.epsilon)
+        Range::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
+        Range::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
+        Range::Positive.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

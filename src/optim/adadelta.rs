@@ -88,6 +88,7 @@ pub struct AdadeltaScalars {
 
 impl Rule<2> for AdadeltaConfig {
     type Scalars = AdadeltaScalars;
+    const NAME: &'static str = "Adadelta";
     const STATE: [&'static str; 2] = ["square_average", "delta_average"];
 
     fn keeps(&self) -> [bool; 2] {
@@ -113,8 +114,8 @@ impl Rule<2> for AdadeltaConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Adadelta", "rho", self.rho)?;
-        Range::Positive.check("Adadelta", "epsilon", self.epsilon)
+        Range::Decay.check(Self::NAME, "rho", self.rho)?;
+        Range::Positive.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

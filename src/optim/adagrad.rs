@@ -76,6 +76,7 @@ pub struct AdagradScalars {
 
 impl Rule<1> for AdagradConfig {
     type Scalars = AdagradScalars;
+    const NAME: &'static str = "Adagrad";
     const STATE: [&'static str; 1] = ["sum"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AdagradScalars {
@@ -90,9 +91,9 @@ impl Rule<1> for AdagradConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        self.epsilon.check("Adagrad")?;
-        Range::NonNegative.check("Adagrad", "initial_sum", self.initial_sum)?;
-        Range::NonNegative.check("Adagrad", "lr_decay", self.lr_decay)
+        self.epsilon.check(Self::NAME)?;
+        Range::NonNegative.check(Self::NAME, "initial_sum", self.initial_sum)?;
+        Range::NonNegative.check(Self::NAME, "lr_decay", self.lr_decay)
     }
 }
 

@@ -97,6 +97,7 @@ pub struct AdamScalars {
 
 impl Rule<2> for AdamConfig {
     type Scalars = AdamScalars;
+    const NAME: &'static str = "Adam";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AdamScalars {
@@ -113,9 +114,9 @@ impl Rule<2> for AdamConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Adam", "beta_1", self.beta_1)?;
-        Range::Decay.check("Adam", "beta_2", self.beta_2)?;
-        self.epsilon.check("Adam")
+        Range::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
+        Range::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
+        self.epsilon.check(Self::NAME)
     }
 }
 

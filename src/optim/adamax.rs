@@ -61,6 +61,7 @@ pub struct AdamaxScalars {
 
 impl Rule<2> for AdamaxConfig {
     type Scalars = AdamaxScalars;
+    const NAME: &'static str = "Adamax";
     const STATE: [&'static str; 2] = ["moment_1", "norm"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AdamaxScalars {
@@ -75,9 +76,9 @@ impl Rule<2> for AdamaxConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Adamax", "beta_1", self.beta_1)?;
-        Range::Decay.check("Adamax", "beta_2", self.beta_2)?;
-        Range::Positive.check("Adamax", "epsilon", self.epsilon)
+        Range::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
+        Range::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
+        Range::Positive.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

@@ -96,6 +96,7 @@ pub struct AmsgradScalars {
 
 impl Rule<3> for AmsgradConfig {
     type Scalars = AmsgradScalars;
+    const NAME: &'static str = "Amsgrad";
     const STATE: [&'static str; 3] = ["moment_1", "moment_2", "max_moment_2"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AmsgradScalars {
@@ -118,9 +119,9 @@ impl Rule<3> for AmsgradConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Amsgrad", "beta_1", self.beta_1)?;
-        Range::Decay.check("Amsgrad", "beta_2", self.beta_2)?;
-        self.epsilon.check("Amsgrad")
+        Range::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
+        Range::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
+        self.epsilon.check(Self::NAME)
     }
 }
 

@@ -67,6 +67,7 @@ pub struct AsgdScalars {
 
 impl Rule<1> for AsgdConfig {
     type Scalars = AsgdScalars;
+    const NAME: &'static str = "Asgd";
     const STATE: [&'static str; 1] = ["average"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> AsgdScalars {
@@ -88,8 +89,8 @@ impl Rule<1> for AsgdConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::NonNegative.check("Asgd", "lambda", self.lambda)?;
-        Range::NonNegative.check("Asgd", "alpha", self.alpha)
+        Range::NonNegative.check(Self::NAME, "lambda", self.lambda)?;
+        Range::NonNegative.check(Self::NAME, "alpha", self.alpha)
     }
 }
 

@@ -23,14 +23,18 @@ use std::cell::Cell;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 pub fn evaluation_weights<M: Module>(optimizer: &ModuleOptimizer, module: M) -> M {
-    let mut parameters = Parameters(GradientsParams::new());
-    module.visit(&mut parameters);
+    let gradients = parameters_as_gradients(&module);
     let _evaluating = Evaluating::begin();
-    optimizer.clone().step(0.0, module, parameters.0).valid()
+    optimizer.clone().step(0.0, module, gradients).valid()
 }
 
-/// Each parameter in the place of its gradient: an optimizer visits only what has one, and in an evaluation does not look
-/// at it.
+/// Each parameter in the place of its gradient: an optimizer visits only what has one.
+pub(super) fn parameters_as_gradients<M: Module>(module: &M) -> GradientsParams {
+    let mut parameters = Parameters(GradientsParams::new());
+    module.visit(&mut parameters);
+    parameters.0
+}
+
 struct Parameters(GradientsParams);
 
 impl ModuleVisitor for Parameters {

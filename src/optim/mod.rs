@@ -22,6 +22,7 @@ mod nadam;
 mod nesterov;
 mod normalized_gradient;
 mod radam;
+mod record;
 mod rmsprop;
 mod rprop;
 mod schedule_free;
@@ -45,6 +46,7 @@ pub use nadam::{Nadam, NadamConfig, NadamForm, NadamScalars};
 pub use nesterov::{Nesterov, NesterovConfig, NesterovForm, NesterovScalars};
 pub use normalized_gradient::{NormalizedGradient, NormalizedGradientConfig, NormalizedGradientScalars};
 pub use radam::{Radam, RadamConfig, RadamForm, RadamScalars};
+pub use record::{RecordMismatch, load_record};
 pub use rmsprop::{Centering, RmsProp, RmsPropConfig, RmsPropMomentum, RmsPropScalars, Velocity};
 pub use rprop::{Rprop, RpropConfig, RpropScalars};
 pub use schedule_free::{
@@ -57,6 +59,8 @@ pub use yogi::{Yogi, YogiConfig, YogiScalars};
 
 pub(crate) use decay::DecayStep;
 pub(crate) use evaluation::evaluating;
+#[cfg(feature = "train")]
+pub(crate) use record::check as check_record;
 
 /// `optimizer`, with the clipping of gradients that a configuration asks for.
 pub(crate) fn clipped(optimizer: ModuleOptimizer, clipping: Option<&GradientClippingConfig>) -> ModuleOptimizer {

@@ -84,6 +84,7 @@ pub struct MomentumScalars {
 
 impl Rule<1> for MomentumConfig {
     type Scalars = MomentumScalars;
+    const NAME: &'static str = "Momentum";
     const STATE: [&'static str; 1] = ["velocity"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> MomentumScalars {
@@ -102,10 +103,10 @@ impl Rule<1> for MomentumConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Momentum", "momentum", self.momentum)?;
+        Range::Decay.check(Self::NAME, "momentum", self.momentum)?;
         match self.form {
             MomentumForm::LearningRateOutside { dampening } => {
-                Range::Fraction.check("Momentum", "dampening", dampening)
+                Range::Fraction.check(Self::NAME, "dampening", dampening)
             }
             MomentumForm::LearningRateInside | MomentumForm::Mean => Ok(()),
         }

@@ -111,6 +111,7 @@ pub struct NadamScalars {
 
 impl Rule<2> for NadamConfig {
     type Scalars = NadamScalars;
+    const NAME: &'static str = "Nadam";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
     const CARRY: &'static [(&'static str, f64)] = &[("momentum_product", 1.0)];
 
@@ -156,12 +157,12 @@ impl Rule<2> for NadamConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Nadam", "beta_1", self.beta_1)?;
-        Range::Decay.check("Nadam", "beta_2", self.beta_2)?;
+        Range::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
+        Range::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
         if let NadamForm::Schedule { momentum_decay } | NadamForm::Dozat { momentum_decay } = self.form {
-            Range::NonNegative.check("Nadam", "momentum_decay", momentum_decay)?;
+            Range::NonNegative.check(Self::NAME, "momentum_decay", momentum_decay)?;
         }
-        self.epsilon.check("Nadam")
+        self.epsilon.check(Self::NAME)
     }
 }
 

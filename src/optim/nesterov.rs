@@ -88,6 +88,7 @@ pub struct NesterovScalars {
 
 impl Rule<1> for NesterovConfig {
     type Scalars = NesterovScalars;
+    const NAME: &'static str = "Nesterov";
     const STATE: [&'static str; 1] = ["velocity"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> NesterovScalars {
@@ -107,10 +108,10 @@ impl Rule<1> for NesterovConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Nesterov", "momentum", self.momentum)?;
+        Range::Decay.check(Self::NAME, "momentum", self.momentum)?;
         match self.form {
             NesterovForm::LearningRateOutside { dampening } => {
-                Range::Fraction.check("Nesterov", "dampening", dampening)
+                Range::Fraction.check(Self::NAME, "dampening", dampening)
             }
             NesterovForm::ChangeOfVariables => Ok(()),
         }

@@ -46,6 +46,7 @@ pub struct NormalizedGradientScalars {
 
 impl Rule<0> for NormalizedGradientConfig {
     type Scalars = NormalizedGradientScalars;
+    const NAME: &'static str = "NormalizedGradient";
     const STATE: [&'static str; 0] = [];
 
     fn scalars(&self, lr: f64, _time: u64, _carry: &mut [f64]) -> NormalizedGradientScalars {
@@ -59,7 +60,7 @@ impl Rule<0> for NormalizedGradientConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Positive.check("NormalizedGradient", "epsilon", self.epsilon)
+        Range::Positive.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

@@ -100,6 +100,7 @@ pub struct RadamScalars {
 
 impl Rule<2> for RadamConfig {
     type Scalars = RadamScalars;
+    const NAME: &'static str = "Radam";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> RadamScalars {
@@ -129,9 +130,9 @@ impl Rule<2> for RadamConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Radam", "beta_1", self.beta_1)?;
-        Range::Decay.check("Radam", "beta_2", self.beta_2)?;
-        self.epsilon.check("Radam")
+        Range::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
+        Range::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
+        self.epsilon.check(Self::NAME)
     }
 }
 

@@ -129,6 +129,7 @@ pub struct RmsPropScalars {
 
 impl Rule<3> for RmsPropConfig {
     type Scalars = RmsPropScalars;
+    const NAME: &'static str = "RmsProp";
     const STATE: [&'static str; 3] = ["square_average", "gradient_average", "velocity"];
 
     fn keeps(&self) -> [bool; 3] {
@@ -168,11 +169,11 @@ impl Rule<3> for RmsPropConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("RmsProp", "decay", self.decay)?;
+        Range::Decay.check(Self::NAME, "decay", self.decay)?;
         if let RmsPropMomentum::Classical(alpha) | RmsPropMomentum::Nesterov(alpha) = self.momentum {
-            Range::Decay.check("RmsProp", "momentum", alpha)?;
+            Range::Decay.check(Self::NAME, "momentum", alpha)?;
         }
-        self.epsilon.check("RmsProp")
+        self.epsilon.check(Self::NAME)
     }
 }
 

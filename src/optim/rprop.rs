@@ -78,6 +78,7 @@ pub struct RpropScalars {
 
 impl Rule<2> for RpropConfig {
     type Scalars = RpropScalars;
+    const NAME: &'static str = "Rprop";
     const STATE: [&'static str; 2] = ["sign", "step_size"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> RpropScalars {
@@ -97,10 +98,10 @@ impl Rule<2> for RpropConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::OpenFraction.check("Rprop", "eta_minus", self.eta_minus)?;
-        Range::Above(1.0).check("Rprop", "eta_plus", self.eta_plus)?;
-        Range::Positive.check("Rprop", "min_step", self.min_step)?;
-        Range::AtLeast(self.min_step).check("Rprop", "max_step", self.max_step)
+        Range::OpenFraction.check(Self::NAME, "eta_minus", self.eta_minus)?;
+        Range::Above(1.0).check(Self::NAME, "eta_plus", self.eta_plus)?;
+        Range::Positive.check(Self::NAME, "min_step", self.min_step)?;
+        Range::AtLeast(self.min_step).check(Self::NAME, "max_step", self.max_step)
     }
 }
 

@@ -40,6 +40,7 @@ pub struct SgdScalars {
 
 impl Rule<0> for SgdConfig {
     type Scalars = SgdScalars;
+    const NAME: &'static str = "Sgd";
     const STATE: [&'static str; 0] = [];
 
     fn scalars(&self, lr: f64, _time: u64, _carry: &mut [f64]) -> SgdScalars {

@@ -3,10 +3,22 @@ use burn::optim::{RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 use std::marker::PhantomData;
 
+/// The version of a state's layout in a record.
+pub(super) const VERSION: u64 = 1;
+/// What the names of the entries begin with that hold it.
+pub(super) const MARK: &str = "optimizer_";
+
+/// The name of the entry that holds an optimizer's version.
+fn mark(optimizer: &str) -> String {
+    format!("{MARK}{optimizer}")
+}
+
 /// The state of one parameter under a [`Rule`]: its tensors, under the rule's own names, and the number of steps.
 ///
-/// A record holds the tensors as `moment_1` and the like, the step as `time`, and what the rule carries from step to
-/// step (such as `momentum_product`). A tensor that a record lacks starts from zero.
+/// A record holds the tensors as `moment_1` and the like, the step as `time`, what the rule carries from step to step
+/// (such as `momentum_product`), and under the optimizer's name the version of this layout. The record of another
+/// optimizer or version is none to Burn's `load_record`, which then starts afresh; [`load_record`](super::load_record)
+/// tells. A tensor that a record lacks starts from zero.
 pub struct RuleState<R, const N: usize, const D: usize> {
     pub(crate) tensors: [Option<Tensor<D>>; N],
     pub(crate) time: u64,
@@ -51,6 +63,7 @@ impl<R: Rule<N>, const N: usize, const D: usize> RecordState for RuleState<R, N,
                 out.push_tensor(prefix, name, tensor.to_data());
             }
         }
+        out.push_scalar(prefix, &mark(R::NAME), VERSION.into());
         out.push_scalar(prefix, "time", self.time.into());
         for ((name, _), value) in R::CARRY.iter().zip(&self.carry) {
             out.push_scalar(prefix, name, (*value).into());
@@ -58,6 +71,10 @@ impl<R: Rule<N>, const N: usize, const D: usize> RecordState for RuleState<R, N,
     }
 
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let version: u64 = src.take_scalar(prefix, &mark(R::NAME))?.try_into().ok()?;
+        if version != VERSION {
+            return None;
+        }
         let time = src.take_scalar(prefix, "time")?.try_into().ok()?;
         let mut carried = |(name, _): &(&str, f64)| src.take_scalar(prefix, name)?.try_into().ok();
         let carry = R::CARRY.iter().map(&mut carried).collect::<Option<_>>()?;

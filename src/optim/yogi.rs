@@ -79,6 +79,7 @@ pub struct YogiScalars {
 
 impl Rule<2> for YogiConfig {
     type Scalars = YogiScalars;
+    const NAME: &'static str = "Yogi";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
 
     fn scalars(&self, lr: f64, time: u64, _carry: &mut [f64]) -> YogiScalars {
@@ -98,11 +99,11 @@ impl Rule<2> for YogiConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::Decay.check("Yogi", "beta_1", self.beta_1)?;
-        Range::Decay.check("Yogi", "beta_2", self.beta_2)?;
-        Range::NonNegative.check("Yogi", "initial_moment_1", self.initial_moment_1)?;
-        Range::NonNegative.check("Yogi", "initial_moment_2", self.initial_moment_2)?;
-        self.epsilon.check("Yogi")
+        Range::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
+        Range::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
+        Range::NonNegative.check(Self::NAME, "initial_moment_1", self.initial_moment_1)?;
+        Range::NonNegative.check(Self::NAME, "initial_moment_2", self.initial_moment_2)?;
+        self.epsilon.check(Self::NAME)
     }
 }
 

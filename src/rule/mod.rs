@@ -17,6 +17,9 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
     /// The coefficients of one step, computed on the host in `f64`.
     type Scalars: Copy + Send + Sync;
 
+    /// The optimizer's name, in errors and records.
+    const NAME: &'static str;
+
     /// The state's names in a record, such as `moment_1`.
     const STATE: [&'static str; N];
 

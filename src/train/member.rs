@@ -9,6 +9,7 @@ use super::{
     Classifier, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, RunOptions, Stopwatch, TrainError,
     files,
 };
+use crate::optim::{RecordMismatch, check_record};
 use crate::schedule::RunLength;
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
@@ -113,6 +114,22 @@ impl Member<'_> {
         path.exists().then(|| self.load(&path, image, device))
     }
 
+    /// That the checkpoint of `epoch` is whole, and that of this network and optimizer.
+    fn expect_fitting(
+        &self,
+        checkpoints: &Checkpoints,
+        epoch: usize,
+        image: [usize; 3],
+        device: &Device,
+    ) -> Result<(), TrainError> {
+        checkpoints.expect_readable(epoch)?;
+        let model = self.load(&checkpoints.model.path(epoch), image, device)?;
+        let record = checkpoints.optimizer.read::<OptimizerRecord>(epoch)?;
+        let path = checkpoints.optimizer.path(epoch);
+        let misfit = |error: RecordMismatch| TrainError::Damaged { path, reason: error.to_string() };
+        check_record(&self.config.optimizer.init()?, record, &model).map_err(misfit)
+    }
+
     /// Keeps the weights of an epoch.
     fn keep(&self, epoch: usize) -> Result<(), TrainError> {
         let record = self.checkpoints().model.read::<ModuleRecord>(epoch)?;
@@ -133,8 +150,7 @@ impl Member<'_> {
         if !self.is_complete(&history) {
             history.stopped = None;
             if history.last_epoch() > 0 {
-                checkpoints.expect_readable(history.last_epoch())?;
-                self.load(&checkpoints.model.path(history.last_epoch()), data.image(), device)?;
+                self.expect_fitting(&checkpoints, history.last_epoch(), data.image(), device)?;
             }
             history = self.fit(data, device, options, history).inspect_err(|_| self.keep_the_best(options))?;
             let last = history.last_epoch();

@@ -70,6 +70,7 @@ pub struct ScheduleFreeAdamwScalars {
 
 impl Rule<2> for ScheduleFreeAdamwConfig {
     type Scalars = ScheduleFreeAdamwScalars;
+    const NAME: &'static str = "ScheduleFreeAdamw";
     const STATE: [&'static str; 2] = ["z", "moment_2"];
     const CARRY: &'static [(&'static str, f64)] = CARRY;
 
@@ -99,11 +100,11 @@ impl Rule<2> for ScheduleFreeAdamwConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::OpenFraction.check("ScheduleFreeAdamw", "beta_1", self.beta_1)?;
-        Range::Decay.check("ScheduleFreeAdamw", "beta_2", self.beta_2)?;
-        Range::NonNegative.check("ScheduleFreeAdamw", "weight_power", self.weight_power)?;
+        Range::OpenFraction.check(Self::NAME, "beta_1", self.beta_1)?;
+        Range::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
+        Range::NonNegative.check(Self::NAME, "weight_power", self.weight_power)?;
         self.weight_decay.map_or(Ok(()), WeightDecay::check)?;
-        self.epsilon.check("ScheduleFreeAdamw")
+        self.epsilon.check(Self::NAME)
     }
 }
 

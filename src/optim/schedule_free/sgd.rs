@@ -55,6 +55,7 @@ impl ScheduleFreeSgdConfig {
 
 impl Rule<1> for ScheduleFreeSgdConfig {
     type Scalars = ScheduleFreeScalars;
+    const NAME: &'static str = "ScheduleFreeSgd";
     const STATE: [&'static str; 1] = ["z"];
     const CARRY: &'static [(&'static str, f64)] = CARRY;
 
@@ -74,8 +75,8 @@ impl Rule<1> for ScheduleFreeSgdConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        Range::OpenFraction.check("ScheduleFreeSgd", "beta", self.beta)?;
-        Range::NonNegative.check("ScheduleFreeSgd", "weight_power", self.weight_power)
+        Range::OpenFraction.check(Self::NAME, "beta", self.beta)?;
+        Range::NonNegative.check(Self::NAME, "weight_power", self.weight_power)
     }
 }
 
