@@ -10,20 +10,18 @@ use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchDevice, Disp
 use burn::tensor::{DType, Element, Tensor};
 use std::ops::AddAssign;
 
-/// Evaluates an expression with the way from a tensor to the backend's own primitive and the way back.
+/// Evaluates an expression with the way from a dispatched tensor to the backend's own primitive and the way back.
 macro_rules! on_primitives {
     ($backend:expr, |$primitive:ident, $tensor:ident| $body:expr) => {{
         macro_rules! on {
             ($variant:ident) => {{
-                let $primitive = |tensor: Tensor<D>| match tensor.into_dispatch().kind {
+                let $primitive = |tensor: DispatchTensor| match tensor.kind {
                     DispatchTensorKind::$variant(BackendTensor::Float(tensor)) => tensor,
                     _ => unreachable!("the backend was checked"),
                 };
-                let $tensor = |tensor| -> Tensor<D> {
-                    Tensor::from_dispatch(DispatchTensor {
-                        kind: DispatchTensorKind::$variant(BackendTensor::Float(tensor)),
-                        autodiff: DispatchAutodiffContext::Disabled,
-                    })
+                let $tensor = |tensor| DispatchTensor {
+                    kind: DispatchTensorKind::$variant(BackendTensor::Float(tensor)),
+                    autodiff: DispatchAutodiffContext::Disabled,
                 };
                 $body
             }};
@@ -78,8 +76,22 @@ impl FusedBackend {
         grad: Tensor<D>,
         state: [Option<Tensor<D>>; N],
     ) -> (Tensor<D>, [Option<Tensor<D>>; N]) {
+        let dtype = theta.dtype();
+        let state = state.map(|state| state.map(Tensor::into_dispatch));
+        let (theta, state) = self.run_on_any_rank(step, dtype, theta.into_dispatch(), grad.into_dispatch(), state);
+        (Tensor::from_dispatch(theta), state.map(|state| state.map(Tensor::from_dispatch)))
+    }
+
+    /// The part of [`run`](Self::run) that is compiled once a rule, not once a rank.
+    fn run_on_any_rank<R: Rule<N>, const N: usize>(
+        self,
+        step: &Step<R, N>,
+        dtype: DType,
+        theta: DispatchTensor,
+        grad: DispatchTensor,
+        state: [Option<DispatchTensor>; N],
+    ) -> (DispatchTensor, [Option<DispatchTensor>; N]) {
         on_primitives!(self, |primitive, tensor| {
-            let dtype = theta.dtype();
             let state = state.map(|state| state.map(primitive));
             let (theta, grad) = (primitive(theta), primitive(grad));
             let (theta, state) = match dtype {
@@ -94,11 +106,11 @@ impl FusedBackend {
     pub(super) fn add<const D: usize>(self, to: Tensor<D>, addend: &impl Addend) -> Tensor<D> {
         on_primitives!(self, |primitive, tensor| {
             let dtype = to.dtype();
-            let to = primitive(to);
-            tensor(match dtype {
+            let to = primitive(to.into_dispatch());
+            Tensor::from_dispatch(tensor(match dtype {
                 DType::F64 => add_to_buffer::<_, f64>(to, addend),
                 _ => add_to_buffer::<_, f32>(to, addend),
-            })
+            }))
         })
     }
 }
