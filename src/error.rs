@@ -40,6 +40,8 @@ pub enum Range {
     Odd,
     /// This number of things.
     Exactly(usize),
+    /// A number from this one on.
+    AtLeast(usize),
 }
 
 impl Range {
@@ -52,6 +54,7 @@ impl Range {
             Self::Fraction => (0.0..=1.0).contains(&value),
             Self::Odd => value % 2.0 == 1.0,
             Self::Exactly(number) => value == number as f64,
+            Self::AtLeast(number) => value >= number as f64,
         }
     }
 
@@ -73,6 +76,7 @@ impl fmt::Display for Range {
             Self::Fraction => f.write_str("in [0, 1]"),
             Self::Odd => f.write_str("odd"),
             Self::Exactly(number) => write!(f, "{number} in number"),
+            Self::AtLeast(number) => write!(f, "at least {number}"),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::add::{Addend, add_to_values};
 use super::buffer::Buffer;
+use super::reduce::{Reduction, reduce_values};
 use super::{Step, fused};
 use crate::rule::Rule;
 use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind};
@@ -87,6 +88,18 @@ impl FusedBackend {
                 _ => fused::run::<_, f32, R, N>(step, theta, grad, state),
             };
             (tensor(theta), state.map(|state| state.map(tensor)))
+        })
+    }
+
+    /// Sums over a tensor that [`of`](Self::of) has accepted.
+    pub(super) fn reduce<R: Reduction, const D: usize>(self, of: Tensor<D>) -> f64 {
+        on_primitives!(self, |primitive, _tensor| {
+            let dtype = of.dtype();
+            let of = primitive(of);
+            match dtype {
+                DType::F64 => reduce_values::<R, f64>(Buffer::<f64>::contiguous(of).values()),
+                _ => reduce_values::<R, f32>(Buffer::<f32>::contiguous(of).values()),
+            }
         })
     }
 

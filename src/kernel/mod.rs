@@ -14,6 +14,7 @@ mod fused;
 mod lanes;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+mod reduce;
 mod tensor;
 #[cfg(all(test, any(feature = "flex", feature = "ndarray")))]
 mod tests;
@@ -21,7 +22,8 @@ mod tests;
 pub(crate) use add::{Addend, add};
 #[cfg(all(feature = "train", any(feature = "flex", feature = "ndarray")))]
 pub(crate) use buffer::Buffer;
-pub(crate) use tensor::evaluation;
+pub(crate) use reduce::{NonFiniteCount, Reduction, SquareSum, at_hand, reduce};
+pub(crate) use tensor::{evaluation, working_dtype};
 
 use crate::optim::DecayStep;
 use crate::rule::Rule;
