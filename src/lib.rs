@@ -28,6 +28,8 @@
 //!   (`NadamConfig::pytorch()`, `::optax()`, `::dozat()`, `::lecture()`).
 //! - [`gradient`]: transforms of the gradient before *any* Burn optimizer: noise, clipping by value and by the global
 //!   norm, centralization, accumulation, skipping what is not finite; one after the other, in the order written.
+//! - [`weights`]: averages of the weights over *any* Burn optimizer (EMA, SWA, Lookahead), sharpness-aware minimization,
+//!   re-estimation of batch normalization.
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers.
 //! - [`rule`]: what an update rule is, for those who add one.
@@ -67,5 +69,6 @@ pub mod rule;
 pub mod schedule;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod weights;
 
 pub use error::{ConfigError, Range};
