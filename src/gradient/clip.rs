@@ -1,5 +1,6 @@
 use super::{TensorTransform, Transformed};
 use crate::error::{ConfigError, Range};
+use crate::kernel;
 use crate::optim::wrapper;
 use burn::config::Config;
 use burn::tensor::Tensor;
@@ -34,9 +35,7 @@ pub struct ClipValueConfig {
 
 impl TensorTransform for ClipValueConfig {
     fn transform<const D: usize>(&self, gradient: Tensor<D>) -> Tensor<D> {
-        // Not `clamp`: whether that keeps NaN differs between backends.
-        let (above, below) = (gradient.clone().greater_scalar(self.limit), gradient.clone().lower_scalar(-self.limit));
-        gradient.mask_fill(above, self.limit).mask_fill(below, -self.limit)
+        kernel::clip(gradient, self.limit)
     }
 
     fn check(&self) -> Result<(), ConfigError> {

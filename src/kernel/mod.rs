@@ -6,6 +6,7 @@ mod add;
 mod backend;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod buffer;
+mod clip;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -22,6 +23,7 @@ mod tests;
 pub(crate) use add::{Addend, add};
 #[cfg(all(feature = "train", any(feature = "flex", feature = "ndarray")))]
 pub(crate) use buffer::Buffer;
+pub(crate) use clip::clip;
 pub(crate) use reduce::{NonFiniteCount, Reduction, SquareSum, at_hand, reduce};
 pub(crate) use tensor::{evaluation, working_dtype};
 
