@@ -31,6 +31,9 @@ pub enum GradientTransform {
     Accumulate(usize),
     /// Skips the step if a value of any gradient is NaN or infinite; more than this number of skips in a row are an error.
     /// Waits for the device once a step.
+    ///
+    /// Batch normalization has seen the batch by then: if what passed through it was not finite, its running statistics
+    /// are not either.
     ApplyIfFinite(u64),
     /// Other transforms, for the parameters of a group alone. What they keep back or skip is so for the group alone.
     Masked {
@@ -39,6 +42,20 @@ pub enum GradientTransform {
         /// What is done with their gradients.
         chain: ChainConfig,
     },
+}
+
+impl GradientTransform {
+    /// Where in a chain it usually belongs.
+    fn place(&self) -> usize {
+        match self {
+            Self::ApplyIfFinite(_) => 0,
+            Self::Accumulate(_) => 1,
+            Self::Centralize(_) => 2,
+            Self::ClipValue(_) => 3,
+            Self::ClipNorm(_) => 4,
+            Self::Masked { .. } => 5,
+        }
+    }
 }
 
 /// Transforms of the gradients of a module, in the order in which they are done.
@@ -81,6 +98,30 @@ impl ChainConfig {
     /// A chain that leaves the gradients as they are.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same chain with `transform`: in the place of the first of its kind, else where it usually belongs. That is
+    /// `ApplyIfFinite`, `Accumulate`, `Centralize`, `ClipValue`, `ClipNorm`, and groups after all others.
+    ///
+    /// ```
+    /// use burn_descent::gradient::{ChainConfig, GradientTransform};
+    ///
+    /// let chain = ChainConfig::new().accumulate(2).clip_norm(1.0);
+    /// let chain = chain.with(GradientTransform::ClipNorm(5.0)).with(GradientTransform::ApplyIfFinite(3));
+    /// let expected = ChainConfig::new().apply_if_finite(3).accumulate(2).clip_norm(5.0);
+    /// assert_eq!(format!("{chain:?}"), format!("{expected:?}"));
+    /// ```
+    pub fn with(mut self, transform: GradientTransform) -> Self {
+        let places = self.transforms.iter().map(GradientTransform::place);
+        let place = transform.place();
+        match places.clone().position(|other| other == place) {
+            Some(index) => self.transforms[index] = transform,
+            None => {
+                let index = places.clone().position(|other| other > place).unwrap_or(self.transforms.len());
+                self.transforms.insert(index, transform);
+            }
+        }
+        self
     }
 
     /// Then `transform`.

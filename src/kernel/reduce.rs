@@ -4,13 +4,13 @@
 use burn::tensor::Element;
 use burn::tensor::{FloatDType, Tensor};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-use std::ops::Sub;
+use std::ops::Mul;
 
 /// What [`reduce`] sums up.
 pub(crate) trait Reduction {
     /// The sum over values that the host has.
     #[cfg(any(feature = "flex", feature = "ndarray"))]
-    fn of_values<E: Element + Sub<Output = E> + PartialEq>(values: &[E]) -> f64;
+    fn of_values<E: Element + Mul<Output = E> + PartialEq>(values: &[E]) -> f64;
 
     /// The sum over a tensor in `f32` or `f64`, as a tensor operation.
     fn of_tensor<const D: usize>(tensor: Tensor<D>) -> Tensor<1>;
@@ -24,7 +24,7 @@ pub(crate) struct NonFiniteCount;
 
 impl Reduction for SquareSum {
     #[cfg(any(feature = "flex", feature = "ndarray"))]
-    fn of_values<E: Element + Sub<Output = E> + PartialEq>(values: &[E]) -> f64 {
+    fn of_values<E: Element + Mul<Output = E> + PartialEq>(values: &[E]) -> f64 {
         // Independent sums, so that the compiler can fill registers with them.
         const SUMS: usize = 16;
         let chunks = values.chunks_exact(SUMS);
@@ -46,12 +46,12 @@ impl Reduction for SquareSum {
 
 impl Reduction for NonFiniteCount {
     #[cfg(any(feature = "flex", feature = "ndarray"))]
-    fn of_values<E: Element + Sub<Output = E> + PartialEq>(values: &[E]) -> f64 {
+    fn of_values<E: Element + Mul<Output = E> + PartialEq>(values: &[E]) -> f64 {
         let zero = E::from_elem(0.0);
         let mut count = 0_u32;
         for value in values {
-            // x − x is 0, or NaN if x is not finite.
-            count += u32::from(*value - *value != zero);
+            // 0 times x is 0, or NaN if x is not finite.
+            count += u32::from(*value * zero != zero);
         }
         f64::from(count)
     }
@@ -84,7 +84,7 @@ pub(crate) fn at_hand(scalar: &Tensor<1>) -> Option<f64> {
 
 /// Sums pieces of `values`, on all threads; the number of threads does not change the result.
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-pub(super) fn reduce_values<R: Reduction, E: Element + Sub<Output = E> + PartialEq>(values: &[E]) -> f64 {
+pub(super) fn reduce_values<R: Reduction, E: Element + Mul<Output = E> + PartialEq>(values: &[E]) -> f64 {
     use rayon::prelude::*;
     const PIECE: usize = 64 * 1024;
     let of_piece = |piece: &[E]| pulp::Arch::new().dispatch(|| R::of_values(piece));

@@ -1,4 +1,4 @@
-use super::TrainError;
+use super::{TrainError, WeightTransforms};
 use crate::error::ConfigError;
 use crate::gradient::GradientNoiseConfig;
 use crate::optim::{
@@ -165,27 +165,52 @@ impl OptimizerKind {
     ///
     /// The first hyperparameter that is out of range.
     pub fn init(&self) -> Result<ModuleOptimizer, ConfigError> {
+        self.init_with(&WeightTransforms::default())
+    }
+
+    /// The optimizer of a whole module, under `weights`.
+    ///
+    /// # Errors
+    ///
+    /// The first hyperparameter that is out of range.
+    pub fn init_with(&self, weights: &WeightTransforms) -> Result<ModuleOptimizer, ConfigError> {
+        /// One of this crate's.
+        macro_rules! ours {
+            ($config:expr) => {
+                Ok(clipped(weights.over($config.build()?)?, $config.grad_clipping.as_ref()))
+            };
+        }
+        /// One of Burn's, which does not show its clipping before it is made.
+        macro_rules! burns {
+            ($config:expr) => {{
+                let optimizer = weights.over($config.build())?;
+                Ok(match $config.init().grad_clipping() {
+                    Some(clipping) => optimizer.with_grad_clipping(clipping.clone()),
+                    None => optimizer,
+                })
+            }};
+        }
         match self {
-            Self::Sgd(config) => config.init(),
-            Self::Momentum(config) => config.init(),
-            Self::Nesterov(config) => config.init(),
-            Self::NormalizedGradient(config) => config.init(),
-            Self::Adagrad(config) => config.init(),
-            Self::Adadelta(config) => config.init(),
-            Self::Rmsprop(config) | Self::RmspropMomentum(config) => config.init(),
-            Self::Adam(config) | Self::Adamw(config) => config.init(),
-            Self::Adamax(config) => config.init(),
-            Self::Nadam(config) => config.init(),
-            Self::Amsgrad(config) => config.init(),
+            Self::Sgd(config) => ours!(config),
+            Self::Momentum(config) => ours!(config),
+            Self::Nesterov(config) => ours!(config),
+            Self::NormalizedGradient(config) => ours!(config),
+            Self::Adagrad(config) => ours!(config),
+            Self::Adadelta(config) => ours!(config),
+            Self::Rmsprop(config) | Self::RmspropMomentum(config) => ours!(config),
+            Self::Adam(config) | Self::Adamw(config) => ours!(config),
+            Self::Adamax(config) => ours!(config),
+            Self::Nadam(config) => ours!(config),
+            Self::Amsgrad(config) => ours!(config),
             Self::SgdNoise(SgdNoiseConfig { sgd, noise }) => {
-                Ok(clipped(noise.wrap(sgd.build()?)?.into(), sgd.grad_clipping.as_ref()))
+                Ok(clipped(weights.over(noise.wrap(sgd.build()?)?)?, sgd.grad_clipping.as_ref()))
             }
-            Self::Lion(config) => Ok(config.init()),
-            Self::BurnAdam(config) => Ok(config.init()),
-            Self::BurnAdamw(config) => Ok(config.init()),
-            Self::BurnAdagrad(config) => Ok(config.init()),
-            Self::BurnSgd(config) => Ok(config.init()),
-            Self::BurnRmsprop(config) => Ok(config.init()),
+            Self::Lion(config) => burns!(config),
+            Self::BurnAdam(config) => burns!(config),
+            Self::BurnAdamw(config) => burns!(config),
+            Self::BurnAdagrad(config) => burns!(config),
+            Self::BurnSgd(config) => burns!(config),
+            Self::BurnRmsprop(config) => burns!(config),
         }
     }
 }

@@ -46,6 +46,13 @@ pub fn reestimate_batch_norm<M: Module, B>(
 ) -> Result<M, NoStatistics> {
     let kept = module.valid();
     let trained = kept.clone().train().no_grad().map(&mut Traversal::new(DropoutOff));
+    let mut expected = Traversal::new(Found::default());
+    trained.visit(&mut expected);
+    let mut expected = expected.action.statistics;
+    expected.retain(|statistic| statistic.trains);
+    if expected.is_empty() {
+        return Ok(kept);
+    }
     // A layer moves its statistics towards a batch's by a share that only the layer knows: r ← (1 − m)·r + m·b. From
     // r = 0 that gives m·b, and a second pass from another r gives m.
     let mut gather = |from: f64, batch: &B| {
@@ -62,11 +69,8 @@ pub fn reestimate_batch_norm<M: Module, B>(
         if index == 0 {
             let from_far = gather(FAR, &batch);
             shares = momenta(&from_zero, &from_far);
-            let mut expected = Traversal::new(Found::default());
-            trained.visit(&mut expected);
-            let mut expected = expected.action.statistics.into_iter().filter(|statistic| statistic.trains);
-            if let Some(without) = expected.find(|statistic| !shares.contains_key(&statistic.id)) {
-                return Err(NoStatistics { statistic: without.path });
+            if let Some(without) = expected.iter().find(|statistic| !shares.contains_key(&statistic.id)) {
+                return Err(NoStatistics { statistic: without.path.clone() });
             }
         }
         for statistic in from_zero {
