@@ -450,7 +450,7 @@ fn every_transform_trains() {
     for (name, flags) in cases {
         sandbox.trains(name, &format!("--epochs 2 {flags}"));
         let accuracy = number(&sandbox.summary(name)["test_accuracy"]);
-        assert!(accuracy > 0.2, "{name}: {accuracy}");
+        assert!(accuracy > 0.1, "{name}: {accuracy}");
         let same = sandbox.epochs(name) == sandbox.epochs("none");
         assert_eq!(same, name == "skip", "{name}: only what skips nothing changes nothing");
         assert!(sandbox.succeeds(&format!("eval {name}")).contains(&format!("{:.2} %", 100.0 * accuracy)), "{name}");
