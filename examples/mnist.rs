@@ -11,12 +11,14 @@
 //! ```
 
 use burn_descent::data::{Augmentation, DataSource, read_digit_png};
+use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
 use burn_descent::model::LabelSmoothing;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
     Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, find_lr,
     likeliest,
 };
+use burn_descent::weights::{EmaConfig, LookaheadConfig};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -143,6 +145,30 @@ struct TrainArgs {
     /// and per=step count steps (an unknown parameter lists them all) [default: one-cycle].
     #[arg(long)]
     schedule: Option<Schedule>,
+    /// Skip steps whose gradients are not all finite, at most N in a row.
+    #[arg(long, value_name = "N")]
+    skip_nonfinite: Option<u64>,
+    /// Step by the mean gradients of K batches.
+    #[arg(long, value_name = "K")]
+    accumulate: Option<usize>,
+    /// Subtract from each weight's gradient its mean over the inputs.
+    #[arg(long)]
+    centralize: bool,
+    /// Clip each value of the gradients to [-LIMIT, LIMIT].
+    #[arg(long, value_name = "LIMIT")]
+    clip_value: Option<f64>,
+    /// Clip the norm of all gradients together. These five are done in this order, or in that of --config.
+    #[arg(long, value_name = "LIMIT")]
+    clip_norm: Option<f64>,
+    /// After every K-th step go back to where ALPHA of the way is made: 5:0.5.
+    #[arg(long, value_name = "K:ALPHA", value_parser = lookahead)]
+    lookahead: Option<LookaheadConfig>,
+    /// Validate, keep and test an exponential moving average of the weights: 0.999.
+    #[arg(long, value_name = "DECAY")]
+    ema: Option<f64>,
+    /// Validate, keep and test the mean of the weights from this epoch on.
+    #[arg(long, value_name = "EPOCH")]
+    swa: Option<usize>,
     /// Passes over the training images [default: 10].
     #[arg(long)]
     epochs: Option<usize>,
@@ -175,6 +201,12 @@ fn label_smoothing(text: &str) -> Result<LabelSmoothing, String> {
     let (all, share) = text.strip_prefix("all:").map_or((false, text), |share| (true, share));
     let share = share.parse().map_err(|_| format!("expected a share such as 0.1 or all:0.1, but is {text}"))?;
     Ok(if all { LabelSmoothing::AllClasses(share) } else { LabelSmoothing::OtherClasses(share) })
+}
+
+fn lookahead(text: &str) -> Result<LookaheadConfig, String> {
+    let parts = text.split_once(':').and_then(|(k, alpha)| Some((k.parse().ok()?, alpha.parse().ok()?)));
+    let (period, alpha) = parts.ok_or_else(|| format!("expected K:ALPHA such as 5:0.5, but is {text}"))?;
+    Ok(LookaheadConfig::new().with_period(period).with_alpha(alpha))
 }
 
 impl PlaceArgs {
@@ -252,6 +284,19 @@ impl TrainArgs {
         }
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
+        let transforms = [
+            self.skip_nonfinite.map(GradientTransform::ApplyIfFinite),
+            self.accumulate.map(GradientTransform::Accumulate),
+            self.centralize.then(|| GradientTransform::Centralize(CentralizationConfig::new())),
+            self.clip_value.map(|limit| GradientTransform::ClipValue(ClipValueConfig::new(limit))),
+            self.clip_norm.map(GradientTransform::ClipNorm),
+        ];
+        for transform in transforms.into_iter().flatten() {
+            config.gradients = config.gradients.with(transform);
+        }
+        config.lookahead = self.lookahead.or(config.lookahead);
+        config.ema = self.ema.map(|decay| config.ema.unwrap_or(EmaConfig::new()).with_decay(decay)).or(config.ema);
+        config.swa = self.swa.or(config.swa);
         set(&mut config.epochs, &self.epochs);
         set(&mut config.batch_size, &self.batch_size);
         set(&mut config.label_smoothing, &self.label_smoothing);

@@ -26,7 +26,11 @@
 //!
 //! - [`optim`]: the optimizers, with every variant under its own name and presets that reproduce a source exactly
 //!   (`NadamConfig::pytorch()`, `::optax()`, `::dozat()`, `::lecture()`).
-//! - [`gradient`]: transforms of the gradient over *any* Burn optimizer: gradient noise.
+//! - [`gradient`]: transforms of the gradient before *any* Burn optimizer: noise, clipping by value and by the global
+//!   norm, centralization, accumulation, skipping what is not finite; one after the other, in the order written.
+//! - [`weights`]: averages of the weights over *any* Burn optimizer (EMA, SWA, Lookahead), sharpness-aware minimization,
+//!   re-estimation of batch normalization.
+//! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
 //! - With the feature `train` (on by default): [`data`], [`model`] and [`train`], which the `mnist` example is made of.
@@ -52,6 +56,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod average;
 #[cfg(feature = "train")]
 pub mod data;
 mod error;
@@ -64,5 +69,6 @@ pub mod rule;
 pub mod schedule;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod weights;
 
 pub use error::{ConfigError, Range};

@@ -430,6 +430,54 @@ fn every_optimizer_trains() {
 }
 
 #[test]
+fn every_transform_trains() {
+    let sandbox = Sandbox::new();
+    let cases = [
+        ("skip", "--skip-nonfinite 3"),
+        ("accumulate", "--accumulate 2"),
+        ("centralize", "--centralize"),
+        ("value", "--clip-value 0.1"),
+        ("norm", "--clip-norm 0.5"),
+        ("lookahead", "--lookahead 5:0.5"),
+        ("ema", "--ema 0.9"),
+        ("swa", "--swa 2"),
+        (
+            "all",
+            "--skip-nonfinite 3 --accumulate 2 --centralize --clip-value 1 --clip-norm 1 --lookahead 2:0.8 --ema 0.9",
+        ),
+    ];
+    sandbox.trains("none", "--epochs 2");
+    for (name, flags) in cases {
+        sandbox.trains(name, &format!("--epochs 2 {flags}"));
+        let accuracy = number(&sandbox.summary(name)["test_accuracy"]);
+        assert!(accuracy > 0.1, "{name}: {accuracy}");
+        let same = sandbox.epochs(name) == sandbox.epochs("none");
+        assert_eq!(same, name == "skip", "{name}: only what skips nothing changes nothing");
+        assert!(sandbox.succeeds(&format!("eval {name}")).contains(&format!("{:.2} %", 100.0 * accuracy)), "{name}");
+    }
+    let config = sandbox.json("all", "config.json");
+    let kinds = |list: &Value| -> Vec<String> {
+        let kind = |transform: &Value| transform.as_object().and_then(|kind| kind.keys().next().cloned());
+        list.as_array().into_iter().flatten().filter_map(kind).collect()
+    };
+    let expected = ["apply_if_finite", "accumulate", "centralize", "clip_value", "clip_norm"];
+    assert_eq!(kinds(&config["gradients"]), expected, "in the order that --help tells");
+    assert_eq!((config["ema"]["decay"].clone(), config["lookahead"]["period"].clone()), (0.9.into(), 2.into()));
+    sandbox.trains("again", &format!("--config {} --clip-norm 1", sandbox.run("all").join("config.json").display()));
+    assert_eq!(sandbox.epochs("again"), sandbox.epochs("all"), "the same configuration");
+}
+
+#[test]
+fn gradients_that_stay_not_finite_stop_the_run() {
+    let sandbox = Sandbox::new();
+    let far = format!("{TINY} --name far --epochs 2 --schedule constant --batch-norm false --lr 1e38 --optimizer sgd");
+    let output = sandbox.command(&format!("{far} --skip-nonfinite 2")).output().expect("the program starts");
+    let parts =
+        ["training stopped", "network.", "not finite", "3 such steps in a row", "2 allowed", "lower learning rate"];
+    one_line(&output, &parts);
+}
+
+#[test]
 fn every_schedule_trains() {
     let sandbox = Sandbox::new();
     let schedules = [
@@ -702,7 +750,7 @@ fn unknown_names_list_the_known() {
 #[test]
 fn values_out_of_range_are_told() {
     let sandbox = Sandbox::new();
-    let cases: [(&str, &[&str]); 21] = [
+    let cases: [(&str, &[&str]); 29] = [
         ("--lr 0", &["lr", "(0, ∞)", "is 0"]),
         ("--lr -1", &["lr", "(0, ∞)", "is -1"]),
         ("--lr nan", &["lr", "(0, ∞)", "is NaN"]),
@@ -715,6 +763,14 @@ fn values_out_of_range_are_told() {
         ("--dropout-input -0.1", &["Mlp", "dropout_input", "[0, 1)", "is -0.1"]),
         ("--label-smoothing 1", &["LabelSmoothing", "[0, 1)", "is 1"]),
         ("--label-smoothing all:-0.5", &["LabelSmoothing", "[0, 1)", "is -0.5"]),
+        ("--clip-norm 0", &["clip_norm", "(0, ∞)", "is 0"]),
+        ("--clip-value -1", &["ClipValue", "limit", "(0, ∞)", "is -1"]),
+        ("--accumulate 0", &["accumulate", "at least 1", "is 0"]),
+        ("--ema 1", &["Ema", "decay", "[0, 1)", "is 1"]),
+        ("--lookahead 0:0.5", &["Lookahead", "period", "at least 1", "is 0"]),
+        ("--lookahead 5:2", &["Lookahead", "alpha", "[0, 1]", "is 2"]),
+        ("--epochs 3 --swa 4", &["swa", "number of epochs", "is 4"]),
+        ("--swa 1 --ema 0.9", &["swa", "`ema`", "is 1"]),
         ("--schedule exponential=0", &["Schedule", "beta", "(0, ∞)", "is 0"]),
         ("--schedule step=0:0.5", &["Schedule", "every", "is 0"]),
         ("--schedule step=1:-2", &["Schedule", "factor", "(0, ∞)", "is -2"]),
@@ -734,6 +790,8 @@ fn values_out_of_range_are_told() {
     sandbox.fails("--plain --validation-images 300", &["validation_images", "less than", "is 300"]);
     sandbox.fails("--plain --validation-images 0", &["validation_images", "at least 1", "is 0"]);
     sandbox.is_refused("--plain --lr fast", &["--lr", "'fast'", "float"]);
+    sandbox.is_refused("--plain --lookahead 5", &["--lookahead", "5:0.5", "is 5"]);
+    sandbox.is_refused("--plain --skip-nonfinite -1", &["--skip-nonfinite", "'-1'"]);
     sandbox.is_refused("--plain --epochs -1", &["--epochs", "'-1'"]);
     sandbox.is_refused("--plain --epochs 1.5", &["--epochs", "'1.5'"]);
     sandbox.is_refused("--plain --label-smoothing much", &["--label-smoothing", "much", "0.1 or all:0.1"]);

@@ -5,11 +5,13 @@ mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_descent::data::{Augmentation, DataSource, EmbeddedDigits, LabelledImages};
+use burn_descent::gradient::ChainConfig;
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
 use burn_descent::train::{
     Backend, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions, StopSignal,
     Stopwatch,
 };
+use burn_descent::weights::{EmaConfig, LookaheadConfig};
 use common::deviation;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,11 @@ fn digits(first: u64, count: u64) -> LabelledImages {
 
 /// The four files of a small data set, as MNIST has them.
 fn write_data(folder: &Path) {
-    for (part, images) in [("train", digits(0, 200)), ("t10k", digits(200, 50))] {
+    write_parts(folder, &digits(0, 200), &digits(200, 50));
+}
+
+fn write_parts(folder: &Path, train: &LabelledImages, test: &LabelledImages) {
+    for (part, images) in [("train", train), ("t10k", test)] {
         let count = images.len() as u32;
         let header = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
         let write = |name: String, bytes: Vec<u8>| fs::write(folder.join(name), bytes).expect("the file is written");
@@ -267,8 +273,23 @@ fn values(path: &Path) -> Vec<u8> {
     bytes[(10 + length).next_multiple_of(256)..].to_vec()
 }
 
+/// What surrounds each optimizer in the resumption test, by turns: nothing, and every transform of gradients and weights.
+/// 150 images in batches of 32 are five batches, of which accumulation by twos leaves one over.
+fn surroundings() -> [(&'static str, RunConfig); 4] {
+    let none = RunConfig::default;
+    let chain = || ChainConfig::new().apply_if_finite(3).accumulate(2).centralize().clip_value(0.5).clip_norm(1.0);
+    let ema = EmaConfig::new().with_decay(0.9);
+    let lookahead = LookaheadConfig::new().with_period(4);
+    [
+        ("plain", none()),
+        ("chain-ema", RunConfig { gradients: chain(), ema: Some(ema), ..none() }),
+        ("chain-swa", RunConfig { gradients: chain(), swa: Some(1), ..none() }),
+        ("lookahead-ema", RunConfig { lookahead: Some(lookahead), ema: Some(ema), ..none() }),
+    ]
+}
+
 /// A small run of some epochs, with everything random that a run can have.
-fn small(optimizer: &OptimizerKind, schedule: &str, epochs: usize) -> RunConfig {
+fn small(optimizer: &OptimizerKind, schedule: &str, epochs: usize, surroundings: &RunConfig) -> RunConfig {
     RunConfig {
         model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.5).with_dropout_input(0.2)),
         augment: Some(Augmentation { noise: 0.1, ..Augmentation::default() }),
@@ -279,12 +300,18 @@ fn small(optimizer: &OptimizerKind, schedule: &str, epochs: usize) -> RunConfig 
         batch_size: 32,
         epochs,
         backend: Backend::Flex,
-        ..RunConfig::default()
+        ..surroundings.clone()
     }
 }
 
 /// Trains three epochs at once, and one and then two, and gives the folder of the unbroken run.
-fn expect_the_same_when_broken(folder: &Path, name: &str, optimizer: &OptimizerKind, schedule: &str) -> PathBuf {
+fn expect_the_same_when_broken(
+    folder: &Path,
+    name: &str,
+    optimizer: &OptimizerKind,
+    schedule: &str,
+    surroundings: &RunConfig,
+) -> PathBuf {
     let options = RunOptions {
         root: folder.join("runs"),
         source: DataSource::new().folder(folder),
@@ -293,7 +320,7 @@ fn expect_the_same_when_broken(folder: &Path, name: &str, optimizer: &OptimizerK
         stop: StopSignal::default(),
         notify: |_| {},
     };
-    let config = |epochs| small(optimizer, schedule, epochs);
+    let config = |epochs| small(optimizer, schedule, epochs, surroundings);
     let train = |run: &mut Run| run.train(&options).expect("the run trains");
     let mut unbroken = Run::create(config(3), Some(&format!("{name}-unbroken")), &options).expect("a new run");
     let expected = train(&mut unbroken);
@@ -323,9 +350,58 @@ fn a_resumed_run_equals_the_unbroken_one_byte_for_byte() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_data(folder.path());
     let ours = OptimizerKind::names().filter(|name| !name.starts_with("burn-") && *name != "lion");
-    for name in ours {
-        let optimizer = OptimizerKind::named(name).expect("a known optimizer");
-        expect_the_same_when_broken(folder.path(), name, &optimizer, "exponential=0.5");
+    let plain = ours.map(|optimizer| (optimizer, surroundings()[0].clone()));
+    let surrounded = surroundings()
+        .into_iter()
+        .skip(1)
+        .flat_map(|surroundings| ["nadam", "burn-adam"].map(|optimizer| (optimizer, surroundings.clone())));
+    for (optimizer, (around, surroundings)) in plain.chain(surrounded) {
+        let optimizer = OptimizerKind::named(optimizer).expect("a known optimizer");
+        let name = format!("{}-{around}", optimizer.name());
+        let unbroken = expect_the_same_when_broken(folder.path(), &name, &optimizer, "exponential=0.5", &surroundings);
+        // Averaged weights are kept, not those that train.
+        let [kept, trained] = ["model.bpk", "checkpoint/model-3.bpk"].map(|file| values(&unbroken.join(file)));
+        assert!(around == "plain" || kept != trained, "{name}: the weights that train were kept");
+    }
+}
+
+/// The weights that are validated are those that are kept: where the test images are the validation images, both looks at
+/// them come to the same.
+#[test]
+fn averaged_weights_are_validated_and_kept() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    for (around, surroundings) in surroundings() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        write_data(folder.path());
+        let source = DataSource::new().folder(folder.path());
+        let config = RunConfig {
+            model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16])),
+            validation_images: 64,
+            batch_size: 32,
+            epochs: 3,
+            backend: Backend::Flex,
+            ..surroundings
+        };
+        let held_out = RunData::load(&config, &source, true).expect("the data").validation_indices;
+        let all = digits(0, 200);
+        let pixels = held_out.iter().flat_map(|index| all.image(*index).to_vec()).collect();
+        let labels = held_out.iter().map(|index| all.label(*index)).collect();
+        write_parts(folder.path(), &all, &LabelledImages::new(28, 28, pixels, labels).expect("28x28 images"));
+        let options = RunOptions {
+            root: folder.path().join("runs"),
+            source,
+            plain: true,
+            overwrite: true,
+            stop: StopSignal::default(),
+            notify: |_| {},
+        };
+        let mut run = Run::create(config, Some(around), &options).expect("a new run");
+        let summary = run.train(&options).expect("the run trains");
+        let member = &summary.members[0];
+        let found = (member.test_loss, member.test_accuracy);
+        let expected = (member.validation_loss, member.validation_accuracy);
+        assert!((found.0 - expected.0).abs() < 1e-5, "{around}: loss {found:?}, validated was {expected:?}");
+        assert!((found.1 - expected.1).abs() < 1e-9, "{around}: accuracy {found:?}, validated was {expected:?}");
     }
 }
 
@@ -337,7 +413,7 @@ fn a_resumed_run_remembers_its_plateau() {
     let optimizer = OptimizerKind::named("nadam").expect("a known optimizer");
     // No loss is a hundred times lower than the best: each after the first reduces the rate.
     let schedule = "warm-up=1steps+plateau=0.5,0,threshold=0.99";
-    let run = expect_the_same_when_broken(folder.path(), "plateau", &optimizer, schedule);
+    let run = expect_the_same_when_broken(folder.path(), "plateau", &optimizer, schedule, &RunConfig::default());
     let mean_rate = |epoch: usize| {
         let log = run.join(format!("train/epoch-{epoch}/Learning_Rate.log"));
         let text = fs::read_to_string(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));

@@ -4,11 +4,12 @@
 
 use super::add::{Addend, add_to_values};
 use super::buffer::Buffer;
+use super::clip::clip_values;
+use super::reduce::{Reduction, reduce_values};
 use super::{Step, fused};
 use crate::rule::Rule;
 use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind};
-use burn::tensor::{DType, Element, Tensor};
-use std::ops::AddAssign;
+use burn::tensor::{DType, Tensor};
 
 /// Evaluates an expression with the way from a dispatched tensor to the backend's own primitive and the way back.
 macro_rules! on_primitives {
@@ -102,21 +103,46 @@ impl FusedBackend {
         })
     }
 
+    /// Clips the values of a tensor that [`of`](Self::of) has accepted, in its own buffer unless another tensor shares that.
+    pub(super) fn clip<const D: usize>(self, clipped: Tensor<D>, limit: f64) -> Tensor<D> {
+        on_primitives!(self, |primitive, tensor| {
+            let dtype = clipped.dtype();
+            let clipped = primitive(clipped.into_dispatch());
+            Tensor::from_dispatch(tensor(match dtype {
+                DType::F64 => changed(clipped, |values: &mut [f64]| clip_values(values, limit)),
+                _ => changed(clipped, |values: &mut [f32]| clip_values(values, limit)),
+            }))
+        })
+    }
+
+    /// Sums over a tensor that [`of`](Self::of) has accepted.
+    pub(super) fn reduce<R: Reduction, const D: usize>(self, of: Tensor<D>) -> f64 {
+        on_primitives!(self, |primitive, _tensor| {
+            let dtype = of.dtype();
+            let of = primitive(of.into_dispatch());
+            match dtype {
+                DType::F64 => reduce_values::<R, f64>(Buffer::<f64>::contiguous(of).values()),
+                _ => reduce_values::<R, f32>(Buffer::<f32>::contiguous(of).values()),
+            }
+        })
+    }
+
     /// Adds to a tensor that [`of`](Self::of) has accepted, in its own buffer unless another tensor shares that.
     pub(super) fn add<const D: usize>(self, to: Tensor<D>, addend: &impl Addend) -> Tensor<D> {
         on_primitives!(self, |primitive, tensor| {
             let dtype = to.dtype();
             let to = primitive(to.into_dispatch());
             Tensor::from_dispatch(tensor(match dtype {
-                DType::F64 => add_to_buffer::<_, f64>(to, addend),
-                _ => add_to_buffer::<_, f32>(to, addend),
+                DType::F64 => changed(to, |values: &mut [f64]| add_to_values(values, addend)),
+                _ => changed(to, |values: &mut [f32]| add_to_values(values, addend)),
             }))
         })
     }
 }
 
-fn add_to_buffer<B: Buffer<E>, E: Element + AddAssign>(buffer: B, addend: &impl Addend) -> B {
+/// The buffer, or a copy where another tensor shares it, with its values changed.
+fn changed<B: Buffer<E>, E>(buffer: B, change: impl FnOnce(&mut [E])) -> B {
     let mut buffer = buffer.contiguous();
-    add_to_values(buffer.values_mut(), addend);
+    change(buffer.values_mut());
     buffer
 }

@@ -6,6 +6,7 @@ mod add;
 mod backend;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod buffer;
+mod clip;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -14,6 +15,7 @@ mod fused;
 mod lanes;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+mod reduce;
 mod tensor;
 #[cfg(all(test, any(feature = "flex", feature = "ndarray")))]
 mod tests;
@@ -21,7 +23,9 @@ mod tests;
 pub(crate) use add::{Addend, add};
 #[cfg(all(feature = "train", any(feature = "flex", feature = "ndarray")))]
 pub(crate) use buffer::Buffer;
-pub(crate) use tensor::evaluation;
+pub(crate) use clip::clip;
+pub(crate) use reduce::{NonFiniteCount, Reduction, SquareSum, at_hand, reduce};
+pub(crate) use tensor::{evaluation, working_dtype};
 
 use crate::optim::DecayStep;
 use crate::rule::Rule;

@@ -6,7 +6,7 @@ use burn::tensor::{DType, FloatDType, Tensor};
 
 /// The precision that a rule computes in: half-precision parameters keep their state and take their step in `f32`,
 /// since squares of gradients and small epsilons underflow below it.
-fn working_dtype(dtype: DType) -> DType {
+pub(crate) fn working_dtype(dtype: DType) -> DType {
     match dtype {
         DType::F64 => DType::F64,
         _ => DType::F32,

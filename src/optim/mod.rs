@@ -103,3 +103,23 @@ macro_rules! optimizer {
     };
 }
 pub(crate) use optimizer;
+
+/// Names the optimizer that a configuration wraps around another, and gives the configuration its `wrap`.
+macro_rules! wrapper {
+    ($name:ident, $config:ident, $wrapper:ident) => {
+        #[doc = concat!("Any Burn optimizer, under what [`", stringify!($config), "`] describes.")]
+        pub type $name<O> = $wrapper<$config, O>;
+
+        impl $config {
+            /// Wraps `optimizer`, which is this crate's, Burn's, or a wrapper itself.
+            ///
+            /// # Errors
+            ///
+            /// The first field that is out of range.
+            pub fn wrap<O: burn::optim::Optimizer>(&self, optimizer: O) -> Result<$name<O>, $crate::ConfigError> {
+                $wrapper::new(self.clone(), optimizer)
+            }
+        }
+    };
+}
+pub(crate) use wrapper;

@@ -1,7 +1,10 @@
+use super::steps::Steps;
 use super::{ImageBatch, ModelConfig};
 use crate::error::ConfigError;
 use crate::model::{Cnn, LabelSmoothing, Mlp, cross_entropy};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 
@@ -12,6 +15,9 @@ pub struct Classifier {
     /// How the training labels are smoothed. Validation uses them as they are.
     #[module(skip)]
     smoothing: LabelSmoothing,
+    /// How its steps are taken, where that is not the optimizer's affair alone.
+    #[module(skip)]
+    steps: Option<Steps>,
 }
 
 /// The networks that there are.
@@ -40,7 +46,16 @@ impl Classifier {
             ModelConfig::Mlp(config) => Network::Mlp(config.init(image.iter().product(), classes, device)?),
             ModelConfig::Cnn(config) => Network::Cnn(config.init(image, classes, device)?),
         };
-        Ok(Self { network, smoothing })
+        Ok(Self { network, smoothing, steps: None })
+    }
+
+    /// The same network, whose steps are taken by `steps`.
+    pub(super) fn with_steps(self, steps: Steps) -> Self {
+        Self { steps: Some(steps), ..self }
+    }
+
+    pub(super) fn without_steps(self) -> Self {
+        Self { steps: None, ..self }
     }
 
     /// The logits `[batch, classes]` of images `[batch, channels, height, width]`.
@@ -63,8 +78,18 @@ impl TrainStep for Classifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+        if let Some(steps) = &self.steps {
+            steps.begin(batch.last);
+        }
         let output = self.output(batch, self.smoothing);
         TrainOutput::new(self, output.loss.backward(), output)
+    }
+
+    fn optimize(self, optimizer: &mut ModuleOptimizer, lr: ModuleLearningRate, gradients: GradientsParams) -> Self {
+        match self.steps.clone() {
+            Some(steps) => steps.optimize(self, optimizer, lr, gradients),
+            None => optimizer.step(lr, self, gradients),
+        }
     }
 }
 
@@ -73,6 +98,9 @@ impl InferenceStep for Classifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: ImageBatch) -> ClassificationOutput {
-        self.output(batch, LabelSmoothing::None)
+        match self.steps.as_ref().and_then(Steps::evaluated) {
+            Some(evaluated) => evaluated.output(batch, LabelSmoothing::None),
+            None => self.output(batch, LabelSmoothing::None),
+        }
     }
 }

@@ -1,7 +1,9 @@
-use super::{Backend, OptimizerKind, TrainError, files};
+use super::{Backend, OptimizerKind, TrainError, WeightTransform, WeightTransforms, files};
 use crate::data::{Augmentation, KnownDataset};
+use crate::gradient::{ChainConfig, GradientTransform};
 use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
 use crate::schedule::{OneCycleConfig, Schedule};
+use crate::weights::{EmaConfig, LookaheadConfig, SwaConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -104,6 +106,19 @@ pub struct RunConfig {
     pub lr: f64,
     /// How the learning rate changes.
     pub schedule: Schedule,
+    /// What is done with the gradients before the optimizer sees them, in this order.
+    #[serde(default)]
+    pub gradients: ChainConfig,
+    /// Lookahead over the optimizer.
+    #[serde(default)]
+    pub lookahead: Option<LookaheadConfig>,
+    /// Validate, keep and test an exponential moving average of the weights.
+    #[serde(default)]
+    pub ema: Option<EmaConfig>,
+    /// Validate, keep and test the mean of the weights after each step of this epoch (from 1) and those that follow. Not
+    /// with `ema`.
+    #[serde(default)]
+    pub swa: Option<usize>,
     /// Passes over the training images. At least 1.
     pub epochs: usize,
     /// Images in a step. At least 1.
@@ -133,6 +148,10 @@ impl Default for RunConfig {
             lr: optimizer.default_learning_rate(),
             optimizer,
             schedule: Schedule::OneCycle(OneCycleConfig::new()),
+            gradients: ChainConfig::new(),
+            lookahead: None,
+            ema: None,
+            swa: None,
             epochs: 10,
             batch_size: 64,
             label_smoothing: LabelSmoothing::None,
@@ -178,7 +197,18 @@ impl RunConfig {
         crate::Range::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
         self.label_smoothing.check()?;
-        self.optimizer.init()?;
+        self.gradients.init()?;
+        if let Some(epoch) = self.swa {
+            if !(1..=self.epochs).contains(&epoch) {
+                let expected = "from 1 to the number of epochs";
+                return Err(TrainError::Value { field: "swa", value: epoch.to_string(), expected });
+            }
+            if self.ema.is_some() {
+                let expected = "left out where `ema` is given";
+                return Err(TrainError::Value { field: "swa", value: epoch.to_string(), expected });
+            }
+        }
+        self.optimizer.init_with(&self.weight_transforms(1))?;
         match &self.model {
             ModelConfig::Mlp(config) => config.check()?,
             ModelConfig::Cnn(config) => config.check()?,
@@ -187,6 +217,21 @@ impl RunConfig {
             augment.check()?;
         }
         Ok(())
+    }
+
+    /// What is wrapped around the optimizer, where an epoch has so many batches.
+    pub fn weight_transforms(&self, batches: usize) -> WeightTransforms {
+        let accumulated = self.gradients.transforms.iter().map(|transform| match transform {
+            GradientTransform::Accumulate(batches) => (*batches).max(1),
+            _ => 1,
+        });
+        let steps = batches.div_ceil(accumulated.fold(1, usize::saturating_mul)) as u64;
+        let swa = self.swa.map(|epoch| {
+            let config = SwaConfig::new().with_start(epoch.saturating_sub(1) as u64 * steps);
+            WeightTransform::Swa(config)
+        });
+        let inner = self.lookahead.map(WeightTransform::Lookahead);
+        WeightTransforms { inner, outer: self.ema.map(WeightTransform::Ema).or(swa) }
     }
 
     /// What differs from another configuration, one phrase a field; empty if nothing does.

@@ -1,7 +1,9 @@
 use super::Backend;
 use crate::data::{AugmentationError, DataError};
 use crate::error::ConfigError;
+use crate::gradient::NonFiniteGradients;
 use crate::schedule::ScheduleError;
+use crate::weights::NoStatistics;
 use std::path::{Path, PathBuf};
 
 /// Why a run could not start, go on or be read.
@@ -122,6 +124,12 @@ pub enum TrainError {
     /// Training stopped on an error.
     #[error("training stopped: {0}")]
     Stopped(String),
+    /// Gradients were not finite, in more steps in a row than may be skipped.
+    #[error("training stopped: {0}; try a lower learning rate")]
+    NonFinite(#[from] NonFiniteGradients),
+    /// The statistics of batch normalization could not be estimated for averaged weights.
+    #[error(transparent)]
+    NoStatistics(#[from] NoStatistics),
     /// The loss is no longer a number.
     #[error("training diverged: the validation loss of epoch {epoch} is {loss}; try a lower learning rate")]
     Diverged {

@@ -17,6 +17,8 @@ pub struct ImageBatch {
     pub images: Tensor<4>,
     /// The class of each image.
     pub targets: Tensor<1, Int>,
+    /// Whether it is its epoch's last.
+    pub last: bool,
 }
 
 /// The mean and standard deviation of a data set's pixels, as shares of full intensity.
@@ -112,7 +114,8 @@ impl ImageLoader {
             // Dropout draws from the device.
             self.device.seed(training.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ epoch as u64);
         }
-        Batches { loader: self, indices, epoch, position: 0, started: Instant::now() }
+        let ended = indices.is_empty();
+        Batches { loader: self, indices, epoch, position: 0, ended, started: Instant::now() }
     }
 
     fn batch(&self, indices: &[usize], epoch: usize) -> ImageBatch {
@@ -144,6 +147,7 @@ impl ImageLoader {
         ImageBatch {
             images: Tensor::from_data(TensorData::new(values, shape), &self.device),
             targets: Tensor::from_data(TensorData::new(targets, [indices.len()]), &self.device),
+            last: false,
         }
     }
 }
@@ -163,6 +167,7 @@ pub struct Batches<'a> {
     indices: Vec<usize>,
     epoch: usize,
     position: usize,
+    ended: bool,
     started: Instant,
 }
 
@@ -170,13 +175,16 @@ impl Iterator for Batches<'_> {
     type Item = Result<ImageBatch, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let stopped = self.loader.training.as_ref().is_some_and(|training| training.stop.given());
-        if self.position == self.indices.len() || (stopped && self.position > 0) {
+        if self.ended {
             return None;
         }
+        let stopped = self.loader.training.as_ref().is_some_and(|training| training.stop.given());
         let end = (self.position + self.loader.batch_size).min(self.indices.len());
-        let batch = self.loader.batch(&self.indices[self.position..end], self.epoch);
+        let mut batch = self.loader.batch(&self.indices[self.position..end], self.epoch);
         self.position = end;
+        // Decided here once, so that the batch that says that it is the last is.
+        self.ended = stopped || end == self.indices.len();
+        batch.last = self.ended;
         Some(Ok(batch))
     }
 }

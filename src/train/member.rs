@@ -5,15 +5,17 @@ use super::dataset::CLASSES;
 use super::history::Recorder;
 use super::metrics::{Failure, MetricFiles};
 use super::progress::PlainProgress;
+use super::steps::{Evaluated, Steps};
 use super::{
     Classifier, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, RunOptions, Stopwatch, TrainError,
     files,
 };
-use crate::optim::{RecordMismatch, check_record};
+use crate::optim::{RecordMismatch, check_record, evaluation_weights};
 use crate::schedule::RunLength;
+use crate::weights::reestimate_batch_norm;
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
-use burn::optim::OptimizerRecord;
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
@@ -25,6 +27,8 @@ use std::time::Duration;
 
 /// Seconds between two plain progress lines.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+/// As many batches tell the statistics of batch normalization for averaged weights.
+const STATISTICS_BATCHES: usize = 100;
 /// The kept weights.
 const MODEL: &str = "model.bpk";
 
@@ -119,21 +123,51 @@ impl Member<'_> {
         &self,
         checkpoints: &Checkpoints,
         epoch: usize,
-        image: [usize; 3],
+        data: &RunData,
         device: &Device,
     ) -> Result<(), TrainError> {
         checkpoints.expect_readable(epoch)?;
-        let model = self.load(&checkpoints.model.path(epoch), image, device)?;
+        let model = self.load(&checkpoints.model.path(epoch), data.image(), device)?;
+        let optimizer = self.optimizer(data)?;
         let record = checkpoints.optimizer.read::<OptimizerRecord>(epoch)?;
         let path = checkpoints.optimizer.path(epoch);
         let misfit = |error: RecordMismatch| TrainError::Damaged { path, reason: error.to_string() };
-        check_record(&self.config.optimizer.init()?, record, &model).map_err(misfit)
+        check_record(&optimizer, record, &model).map_err(misfit)
     }
 
-    /// Keeps the weights of an epoch.
-    fn keep(&self, epoch: usize) -> Result<(), TrainError> {
-        let record = self.checkpoints().model.read::<ModuleRecord>(epoch)?;
+    /// Keeps the weights that were validated at the end of an epoch.
+    fn keep(&self, epoch: usize, data: &RunData, device: &Device) -> Result<(), TrainError> {
+        let checkpoints = self.checkpoints();
+        let record = match self.evaluation(data, device) {
+            None => checkpoints.model.read::<ModuleRecord>(epoch)?,
+            Some(evaluation) => {
+                let model = self.load(&checkpoints.model.path(epoch), data.image(), &device.clone().autodiff())?;
+                let optimizer = self.optimizer(data)?.load_record(checkpoints.optimizer.read(epoch)?);
+                evaluation(&optimizer, model)?.into_record()
+            }
+        };
         write_record(&self.folder.join(MODEL), record)
+    }
+
+    fn optimizer(&self, data: &RunData) -> Result<ModuleOptimizer, TrainError> {
+        let batches = data.train_indices.len().div_ceil(self.config.batch_size);
+        Ok(self.config.optimizer.init_with(&self.config.weight_transforms(batches))?)
+    }
+
+    /// How the network to evaluate is made, if it is not the one that trains: averaged weights, and the statistics of
+    /// batch normalization for them, from training images as they are. The same at each time that it is asked for.
+    fn evaluation(&self, data: &RunData, device: &Device) -> Option<Evaluated> {
+        if self.config.weight_transforms(1).is_empty() {
+            return None;
+        }
+        let images = data.train_indices.iter().copied().take(STATISTICS_BATCHES * self.config.batch_size).collect();
+        let device = device.clone().autodiff();
+        let loader = ImageLoader::new(data.train.clone(), images, self.config.batch_size, data.normalization, &device);
+        Some(Arc::new(move |optimizer, model| {
+            let averaged = evaluation_weights(optimizer, model);
+            let batches = loader.epoch().flatten();
+            Ok(reestimate_batch_norm(&averaged, batches, |model, batch| _ = model.forward(batch.images.clone()))?)
+        }))
     }
 
     /// Trains the network, from its last checkpoint if it has one; gives it with the kept weights, its history and the
@@ -150,9 +184,10 @@ impl Member<'_> {
         if !self.is_complete(&history) {
             history.stopped = None;
             if history.last_epoch() > 0 {
-                self.expect_fitting(&checkpoints, history.last_epoch(), data.image(), device)?;
+                self.expect_fitting(&checkpoints, history.last_epoch(), data, device)?;
             }
-            history = self.fit(data, device, options, history).inspect_err(|_| self.keep_the_best(options))?;
+            history =
+                self.fit(data, device, options, history).inspect_err(|_| self.keep_the_best(data, device, options))?;
             let last = history.last_epoch();
             for surplus in history.needed_only_at(last.saturating_sub(1), &[last]) {
                 checkpoints.remove(surplus)?;
@@ -161,16 +196,16 @@ impl Member<'_> {
         let best = history.best_epoch.ok_or_else(|| {
             TrainError::Stopped("interrupted before the first epoch was over; nothing was saved".to_owned())
         })?;
-        self.keep(best)?;
+        self.keep(best, data, device)?;
         let model = self.load(&self.folder.join(MODEL), data.image(), device)?;
         let images = data.train_indices.len() * history.epochs.len();
         Ok((model, history, images))
     }
 
     /// Keeps the weights of the best epoch there is, if any; of use after an error, which matters more than one in here.
-    fn keep_the_best(&self, options: &RunOptions) {
+    fn keep_the_best(&self, data: &RunData, device: &Device, options: &RunOptions) {
         let best = self.history().ok().and_then(|history| history.best_epoch);
-        if let Some(epoch) = best.filter(|&epoch| self.keep(epoch).is_ok()) {
+        if let Some(epoch) = best.filter(|&epoch| self.keep(epoch, data, device).is_ok()) {
             (options.notify)(&format!("kept the weights of epoch {epoch}"));
         }
     }
@@ -207,9 +242,15 @@ impl Member<'_> {
             seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
             failure: Failure::clone(&failure),
         };
+        let steps = Steps::new(
+            self.config.gradients.init()?,
+            self.evaluation(data, device),
+            Failure::clone(&failure),
+            options.stop.clone(),
+        );
         let learner = Learner::new(
-            self.new_model(data.image(), &device.clone().autodiff())?,
-            self.config.optimizer.init()?,
+            self.new_model(data.image(), &device.clone().autodiff())?.with_steps(steps),
+            self.optimizer(data)?,
             scheduler,
         );
         let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);

@@ -19,8 +19,10 @@ mod metrics;
 mod optimizer;
 mod progress;
 mod run;
+mod steps;
 mod stop;
 mod summary;
+mod weights;
 
 pub use backend::Backend;
 pub use classifier::{Classifier, Network};
@@ -35,3 +37,4 @@ pub use optimizer::{OptimizerKind, SgdNoiseConfig};
 pub use run::{Run, RunOptions};
 pub use stop::StopSignal;
 pub use summary::{MemberSummary, Summary, Versions};
+pub use weights::{WeightTransform, WeightTransforms};

@@ -1,17 +1,19 @@
-use super::TrainError;
+use super::{TrainError, WeightTransforms};
 use crate::error::ConfigError;
 use crate::gradient::GradientNoiseConfig;
 use crate::optim::{
     AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AsgdConfig,
     MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig, RpropConfig,
-    ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig, clipped,
+    ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
 };
+use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
 use burn::optim::{
-    AdaGradConfig as BurnAdaGradConfig, AdamConfig as BurnAdamConfig, AdamWConfig as BurnAdamWConfig,
+    AdaGradConfig as BurnAdaGradConfig, AdamConfig as BurnAdamConfig, AdamWConfig as BurnAdamWConfig, DynOptimizer,
     LionConfig as BurnLionConfig, ModuleOptimizer, RmsPropConfig as BurnRmsPropConfig, SgdConfig as BurnSgdConfig,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// An optimizer by name, with its hyperparameters.
 ///
@@ -225,34 +227,57 @@ impl OptimizerKind {
     ///
     /// The first hyperparameter that is out of range.
     pub fn init(&self) -> Result<ModuleOptimizer, ConfigError> {
-        match self {
-            Self::Sgd(config) => config.init(),
-            Self::Momentum(config) => config.init(),
-            Self::Nesterov(config) => config.init(),
-            Self::NormalizedGradient(config) => config.init(),
-            Self::Adagrad(config) => config.init(),
-            Self::Adadelta(config) => config.init(),
-            Self::Rmsprop(config) | Self::RmspropMomentum(config) => config.init(),
-            Self::Adam(config) | Self::Adamw(config) => config.init(),
-            Self::Adamax(config) => config.init(),
-            Self::Nadam(config) => config.init(),
-            Self::Amsgrad(config) => config.init(),
-            Self::Radam(config) => config.init(),
-            Self::Yogi(config) => config.init(),
-            Self::Adabelief(config) => config.init(),
-            Self::Rprop(config) => config.init(),
-            Self::Asgd(config) => config.init(),
-            Self::ScheduleFreeSgd(config) => config.init(),
-            Self::ScheduleFreeAdamw(config) => config.init(),
-            Self::SgdNoise(SgdNoiseConfig { sgd, noise }) => {
-                Ok(clipped(noise.wrap(sgd.build()?)?.into(), sgd.grad_clipping.as_ref()))
-            }
-            Self::Lion(config) => Ok(config.init()),
-            Self::BurnAdam(config) => Ok(config.init()),
-            Self::BurnAdamw(config) => Ok(config.init()),
-            Self::BurnAdagrad(config) => Ok(config.init()),
-            Self::BurnSgd(config) => Ok(config.init()),
-            Self::BurnRmsprop(config) => Ok(config.init()),
+        self.init_with(&WeightTransforms::default())
+    }
+
+    /// The optimizer of a whole module, under `weights`.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is out of range.
+    pub fn init_with(&self, weights: &WeightTransforms) -> Result<ModuleOptimizer, ConfigError> {
+        /// One of this crate's, with its clipping.
+        macro_rules! ours {
+            ($config:expr) => {
+                (Arc::new($config.build()?), $config.grad_clipping.as_ref().map(GradientClippingConfig::init))
+            };
         }
+        /// One of Burn's, which does not show its clipping before it is made.
+        macro_rules! burns {
+            ($config:expr) => {
+                (Arc::new($config.build()), $config.init().grad_clipping().cloned())
+            };
+        }
+        let (optimizer, clipping): (Arc<dyn DynOptimizer>, Option<GradientClipping>) = match self {
+            Self::Sgd(config) => ours!(config),
+            Self::Momentum(config) => ours!(config),
+            Self::Nesterov(config) => ours!(config),
+            Self::NormalizedGradient(config) => ours!(config),
+            Self::Adagrad(config) => ours!(config),
+            Self::Adadelta(config) => ours!(config),
+            Self::Rmsprop(config) | Self::RmspropMomentum(config) => ours!(config),
+            Self::Adam(config) | Self::Adamw(config) => ours!(config),
+            Self::Adamax(config) => ours!(config),
+            Self::Nadam(config) => ours!(config),
+            Self::Amsgrad(config) => ours!(config),
+            Self::Radam(config) => ours!(config),
+            Self::Yogi(config) => ours!(config),
+            Self::Adabelief(config) => ours!(config),
+            Self::Rprop(config) => ours!(config),
+            Self::Asgd(config) => ours!(config),
+            Self::ScheduleFreeSgd(config) => ours!(config),
+            Self::ScheduleFreeAdamw(config) => ours!(config),
+            Self::SgdNoise(SgdNoiseConfig { sgd, noise }) => {
+                let noisy = noise.wrap(sgd.build()?)?;
+                (Arc::new(noisy), sgd.grad_clipping.as_ref().map(GradientClippingConfig::init))
+            }
+            Self::Lion(config) => burns!(config),
+            Self::BurnAdam(config) => burns!(config),
+            Self::BurnAdamw(config) => burns!(config),
+            Self::BurnAdagrad(config) => burns!(config),
+            Self::BurnSgd(config) => burns!(config),
+            Self::BurnRmsprop(config) => burns!(config),
+        };
+        weights.over(optimizer, clipping)
     }
 }

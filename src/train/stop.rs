@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Asks a run to stop, from another thread (a Ctrl-C handler, say).
 ///
-/// Given once, the run finishes its step, validates, saves a checkpoint and stops. Given twice, it stops at once, and
+/// Given once, the run takes one more step at most, validates, saves a checkpoint and stops. Given twice, it stops at once, and
 /// the last checkpoint is that of the last whole epoch.
 #[derive(Clone, Default)]
 pub struct StopSignal {

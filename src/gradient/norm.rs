@@ -1,0 +1,127 @@
+//! The norm of all gradients together, and clipping by it.
+
+use super::{EachGradient, Parameter, for_each_gradient, for_each_shared_gradient};
+use crate::kernel::{self, NonFiniteCount, Reduction, SquareSum};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, FloatDType, Tensor};
+use std::marker::PhantomData;
+
+/// A sum over all gradients of a module, on the device of the first; `None` if there are none.
+pub(super) fn total<R: Reduction, M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+    let mut total = Total::<R> { sum: None, of: PhantomData };
+    for_each_shared_gradient(module, gradients, &mut total);
+    total.sum
+}
+
+struct Total<R> {
+    sum: Option<Tensor<1>>,
+    of: PhantomData<R>,
+}
+
+impl<R: Reduction> EachGradient for Total<R> {
+    fn each<const D: usize>(&mut self, _parameter: Parameter<'_>, gradient: Tensor<D>) -> Option<Tensor<D>> {
+        let sum = kernel::reduce::<R, D>(&gradient);
+        self.sum = Some(match self.sum.take() {
+            None => sum,
+            Some(total) => {
+                let wider = if total.dtype() == DType::F64 { FloatDType::F64 } else { FloatDType::from(sum.dtype()) };
+                let sum = sum.to_device(&total.device());
+                total.cast(wider) + sum.cast(wider)
+            }
+        });
+        None
+    }
+}
+
+/// `‖g‖` over all gradients of the module; `None` if there are none. Nothing waits for the device.
+pub(crate) fn global_norm<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+    total::<SquareSum, M>(module, gradients).map(Tensor::sqrt)
+}
+
+/// How many values of the gradients are not finite; `None` if there are no gradients.
+pub(super) fn non_finite<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+    total::<NonFiniteCount, M>(module, gradients)
+}
+
+/// Scales the gradients down to a global norm of `limit`, if theirs is above.
+pub(super) fn clip<M: Module>(limit: f64, module: &M, gradients: &mut GradientsParams) {
+    let Some(norm) = global_norm(module, gradients) else {
+        return;
+    };
+    match kernel::at_hand(&norm) {
+        Some(norm) if norm <= limit => {}
+        Some(norm) => for_each_gradient(module, gradients, &mut Scale(limit / norm)),
+        None => for_each_gradient(module, gradients, &mut ScaleByTensor(factor(limit, norm))),
+    }
+}
+
+/// `min(1, limit/norm)`, and NaN if the norm is.
+fn factor(limit: f64, norm: Tensor<1>) -> Tensor<1> {
+    let within = norm.clone().lower_equal_scalar(limit);
+    (norm.recip() * limit).mask_fill(within, 1.0)
+}
+
+/// Multiplies each gradient by a number.
+pub(super) struct Scale(pub(super) f64);
+
+impl EachGradient for Scale {
+    fn each<const D: usize>(&mut self, _parameter: Parameter<'_>, gradient: Tensor<D>) -> Option<Tensor<D>> {
+        Some(gradient * self.0)
+    }
+}
+
+/// Multiplies each gradient by a number that its device has.
+struct ScaleByTensor(Tensor<1>);
+
+impl ScaleByTensor {
+    fn scaled<const D: usize>(&self, gradient: Tensor<D>) -> Tensor<D> {
+        let dtype = FloatDType::from(gradient.dtype());
+        let working = FloatDType::from(kernel::working_dtype(gradient.dtype()));
+        let factor = self.0.clone().to_device(&gradient.device()).cast(working).reshape([1; D]);
+        (gradient.cast(working) * factor).cast(dtype)
+    }
+}
+
+impl EachGradient for ScaleByTensor {
+    fn each<const D: usize>(&mut self, _parameter: Parameter<'_>, gradient: Tensor<D>) -> Option<Tensor<D>> {
+        Some(self.scaled(gradient))
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    /// What devices do whose numbers the host has to ask for, done where it need not.
+    #[test]
+    fn a_device_gets_what_the_host_computes() {
+        let device = Device::flex();
+        for dtype in [DType::F32, DType::F64, DType::F16] {
+            for values in [[3.0, -4.0, 0.0], [0.3, 0.4, 0.0], [0.0; 3], [f64::NAN, 1.0, 0.0], [f64::INFINITY, 1.0, 0.0]]
+            {
+                let gradient = Tensor::<1>::from_data(values, (&device, dtype));
+                let working = FloatDType::from(kernel::working_dtype(dtype));
+                let norm = SquareSum::of_tensor(gradient.clone().cast(working)).sqrt();
+                let on_host = kernel::reduce::<SquareSum, 1>(&gradient).sqrt();
+                assert_eq!(on_host.dtype(), norm.dtype());
+                let bad = NonFiniteCount::of_tensor(gradient.clone().cast(working));
+                assert_eq!(bad.dtype(), norm.dtype());
+                assert_eq!(bad.into_scalar::<f64>(), values.iter().filter(|value| !value.is_finite()).count() as f64);
+                let number: f64 = norm.clone().into_scalar();
+                let scale = if number <= 1.0 { 1.0 } else { 1.0 / number };
+                let found = ScaleByTensor(factor(1.0, norm)).scaled(gradient.clone());
+                assert_eq!(found.dtype(), dtype);
+                for (found, value) in found.into_data().convert::<f64>().iter::<f64>().zip(values) {
+                    let expected = value * scale;
+                    assert!(
+                        (found - expected).abs() < 1e-3 || found.is_nan() && expected.is_nan(),
+                        "{values:?}: {found}"
+                    );
+                }
+                assert!((on_host.into_scalar::<f64>() - number).abs() < 1e-3 || !number.is_finite());
+            }
+        }
+    }
+}

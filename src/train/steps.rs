@@ -1,0 +1,99 @@
+//! What a network carries through Burn's `Learner` beside its weights: the transforms of its gradients, and the weights
+//! that are evaluated in the place of those that train.
+
+use super::metrics::{Failure, fail};
+use super::{Classifier, StopSignal, TrainError};
+use crate::gradient::Chain;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The network to evaluate, made of one in training and its optimizer.
+pub(super) type Evaluated = Arc<dyn Fn(&ModuleOptimizer, Classifier) -> Result<Classifier, TrainError> + Send + Sync>;
+
+/// Takes the steps of one network's training. Clones are one and the same: the `Learner` clones its model at each step.
+#[derive(Clone)]
+pub(super) struct Steps(Arc<Mutex<Shared>>);
+
+struct Shared {
+    chain: Chain,
+    /// Whether the batch that is trained on is its epoch's last.
+    last: bool,
+    /// Makes the network to evaluate, where that is another than the one that trains.
+    evaluate: Option<Evaluated>,
+    /// It, from the end of an epoch to the next step.
+    evaluated: Option<Classifier>,
+    failure: Failure,
+    stop: StopSignal,
+}
+
+impl Steps {
+    pub(super) fn new(chain: Chain, evaluate: Option<Evaluated>, failure: Failure, stop: StopSignal) -> Self {
+        Self(Arc::new(Mutex::new(Shared { chain, last: false, evaluate, evaluated: None, failure, stop })))
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes whether the batch that is trained on is its epoch's last.
+    pub(super) fn begin(&self, last: bool) {
+        self.shared().last = last;
+    }
+
+    /// The network to evaluate, if it is not the one that trains.
+    pub(super) fn evaluated(&self) -> Option<Classifier> {
+        self.shared().evaluated.clone()
+    }
+
+    /// `model` after a step, or as it is where the step is to be left out. An error stops the training.
+    pub(super) fn optimize(
+        &self,
+        model: Classifier,
+        optimizer: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        gradients: GradientsParams,
+    ) -> Classifier {
+        let mut shared = self.shared();
+        let unchanged = model.clone();
+        shared.step(model, optimizer, lr, gradients).unwrap_or_else(|error| {
+            fail(&shared.failure, error);
+            shared.stop.interrupter().stop(Some("an error"));
+            unchanged
+        })
+    }
+}
+
+impl Shared {
+    fn step(
+        &mut self,
+        mut model: Classifier,
+        optimizer: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        gradients: GradientsParams,
+    ) -> Result<Classifier, TrainError> {
+        self.evaluated = None;
+        let gradients = self.chain.apply(&model, gradients)?;
+        if !gradients.is_empty() {
+            model = optimizer.step(lr.clone(), model, gradients);
+        }
+        if self.last {
+            // What no checkpoint keeps ends with the epoch, so that a resumed run goes on as an unbroken one.
+            let left_over = self.chain.flush(&model)?;
+            if !left_over.is_empty() {
+                model = optimizer.step(lr, model, left_over);
+            }
+            if let Some(evaluate) = &self.evaluate {
+                self.evaluated = Some(evaluate(optimizer, model.clone().without_steps())?);
+            }
+        }
+        Ok(model)
+    }
+}
+
+impl fmt::Debug for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Steps")
+    }
+}
