@@ -661,6 +661,10 @@ fn a_diverged_run_says_so_and_stays_readable() {
     let diverges = format!("{TINY} --name far --epochs 4 --schedule constant --batch-norm false --lr 1e30");
     let output = sandbox.command(&diverges).output().expect("the program starts");
     one_line(&output, &["diverged", "epoch 1", "NaN", "lower learning rate"]);
+    // Averaged weights diverge with those that train.
+    let averaged = format!("{TINY} --name average --epochs 4 --schedule constant --lr 1e38 --ema 0.9");
+    let output = sandbox.command(&averaged).output().expect("the program starts");
+    one_line(&output, &["diverged", "epoch 1", "NaN", "lower learning rate"]);
     assert_eq!(sandbox.json("far", "history.json")["stopped"], "diverged");
     sandbox.fails("--plain --resume far", &["`far`", "complete"]);
     sandbox.fails("eval far", &["`far`", "no checkpoint"]);

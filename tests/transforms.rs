@@ -884,6 +884,16 @@ fn batches_that_gather_nothing_are_told() {
     );
 }
 
+/// A diverged network has statistics, which show it.
+#[test]
+fn statistics_that_are_not_finite_stay_so() {
+    let device = a_device().autodiff();
+    let model = Normalized::new(&device, [0.1, 0.1]);
+    let batches = batches(&device).into_iter().map(|batch| batch * f32::NAN);
+    let found = reestimate_batch_norm(&model, batches, |model, batch| _ = model.forward(batch.clone()));
+    assert!(found.expect("statistics").statistics().iter().flatten().all(|value| value.is_nan()));
+}
+
 /// Under SAM the running statistics follow the batch at θ, once.
 #[test]
 fn sam_leaves_the_running_statistics_to_its_first_gradient() {

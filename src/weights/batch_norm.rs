@@ -95,6 +95,8 @@ fn momenta(from_zero: &[Statistic], from_far: &[Statistic]) -> HashMap<ParamId, 
         let kept: f64 = ((far.value.clone() - zero.value.clone()) / FAR).mean().into_scalar();
         // `f32` does not resolve the difference any finer.
         let momentum = ((1.0 - kept) * 1e6).round() / 1e6;
+        // Statistics of a diverged network are not finite whatever they are divided by, and are to be seen.
+        let momentum = if momentum.is_finite() { momentum } else { 1.0 };
         (momentum > 0.0).then_some((zero.id, momentum))
     };
     from_zero.iter().zip(from_far).filter_map(momentum).collect()
