@@ -3,7 +3,7 @@ use crate::error::ConfigError;
 use crate::kernel::{self, Step};
 use crate::rule::Rule;
 use burn::optim::{LearningRate, Optimizer};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Shape, Tensor};
 
 /// A Burn optimizer that runs a [`Rule`] on every element of a parameter, as one fused pass where the backend allows.
 ///
@@ -27,9 +27,37 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
     }
 }
 
-impl<R: Rule<N>, const N: usize> Optimizer for Elementwise<R, N> {
-    type State<const D: usize> = RuleState<R, N, D>;
+impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
+    /// One step of a parameter as a vector, as its gradient is: compiled once a rule, not once a rank.
+    fn step_flat(
+        &self,
+        lr: LearningRate,
+        theta: Tensor<1>,
+        grad: Tensor<1>,
+        mut state: RuleState<R, N>,
+    ) -> (Tensor<1>, RuleState<R, N>) {
+        state.time += 1;
+        let step = Step {
+            scalars: self.rule.scalars(lr, state.time, &mut state.carry),
+            decay: WeightDecay::step(self.decay, lr),
+            rule: self.rule.clone(),
+        };
+        let (theta, tensors) = kernel::run(&step, theta, grad, state.tensors);
+        state.tensors = tensors;
+        (theta, state)
+    }
 
+    fn evaluation_flat(&self, theta: Tensor<1>, state: &RuleState<R, N>) -> Tensor<1> {
+        kernel::evaluation(&self.rule, theta, &state.tensors, state.time)
+    }
+}
+
+impl<R: Rule<N>, const N: usize> Optimizer for Elementwise<R, N> {
+    type State<const D: usize> = RuleState<R, N>;
+
+    /// # Panics
+    ///
+    /// Panics if the gradient or the state (one read from a foreign record, say) has another shape than the parameter.
     fn step<const D: usize>(
         &self,
         lr: LearningRate,
@@ -37,25 +65,33 @@ impl<R: Rule<N>, const N: usize> Optimizer for Elementwise<R, N> {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let shape = tensor.shape();
+        assert_eq!(grad.shape(), shape, "the gradient should have its parameter's shape");
         if evaluating() {
-            return match state {
-                Some(state) => (kernel::evaluation(&self.rule, tensor, &state.tensors, state.time), Some(state)),
-                None => (tensor, None),
+            let evaluated = match &state {
+                Some(state) => unflattened(self.evaluation_flat(flattened(tensor), state), shape),
+                None => tensor,
             };
+            return (evaluated, state);
         }
-        let mut state = state.unwrap_or_default();
-        state.time += 1;
-        let step = Step {
-            scalars: self.rule.scalars(lr, state.time, &mut state.carry),
-            decay: WeightDecay::step(self.decay, lr),
-            rule: self.rule.clone(),
-        };
-        let (tensor, tensors) = kernel::run(&step, tensor, grad, state.tensors);
-        state.tensors = tensors;
-        (tensor, Some(state))
+        let mut state = state.unwrap_or_else(|| RuleState::new(shape.clone()));
+        let empty = state.tensors().iter().all(Option::is_none);
+        assert!(empty || *state.shape() == shape, "the state should have its parameter's shape");
+        state.shape = shape.clone();
+        let (theta, state) = self.step_flat(lr, flattened(tensor), flattened(grad), state);
+        (unflattened(theta, shape), Some(state))
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
         state.moved_to(device)
     }
+}
+
+fn flattened<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let length = tensor.shape().num_elements();
+    tensor.reshape(Shape::from(vec![length]))
+}
+
+fn unflattened<const D: usize>(tensor: Tensor<1>, shape: Shape) -> Tensor<D> {
+    tensor.reshape(shape)
 }
