@@ -59,6 +59,7 @@ fn a_record_that_fits_is_taken_as_it_is() {
         for optimizer in optimizers {
             let (model, mut unbroken) = trained(&device, optimizer());
             let mut resumed = load_record(optimizer(), unbroken.to_record(), &model).expect("the record fits");
+            assert!(load_record(optimizer(), unbroken.to_record(), &model.clone().valid()).is_ok(), "{backend}: valid");
             let (mut one, mut other) = (model.clone(), model);
             for _ in 0..3 {
                 one = step(one, &mut unbroken);

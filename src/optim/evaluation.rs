@@ -25,7 +25,7 @@ use std::cell::Cell;
 pub fn evaluation_weights<M: Module>(optimizer: &ModuleOptimizer, module: M) -> M {
     let gradients = parameters_as_gradients(&module);
     let _evaluating = Evaluating::begin();
-    optimizer.clone().step(0.0, module, gradients).valid()
+    optimizer.clone().step(0.0, module.train(), gradients).valid()
 }
 
 /// Each parameter in the place of its gradient: an optimizer visits only what has one.

@@ -194,7 +194,7 @@ fn expected_states<M: Module>(
     module: &M,
 ) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
     let mut trial = optimizer.clone();
-    trial.step(0.0, module.clone(), parameters_as_gradients(module));
+    trial.step(0.0, module.clone().train(), parameters_as_gradients(module));
     states(trial.to_record())
 }
 
