@@ -86,13 +86,16 @@ pub struct SgdNoiseConfig {
     pub noise: GradientNoiseConfig,
 }
 
+/// A preset's name, and what makes it.
+type Preset = (&'static str, fn() -> OptimizerKind);
+
 /// One row of the table of known optimizers.
 struct Known {
     name: &'static str,
     learning_rate: f64,
     make: fn() -> OptimizerKind,
     /// Presets after their sources, for `NAME:PRESET`.
-    presets: &'static [(&'static str, fn() -> OptimizerKind)],
+    presets: &'static [Preset],
 }
 
 /// `known!("name", learning rate, Variant(Config::preset), other presets...)`.
