@@ -1007,6 +1007,33 @@ fn adam_goes_the_wrong_way_where_amsgrad_does_not() {
     assert!(amsgrad < -0.99, "AMSGrad ends at {amsgrad}");
 }
 
+/// Momentum and ε that change from step to step, against the formula; the record of such a run goes on where it was.
+#[test]
+fn hyperparameters_follow_what_they_are_told() {
+    let (rising, steps) = (|step: u64| 0.5 + 0.1 * step as f64, 4);
+    let start = || {
+        let momentum = MomentumConfig::lecture().build().expect("a valid configuration");
+        momentum.varying(steps, move |config, step| config.momentum = rising(step)).expect("within range")
+    };
+    let (_, device) = cpu_devices().remove(0);
+    let mut trainee = Trainee::new(start().into(), vector(&[1.0], &device, DType::F64));
+    let (mut v, mut x) = (0.0, 1.0);
+    for step in 1..=8 {
+        if step == 6 {
+            let bytes = trainee.optimizer.into_bytes().expect("the state becomes bytes");
+            trainee.optimizer = ModuleOptimizer::from(start()).from_bytes(bytes).expect("the bytes become a state");
+        }
+        let g = x + step as f64;
+        v = rising(step.min(steps)) * v + 0.1 * g;
+        x -= v;
+        trainee.step(0.1, vector(&[g], &device, DType::F64));
+        assert!((trainee.values()[0] - x).abs() < 1e-12, "step {step}");
+    }
+    let error = MomentumConfig::new().build().expect("a valid configuration");
+    let error = error.varying(10, move |config, step| config.momentum = rising(step)).expect_err("too much");
+    assert_eq!(error.to_string(), "Momentum: momentum should be in [0, 1), but is 1");
+}
+
 /// The two placements of the rate are the same algorithm until the rate changes, and not after.
 #[test]
 fn the_rate_inside_the_velocity_differs_from_outside_once_it_changes() {

@@ -4,14 +4,27 @@ use crate::kernel::{self, Step};
 use crate::rule::Rule;
 use burn::optim::{LearningRate, Optimizer};
 use burn::tensor::{Device, Shape, Tensor};
+use std::fmt;
+use std::sync::Arc;
 
 /// A Burn optimizer that runs a [`Rule`] on every element of a parameter, as one fused pass where the backend allows.
 ///
 /// Made by the `build` of a configuration, which checks the hyperparameters.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Elementwise<R, const N: usize> {
     rule: R,
     decay: Option<WeightDecay>,
+    variation: Option<Variation<R>>,
+}
+
+/// Sets what differs at a step.
+type Change<R> = dyn Fn(&mut R, u64) + Send + Sync;
+
+/// How a rule's hyperparameters change, and for how many steps.
+#[derive(Clone)]
+struct Variation<R> {
+    steps: u64,
+    change: Arc<Change<R>>,
 }
 
 impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
@@ -23,7 +36,55 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
     pub fn new(rule: R, decay: Option<WeightDecay>) -> Result<Self, ConfigError> {
         rule.check()?;
         decay.map_or(Ok(()), WeightDecay::check)?;
-        Ok(Self { rule, decay })
+        Ok(Self { rule, decay, variation: None })
+    }
+
+    /// The same optimizer with hyperparameters that change from step to step. At a parameter's step t (from 1) `change` gets
+    /// the configured rule and t, and sets what differs; after `steps` steps the rule stays as at the last of them.
+    ///
+    /// ```
+    /// use burn::optim::ModuleOptimizer;
+    /// use burn_descent::optim::MomentumConfig;
+    ///
+    /// // Momentum that rises from 0.5 to 0.9 over the first thousand steps.
+    /// let rising = MomentumConfig::new()
+    ///     .build()?
+    ///     .varying(1000, |config, step| config.momentum = 0.5 + 0.4 * step as f64 / 1000.0)?;
+    /// let optimizer = ModuleOptimizer::from(rising);
+    /// # Ok::<(), burn_descent::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first hyperparameter that is out of range at any of the steps.
+    pub fn varying(
+        mut self,
+        steps: u64,
+        change: impl Fn(&mut R, u64) + Send + Sync + 'static,
+    ) -> Result<Self, ConfigError> {
+        let variation = Variation { steps, change: Arc::new(change) };
+        self.variation = Some(variation);
+        (1..=steps).try_for_each(|step| self.rule_at(step).check())?;
+        Ok(self)
+    }
+
+    /// The rule of step `time`.
+    fn rule_at(&self, time: u64) -> R {
+        let mut rule = self.rule.clone();
+        if let Some(Variation { steps, change }) = &self.variation
+            && *steps > 0
+        {
+            change(&mut rule, time.min(*steps));
+        }
+        rule
+    }
+}
+
+impl<R: fmt::Debug, const N: usize> fmt::Debug for Elementwise<R, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps = self.variation.as_ref().map(|variation| variation.steps);
+        let mut debug = f.debug_struct("Elementwise");
+        debug.field("rule", &self.rule).field("decay", &self.decay).field("varying_steps", &steps).finish()
     }
 }
 
@@ -37,18 +98,16 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
         mut state: RuleState<R, N>,
     ) -> (Tensor<1>, RuleState<R, N>) {
         state.time += 1;
-        let step = Step {
-            scalars: self.rule.scalars(lr, state.time, &mut state.carry),
-            decay: WeightDecay::step(self.decay, lr),
-            rule: self.rule.clone(),
-        };
+        let rule = self.rule_at(state.time);
+        let scalars = rule.scalars(lr, state.time, &mut state.carry);
+        let step = Step { rule, scalars, decay: WeightDecay::step(self.decay, lr) };
         let (theta, tensors) = kernel::run(&step, theta, grad, state.tensors);
         state.tensors = tensors;
         (theta, state)
     }
 
     fn evaluation_flat(&self, theta: Tensor<1>, state: &RuleState<R, N>) -> Tensor<1> {
-        kernel::evaluation(&self.rule, theta, &state.tensors, state.time)
+        kernel::evaluation(&self.rule_at(state.time), theta, &state.tensors, state.time)
     }
 }
 

@@ -157,7 +157,7 @@ impl Member<'_> {
     /// How the network to evaluate is made, if it is not the one that trains: averaged weights, and the statistics of
     /// batch normalization for them, from training images as they are. The same at each time that it is asked for.
     fn evaluation(&self, data: &RunData, device: &Device) -> Option<Evaluated> {
-        if self.config.weight_transforms(1).is_empty() {
+        if self.config.weight_transforms(1).is_empty() && !self.config.optimizer.averages() {
             return None;
         }
         let images = data.train_indices.iter().copied().take(STATISTICS_BATCHES * self.config.batch_size).collect();

@@ -197,6 +197,11 @@ impl OptimizerKind {
         KNOWN.iter().find(|known| known.name == name).map_or(1e-3, |known| known.learning_rate)
     }
 
+    /// Whether the optimizer itself steers an average of the weights, which is to be evaluated in their place.
+    pub fn averages(&self) -> bool {
+        matches!(self, Self::Asgd(_) | Self::ScheduleFreeSgd(_) | Self::ScheduleFreeAdamw(_))
+    }
+
     /// The same optimizer with one hyperparameter set: `beta_1=0.8`, `form=lecture`, `noise.eta=0.3`,
     /// `epsilon={"inside":1e-7}`. The value is JSON, or a bare word.
     ///
