@@ -2,6 +2,14 @@
 //!
 //! Each `XConfig` has `new()` with the defaults, presets named after their source, `build()` for the optimizer of one
 //! parameter group and `init()` for that of a whole module.
+//!
+//! # Gradients that are not finite, very large or very small
+//!
+//! A gradient that is NaN or infinite touches its own value and its own state alone. NaN shows: the value is NaN from then
+//! on. To leave such steps out, put [`apply_if_finite`](crate::gradient::ChainConfig::apply_if_finite) before the
+//! optimizer. In `f32` the square of a gradient above 1.8e19 overflows: a rule that divides by the root of an average of
+//! squares then stands still there for good. The square of one below 1e-23 vanishes, and ε alone decides on the step. In
+//! `f64` neither happens between 1e-154 and 1e154.
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::ModuleOptimizer;
