@@ -519,6 +519,25 @@ fn gradients_of_any_magnitude_leave_finite_numbers() {
     });
 }
 
+/// What the documentation of `optim` says of squares that overflow or vanish.
+#[test]
+fn squares_beyond_single_precision_stop_adam_or_leave_the_step_to_epsilon() {
+    for (backend, device) in cpu_devices() {
+        let moved = |dtype, first: f64, then: f64| {
+            let optimizer = burn_descent::optim::AdamConfig::new().init().unwrap();
+            let mut trainee = Trainee::new(optimizer, vector(&[0.0], &device, dtype));
+            trainee.step(0.1, vector(&[first], &device, dtype));
+            let before = trainee.values()[0];
+            (0..5).for_each(|_| trainee.step(0.1, vector(&[then], &device, dtype)));
+            (before, trainee.values()[0])
+        };
+        assert_eq!(moved(DType::F32, 1e20, 1.0), (0.0, 0.0), "{backend}: it should stand still");
+        assert!(moved(DType::F64, 1e20, 1.0).0 < -0.09, "{backend}: not in double precision");
+        let (vanished, _) = moved(DType::F32, 1e-24, 1.0);
+        assert!((vanished / (-0.1 * 1e-24 / 1e-8) - 1.0).abs() < 1e-3, "{backend}: {vanished:e}");
+    }
+}
+
 #[cfg(feature = "flex")]
 #[test]
 fn half_precision_stays_finite_and_exact_to_its_last_bit() {

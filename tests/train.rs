@@ -3,10 +3,13 @@
 
 mod common;
 
+use burn::module::Param;
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_descent::data::{Augmentation, DataSource, EmbeddedDigits, LabelledImages};
 use burn_descent::gradient::ChainConfig;
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
+use burn_descent::optim::evaluation_weights;
 use burn_descent::train::{
     Backend, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions, StopSignal,
     Stopwatch,
@@ -230,6 +233,26 @@ fn optimizers_go_by_their_names() {
         |name| serde_json::to_value(OptimizerKind::named(name).expect("known")).expect("JSON")["nadam"]["form"].clone();
     assert_eq!(form("nadam:lecture"), "lecture");
     assert_ne!(form("nadam"), "lecture");
+}
+
+/// Whether a run validates and keeps averages depends on it.
+#[test]
+fn averaging_optimizers_are_known_as_such() {
+    for name in OptimizerKind::names() {
+        let kind = OptimizerKind::named(name).expect("a known optimizer");
+        let mut optimizer = kind.init().expect("the defaults are in range");
+        let start = Tensor::from_data(TensorData::from([1.0_f32, -2.0, 0.5]), &Device::flex());
+        let mut param = Param::from_tensor(Tensor::<1>::from_inner(start));
+        for _ in 0..5 {
+            let mut gradients = GradientsParams::new();
+            gradients.register(param.id, param.val().inner());
+            param = optimizer.step(0.1 * kind.default_learning_rate(), param, gradients);
+        }
+        let answer = evaluation_weights(&optimizer, param.clone()).val().to_data();
+        // ASGD's average follows the weights for its first million steps.
+        let averages = kind.averages() && name != "asgd";
+        assert_eq!(answer != param.val().inner().to_data(), averages, "{name}");
+    }
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
 
     #[inline(always)]
     fn abs(self) -> Self {
-        // pulp's own is not inlined into the loop, which costs half the speed.
+        // With pulp's own AdaMax is half as fast.
         let (simd, x, zero) = (self.0, self.1, E::splat(self.0, 0.0));
         Self(simd, E::select_where_greater(simd, zero, x, E::sub(simd, zero, x), x))
     }

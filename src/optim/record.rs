@@ -2,7 +2,7 @@ use super::evaluation::parameters_as_gradients;
 use super::state::MARK;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
-use burn::tensor::Tensor;
+use burn::tensor::{Bytes, Tensor};
 use burn_pack::{Reader, Scalar};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -83,16 +83,12 @@ pub fn load_record<M: Module>(
     module: &M,
 ) -> Result<ModuleOptimizer, RecordMismatch> {
     let bytes = record.into_bytes().map_err(unreadable)?;
-    check(&optimizer, OptimizerRecord::from_bytes(bytes.clone()).map_err(unreadable)?, module)?;
+    check(&optimizer, bytes.clone(), module)?;
     optimizer.from_bytes(bytes).map_err(unreadable)
 }
 
-/// That `record` fits, as [`load_record`] would find.
-pub(crate) fn check<M: Module>(
-    optimizer: &ModuleOptimizer,
-    record: OptimizerRecord,
-    module: &M,
-) -> Result<(), RecordMismatch> {
+/// That the record of these bytes fits, as [`load_record`] would find.
+pub(crate) fn check<M: Module>(optimizer: &ModuleOptimizer, record: Bytes, module: &M) -> Result<(), RecordMismatch> {
     let mut parameters = Parameters::default();
     module.visit(&mut parameters);
     let expected = expected_states(optimizer, module)?;
@@ -160,8 +156,8 @@ impl StateLayout {
 }
 
 /// The states of a record, by parameter.
-fn states(record: OptimizerRecord) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
-    let reader = Reader::from_bytes(record.into_bytes().map_err(unreadable)?).map_err(unreadable)?;
+fn states(record: Bytes) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
+    let reader = Reader::from_bytes(record).map_err(unreadable)?;
     let mut states = BTreeMap::<u64, StateLayout>::new();
     for (path, value) in reader.scalars() {
         let Some((id, leaf)) = split(path) else { continue };
@@ -195,7 +191,7 @@ fn expected_states<M: Module>(
 ) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
     let mut trial = optimizer.clone();
     trial.step(0.0, module.clone().train(), parameters_as_gradients(module));
-    states(trial.to_record())
+    states(trial.into_bytes().map_err(unreadable)?)
 }
 
 /// The parameters of a module: path and shape by number.

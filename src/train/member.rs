@@ -17,7 +17,7 @@ use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::ModuleRecord;
-use burn::tensor::Device;
+use burn::tensor::{Bytes, Device};
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
 use burn::train::{FileApplicationLoggerInstaller, Learner, SupervisedTraining};
 use std::io::IsTerminal;
@@ -126,13 +126,12 @@ impl Member<'_> {
         data: &RunData,
         device: &Device,
     ) -> Result<(), TrainError> {
-        checkpoints.expect_readable(epoch)?;
+        checkpoints.scheduler.read::<LrSchedulerRecord>(epoch)?;
         let model = self.load(&checkpoints.model.path(epoch), data.image(), device)?;
-        let optimizer = self.optimizer(data)?;
-        let record = checkpoints.optimizer.read::<OptimizerRecord>(epoch)?;
         let path = checkpoints.optimizer.path(epoch);
+        let record = Bytes::from_bytes_vec(files::read_checked(&path)?);
         let misfit = |error: RecordMismatch| TrainError::Damaged { path, reason: error.to_string() };
-        check_record(&optimizer, record, &model).map_err(misfit)
+        check_record(&self.optimizer(data)?, record, &model).map_err(misfit)
     }
 
     /// Keeps the weights that were validated at the end of an epoch.
@@ -242,17 +241,12 @@ impl Member<'_> {
             seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
             failure: Failure::clone(&failure),
         };
-        let steps = Steps::new(
-            self.config.gradients.init()?,
-            self.evaluation(data, device),
-            Failure::clone(&failure),
-            options.stop.clone(),
-        );
-        let learner = Learner::new(
-            self.new_model(data.image(), &device.clone().autodiff())?.with_steps(steps),
-            self.optimizer(data)?,
-            scheduler,
-        );
+        let mut model = self.new_model(data.image(), &device.clone().autodiff())?;
+        let (chain, evaluation) = (self.config.gradients.init()?, self.evaluation(data, device));
+        if !chain.is_empty() || evaluation.is_some() {
+            model = model.with_steps(Steps::new(chain, evaluation, Failure::clone(&failure), options.stop.clone()));
+        }
+        let learner = Learner::new(model, self.optimizer(data)?, scheduler);
         let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);
         let checkpoints = self.checkpoints();
         let mut supervised =

@@ -182,18 +182,33 @@ impl<S: RecordState, const D: usize> RecordState for AveragedState<S, D> {
         if let Some(inner) = &self.inner {
             inner.state_flatten(&inner_prefix(prefix), out);
         }
-        if let Some(average) = &self.average {
-            out.push_tensor(prefix, "average", average.to_data());
-        }
-        out.push_scalar(prefix, "average_time", self.time.into());
+        write(prefix, self.average.as_ref(), self.time, out);
     }
 
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
-        let time = src.take_scalar(prefix, "average_time")?.try_into().ok()?;
-        let average = src.take_tensor(prefix, "average").map(|data| {
-            let dtype = data.dtype();
-            Tensor::from_data(data, (device, dtype))
-        });
+        let (average, time) = read(prefix, src, device)?;
         Some(Self { inner: S::state_unflatten(&inner_prefix(prefix), src, device), average, time })
     }
+}
+
+/// Writes an average and the number of steps into a record.
+pub(super) fn write<const D: usize>(prefix: &str, average: Option<&Tensor<D>>, time: u64, out: &mut StateSink) {
+    if let Some(average) = average {
+        out.push_tensor(prefix, "average", average.to_data());
+    }
+    out.push_scalar(prefix, "average_time", time.into());
+}
+
+/// Reads what [`write`] wrote.
+pub(super) fn read<const D: usize>(
+    prefix: &str,
+    src: &mut StateSource,
+    device: &Device,
+) -> Option<(Option<Tensor<D>>, u64)> {
+    let time = src.take_scalar(prefix, "average_time")?.try_into().ok()?;
+    let average = src.take_tensor(prefix, "average").map(|data| {
+        let dtype = data.dtype();
+        Tensor::from_data(data, (device, dtype))
+    });
+    Some((average, time))
 }

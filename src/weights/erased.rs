@@ -1,7 +1,7 @@
 //! An average over an optimizer whose type is known at run time alone: compiled once, not once an optimizer.
 
 use super::Averaging;
-use super::averaged::{begun, inner_prefix, moved};
+use super::averaged::{begun, inner_prefix, moved, read, write};
 use crate::error::ConfigError;
 use crate::optim::evaluating;
 use burn::optim::{DynOptimizer, DynState, LearningRate, StateSink, StateSource};
@@ -100,18 +100,11 @@ impl<A: Averaging> AveragedErased<A> {
         if let Some(inner) = inner {
             self.optimizer.state_flatten(&inner_prefix(prefix), inner, out);
         }
-        if let Some(average) = average {
-            out.push_tensor(prefix, "average", average.to_data());
-        }
-        out.push_scalar(prefix, "average_time", (*time).into());
+        write(prefix, average.as_ref(), *time, out);
     }
 
     fn unflatten<const D: usize>(&self, prefix: &str, src: &mut StateSource, device: &Device) -> Option<DynState> {
-        let time = src.take_scalar(prefix, "average_time")?.try_into().ok()?;
-        let average = src.take_tensor(prefix, "average").map(|data| {
-            let dtype = data.dtype();
-            Tensor::<D>::from_data(data, (device, dtype))
-        });
+        let (average, time) = read::<D>(prefix, src, device)?;
         let inner = self.optimizer.state_unflatten(D, &inner_prefix(prefix), src, device);
         Some(DynState::create(State { inner, average, time }, D))
     }

@@ -25,6 +25,7 @@ import jax
 import numpy as np
 import optax
 import torch
+from rows import written
 
 jax.config.update("jax_enable_x64", True)
 torch.set_num_threads(1)
@@ -715,26 +716,6 @@ def case(name, library, formula, lr, settings, theta, gradients):
         "settings": settings,
         "trajectory": {str(t): trajectory[t - 1] for t in SAVED},
     }
-
-
-def written(document):
-    """JSON with one row of numbers per line."""
-    rows = []
-
-    def keep(value):
-        if isinstance(value, list) and not any(isinstance(x, (list, dict)) for x in value):
-            rows.append(json.dumps(value, allow_nan=False))
-            return f"@{len(rows) - 1}@"
-        if isinstance(value, list):
-            return [keep(x) for x in value]
-        if isinstance(value, dict):
-            return {key: keep(x) for key, x in value.items()}
-        return value
-
-    text = json.dumps(keep(document), indent=1, allow_nan=False)
-    for i, row in enumerate(rows):
-        text = text.replace(f'"@{i}@"', row, 1)
-    return text + "\n"
 
 
 def main():

@@ -10,11 +10,11 @@
 Parameters are listed layer by layer, weight before bias, in PyTorch's order: [outputs, inputs].
 """
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from rows import written
 
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
@@ -119,7 +119,7 @@ def main():
         "cases": cases,
     }
     path = HERE / "problems.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(written(content))
     for case in cases:
         last = list(case["trajectory"].values())[-1]
         print(f"{case['problem']:12} {case['name']:28} {[round(x, 4) for x in last[:3]]}")

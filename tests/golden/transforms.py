@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
+from rows import written
 from torch.optim.swa_utils import AveragedModel
 
 jax.config.update("jax_enable_x64", True)
@@ -198,26 +199,6 @@ CASES = [
 
 def numbers(tree):
     return {name: np.asarray(tree[name], dtype=np.float64).reshape(-1).tolist() for name in SHAPES}
-
-
-def written(document):
-    """JSON with one row of numbers per line."""
-    rows = []
-
-    def keep(value):
-        if isinstance(value, list) and not any(isinstance(x, (list, dict)) for x in value):
-            rows.append(json.dumps(value, allow_nan=False))
-            return f"@{len(rows) - 1}@"
-        if isinstance(value, list):
-            return [keep(x) for x in value]
-        if isinstance(value, dict):
-            return {key: keep(x) for key, x in value.items()}
-        return value
-
-    text = json.dumps(keep(document), indent=1, allow_nan=False)
-    for i, row in enumerate(rows):
-        text = text.replace(f'"@{i}@"', row, 1)
-    return text + "\n"
 
 
 def main():
