@@ -17,8 +17,9 @@ use burn::tensor::{Device, Distribution, Tensor};
 use burn_descent::ConfigError;
 use burn_descent::gradient::GradientNoiseConfig;
 use burn_descent::optim::{
-    AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, MomentumConfig, NadamConfig, RmsPropConfig,
-    RmsPropMomentum,
+    AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AsgdConfig,
+    MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig, RmsPropMomentum,
+    RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
 };
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use criterion::{black_box, measurement::WallTime};
@@ -78,31 +79,45 @@ impl Parameters {
 type Make = fn() -> Result<ModuleOptimizer, ConfigError>;
 
 /// This crate's optimizers.
-const OURS: [(&str, Make); 9] = [
-    ("Adadelta", || AdadeltaConfig::new().init()),
+const OURS: [(&str, Make); 19] = [
+    ("Sgd", || SgdConfig::new().init()),
+    ("Momentum", || MomentumConfig::new().init()),
+    ("Nesterov", || NesterovConfig::new().init()),
+    ("NormalizedGradient", || NormalizedGradientConfig::new().init()),
     ("Adagrad", || AdagradConfig::new().init()),
+    ("Adadelta", || AdadeltaConfig::new().init()),
+    ("RmsProp", || RmsPropConfig::new().with_momentum(RmsPropMomentum::Classical(0.9)).init()),
     ("Adam", || AdamConfig::new().init()),
     ("Adamax", || AdamaxConfig::new().init()),
-    ("Amsgrad", || AmsgradConfig::new().init()),
     ("Nadam", || NadamConfig::new().init()),
-    ("RmsProp momentum", || RmsPropConfig::new().with_momentum(RmsPropMomentum::Classical(0.9)).init()),
-    ("Sgd momentum", || MomentumConfig::new().init()),
-    ("Sgd momentum noise", || {
+    ("Amsgrad", || AmsgradConfig::new().init()),
+    ("Radam", || RadamConfig::new().init()),
+    ("Yogi", || YogiConfig::new().init()),
+    ("Adabelief", || AdabeliefConfig::new().init()),
+    ("Rprop", || RpropConfig::new().init()),
+    ("Asgd", || AsgdConfig::new().init()),
+    ("ScheduleFreeSgd", || ScheduleFreeSgdConfig::new().init()),
+    ("ScheduleFreeAdamw", || ScheduleFreeAdamwConfig::new().init()),
+    ("Momentum, noise", || {
         Ok(GradientNoiseConfig::new().with_eta(1e-4).wrap(MomentumConfig::new().build()?)?.into())
     }),
 ];
 
 /// Burn's optimizers.
-const BURNS: [(&str, Make); 5] = [
+const BURNS: [(&str, Make); 7] = [
+    ("burn Sgd", || Ok(burn::optim::SgdConfig::new().init())),
+    ("burn Momentum", || Ok(burns_momentum(false))),
+    ("burn Nesterov", || Ok(burns_momentum(true))),
     ("burn Adagrad", || Ok(burn::optim::AdaGradConfig::new().init())),
+    ("burn RmsProp", || Ok(burn::optim::RmsPropConfig::new().with_momentum(0.9).init())),
     ("burn Adam", || Ok(burn::optim::AdamConfig::new().init())),
-    ("burn Adam amsgrad", || Ok(burn::optim::AdamConfig::new().with_amsgrad(true).init())),
-    ("burn RmsProp momentum", || Ok(burn::optim::RmsPropConfig::new().with_momentum(0.9).init())),
-    ("burn Sgd momentum", || {
-        let momentum = burn::optim::momentum::MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
-        Ok(burn::optim::SgdConfig::new().with_momentum(Some(momentum)).init())
-    }),
+    ("burn Amsgrad", || Ok(burn::optim::AdamConfig::new().with_amsgrad(true).init())),
 ];
+
+fn burns_momentum(nesterov: bool) -> ModuleOptimizer {
+    let momentum = burn::optim::momentum::MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
+    burn::optim::SgdConfig::new().with_momentum(Some(momentum.with_nesterov(nesterov))).init()
+}
 
 /// Those that also run on ndarray.
 const ON_NDARRAY: [&str; 2] = ["Nadam", "burn Adam"];

@@ -4,8 +4,8 @@
     python benches/step_pytorch.py [--seconds 1.0] [--json FILE]
 
 Every case runs with the gradients already there, in f32, on all cores. `Adam` and the others are what a user gets who
-sets no flag, which on a CPU is PyTorch's loop over parameters: the list kernels (`foreach=True`) are its default on
-GPUs only, and are measured beside it.
+sets no flag, which on a CPU is PyTorch's loop over parameters; `Adam fused` and the like are its kernels for
+`fused=True`.
 """
 
 import argparse
@@ -38,19 +38,26 @@ class NoisySgd:
 
 
 OPTIMIZERS = {
+    "SGD": lambda p: torch.optim.SGD(p, lr=1e-3),
+    "SGD fused": lambda p: torch.optim.SGD(p, lr=1e-3, fused=True),
     "SGD momentum": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
-    "SGD momentum noise": NoisySgd,
-    "Adam": lambda p: torch.optim.Adam(p, lr=1e-3),
-    "Adam foreach": lambda p: torch.optim.Adam(p, lr=1e-3, foreach=True),
-    "Adam fused": lambda p: torch.optim.Adam(p, lr=1e-3, fused=True),
-    "Adam amsgrad": lambda p: torch.optim.Adam(p, lr=1e-3, amsgrad=True),
-    "NAdam": lambda p: torch.optim.NAdam(p, lr=2e-3),
-    "Adamax": lambda p: torch.optim.Adamax(p, lr=2e-3),
+    "SGD momentum fused": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, fused=True),
+    "SGD nesterov": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, nesterov=True),
+    "SGD nesterov fused": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, nesterov=True, fused=True),
+    "SGD momentum, noise": NoisySgd,
     "Adagrad": lambda p: torch.optim.Adagrad(p, lr=1e-2),
     "Adagrad fused": lambda p: torch.optim.Adagrad(p, lr=1e-2, fused=True),
-    "SGD momentum fused": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, fused=True),
     "Adadelta": lambda p: torch.optim.Adadelta(p, lr=1.0),
-    "RMSprop momentum": lambda p: torch.optim.RMSprop(p, lr=1e-2, momentum=0.9),
+    "RMSprop": lambda p: torch.optim.RMSprop(p, lr=1e-2, momentum=0.9),
+    "Adam": lambda p: torch.optim.Adam(p, lr=1e-3),
+    "Adam fused": lambda p: torch.optim.Adam(p, lr=1e-3, fused=True),
+    "Adamax": lambda p: torch.optim.Adamax(p, lr=2e-3),
+    "NAdam": lambda p: torch.optim.NAdam(p, lr=2e-3),
+    "Adam amsgrad": lambda p: torch.optim.Adam(p, lr=1e-3, amsgrad=True),
+    "Adam amsgrad fused": lambda p: torch.optim.Adam(p, lr=1e-3, amsgrad=True, fused=True),
+    "RAdam": lambda p: torch.optim.RAdam(p, lr=1e-3),
+    "Rprop": lambda p: torch.optim.Rprop(p, lr=1e-3),
+    "ASGD": lambda p: torch.optim.ASGD(p, lr=1e-3),
 }
 
 WARM_UPS = 3

@@ -17,34 +17,32 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SETS = ["mlp", "large", "many"]
 
-# Ours, burn-optim's counterpart, PyTorch's.
+# Ours; bytes that a step must move for each f32 parameter (θ and the state both ways, the gradient once); burn-optim's
+# counterpart; PyTorch's.
 ROWS = [
-    ("Adam", "burn Adam", "Adam"),
-    ("Nadam", None, "NAdam"),
-    ("Adamax", None, "Adamax"),
-    ("Adagrad", "burn Adagrad", "Adagrad"),
-    ("Adadelta", None, "Adadelta"),
-    ("Amsgrad", "burn Adam amsgrad", "Adam amsgrad"),
-    ("RmsProp momentum", "burn RmsProp momentum", "RMSprop momentum"),
-    ("Sgd momentum", "burn Sgd momentum", "SGD momentum"),
-    ("Sgd momentum noise", None, "SGD momentum noise"),
+    ("Sgd", 12, "burn Sgd", "SGD"),
+    ("Momentum", 20, "burn Momentum", "SGD momentum"),
+    ("Nesterov", 20, "burn Nesterov", "SGD nesterov"),
+    ("NormalizedGradient", 12, None, None),
+    ("Adagrad", 20, "burn Adagrad", "Adagrad"),
+    ("Adadelta", 28, None, "Adadelta"),
+    ("RmsProp", 28, "burn RmsProp", "RMSprop"),
+    ("Adam", 28, "burn Adam", "Adam"),
+    ("Adamax", 28, None, "Adamax"),
+    ("Nadam", 28, None, "NAdam"),
+    ("Amsgrad", 36, "burn Amsgrad", "Adam amsgrad"),
+    ("Radam", 28, None, "RAdam"),
+    ("Yogi", 28, None, None),
+    ("Adabelief", 28, None, None),
+    ("Rprop", 28, None, "Rprop"),
+    ("Asgd", 20, None, "ASGD"),
+    ("ScheduleFreeSgd", 20, None, None),
+    ("ScheduleFreeAdamw", 28, None, None),
+    ("Momentum, noise", 20, None, "SGD momentum, noise"),
 ]
 
-# Bytes that a step must read and write for each f32 parameter: θ and the state both ways, the gradient once.
-TRAFFIC = [
-    ("Adam", "ours", 28),
-    ("Nadam", "ours", 28),
-    ("Adamax", "ours", 28),
-    ("Adagrad", "ours", 20),
-    ("Amsgrad", "ours", 36),
-    ("Adadelta", "ours", 28),
-    ("RmsProp momentum", "ours", 28),
-    ("Sgd momentum", "ours", 20),
-    ("burn Adam", "ours", 28),
-    ("Adam fused", "torch", 28),
-    ("Adam", "torch", 28),
-    ("NAdam", "torch", 28),
-    ("Adam amsgrad", "torch", 36),
+HEADING = [
+    "optimizer", "ms", "ns/parameter", "GB/s", "of a copy", "burn-optim", "ratio", "PyTorch", "ratio", "fused", "ratio",
 ]
 
 
@@ -83,7 +81,7 @@ def milliseconds(value):
 
 def ratio(other, ours):
     """How many times as long `other` takes."""
-    return "" if other is None or ours is None else f"{other / ours:.2f}"
+    return "" if other is None or ours is None else f"{other / ours:.1f}"
 
 
 def main():
@@ -108,37 +106,26 @@ def main():
         counted = next((count for id, (_, count) in here.items() if id.startswith(f"step/{set_name}/")), count)
         assert counted == count, f"{set_name}: {counted} parameters here, {count} in step_pytorch.py"
 
-    steps = []
-    for name, burn, pytorch in ROWS:
-        for set_name in SETS:
-            mine = ours(name, set_name)
-            burns = ours(burn, set_name) if burn else None
-            pytorchs = theirs.get((set_name, pytorch))
-            cells = [milliseconds(mine), milliseconds(burns), ratio(burns, mine), milliseconds(pytorchs)]
-            steps.append([name, f"{set_name}, {parameters[set_name] / 1e6:.3g} M", *cells, ratio(pytorchs, mine)])
-    for set_name in SETS:
-        mine, burns = ours("Nadam", set_name, "ndarray"), ours("burn Adam", set_name, "ndarray")
-        cells = [milliseconds(mine), milliseconds(burns), ratio(burns, mine), "", ""]
-        steps.append(["Nadam and Burn's Adam on ndarray", f"{set_name}, {parameters[set_name] / 1e6:.3g} M", *cells])
-
-    traffic = []
-    for name, side, size in TRAFFIC:
-        times = [ours(name, set_name) if side == "ours" else theirs.get((set_name, name)) for set_name in SETS]
-        rates = [
-            "" if time is None else f"{size * parameters[set_name] / time / 1e6:.1f}"
-            for set_name, time in zip(SETS, times, strict=True)
-        ]
-        label = f"PyTorch {name}" if side == "torch" else name
-        traffic.append([label, str(size), *rates])
     seconds, moved = here["memory/copy"]
     copy_here = moved / seconds / 1e9
-    traffic.append(["plain copy, Rust", "", "", f"{copy_here:.1f}", ""])
-    traffic.append(["plain copy, PyTorch", "", "", f"{torch['copy_gb_s']:.1f}", ""])
-
-    print(f"{os.cpu_count()} threads, PyTorch {torch['torch']}. Ratios are the others' time over ours.\n")
-    print(table(["optimizer", "parameters", "ours, ms", "burn-optim, ms", "ratio", "PyTorch, ms", "ratio"], steps))
-    print("\nTraffic that a step must move, over its time, in GB/s:\n")
-    print(table(["optimizer", "bytes a parameter", *SETS], traffic))
+    print(f"{os.cpu_count()} threads, PyTorch {torch['torch']}. A plain copy moves {copy_here:.1f} GB/s here and")
+    print(f"{torch['copy_gb_s']:.1f} GB/s in PyTorch. Ratios are the others' time over ours.")
+    for set_name in SETS:
+        rows = []
+        for name, size, burn, pytorch in ROWS:
+            mine, count = ours(name, set_name), parameters[set_name]
+            if mine is None:
+                continue
+            rate = size * count / mine / 1e6
+            cells = [milliseconds(mine), f"{1e6 * mine / count:.2f}", f"{rate:.0f}", f"{100 * rate / copy_here:.0f} %"]
+            others = [ours(burn, set_name), theirs.get((set_name, pytorch)), theirs.get((set_name, f"{pytorch} fused"))]
+            rows.append([name, *cells, *(cell for other in others for cell in (milliseconds(other), ratio(other, mine)))])
+        print(f"\n{set_name}: {parameters[set_name] / 1e6:.3g} M parameters\n")
+        print(table(HEADING, rows))
+    print("\nOn ndarray, ms:\n")
+    on_ndarray = [(set_name, ours("Nadam", set_name, "ndarray"), ours("burn Adam", set_name, "ndarray")) for set_name in SETS]
+    rows = [[name, milliseconds(mine), milliseconds(burns), ratio(burns, mine)] for name, mine, burns in on_ndarray]
+    print(table(["set", "Nadam", "burn-optim's Adam", "ratio"], rows))
     if arguments.json:
         benches = {id: 1e3 * seconds for id, (seconds, _) in sorted(here.items())}
         result = {"milliseconds": benches, "copy_gb_s": round(copy_here, 2), "pytorch": torch}
