@@ -98,9 +98,7 @@ const OURS: [(&str, Make); 19] = [
     ("Asgd", || AsgdConfig::new().init()),
     ("ScheduleFreeSgd", || ScheduleFreeSgdConfig::new().init()),
     ("ScheduleFreeAdamw", || ScheduleFreeAdamwConfig::new().init()),
-    ("Momentum, noise", || {
-        Ok(GradientNoiseConfig::new().with_eta(1e-4).wrap(MomentumConfig::new().build()?)?.into())
-    }),
+    ("Momentum, noise", || Ok(GradientNoiseConfig::new().with_eta(1e-4).wrap(MomentumConfig::new().build()?)?.into())),
 ];
 
 /// Burn's optimizers.

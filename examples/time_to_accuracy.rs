@@ -8,28 +8,17 @@
 //! along, so this measures speed; for results, train with the `mnist` example, which holds out validation images.
 //! Seconds count training only: evaluation stops the clock.
 
-use burn::lr_scheduler::LrScheduler;
-use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn_descent::data::DataSource;
-use burn_descent::model::cross_entropy;
-use burn_descent::schedule::RunLength;
-use burn_descent::train::{
-    Backend, CLASSES, Classifier, Evaluation, ImageLoader, OptimizerKind, RunConfig, RunData, StopSignal, Stopwatch,
-    TrainError, predict,
-};
+use burn_descent::files::write_whole;
+use burn_descent::train::{Backend, OptimizerKind, RunConfig, RunData, TrainError, Trial, TrialProgress};
 use clap::Parser;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Images in an evaluation step.
-const EVALUATION_BATCH: usize = 1000;
 const TARGETS: [f64; 2] = [0.98, 0.99];
 
 /// Time the default network against its test accuracy.
@@ -87,35 +76,31 @@ impl Arguments {
     }
 }
 
-/// Training time and what it has led to.
+/// What training has led to.
 #[derive(Default)]
-struct Clock {
-    time: Duration,
-    images: usize,
-    iteration: usize,
+struct Record {
+    last: TrialProgress,
     reached: [Option<f64>; TARGETS.len()],
     curve: Vec<serde_json::Value>,
 }
 
-impl Clock {
-    fn seconds(&self) -> f64 {
-        milliseconds(self.time.as_secs_f64())
-    }
-
+impl Record {
     fn images_per_second(&self) -> f64 {
-        self.images as f64 / self.time.as_secs_f64()
+        self.last.images as f64 / self.last.seconds
     }
 
-    fn note(&mut self, epoch: usize, accuracy: f64) {
-        let (seconds, iteration) = (self.seconds(), self.iteration);
+    fn note(&mut self, progress: TrialProgress, accuracy: f64) {
+        self.last = progress;
+        let TrialProgress { epoch, step, .. } = progress;
+        let seconds = milliseconds(progress.seconds);
         for (reached, target) in self.reached.iter_mut().zip(TARGETS) {
             if accuracy >= target {
                 reached.get_or_insert(seconds);
             }
         }
-        self.curve.push(json!({"epoch": epoch, "iteration": iteration, "seconds": seconds, "accuracy": accuracy}));
+        self.curve.push(json!({"epoch": epoch, "iteration": step, "seconds": seconds, "accuracy": accuracy}));
         println!(
-            "epoch {epoch:2}  iteration {iteration:6}  {seconds:8.2} s  {:6.0} images/s  accuracy {:.2} %",
+            "epoch {epoch:2}  iteration {step:6}  {seconds:8.2} s  {:6.0} images/s  accuracy {:.2} %",
             self.images_per_second(),
             100.0 * accuracy
         );
@@ -131,53 +116,21 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let config = arguments.config()?;
     let source = arguments.data.iter().fold(DataSource::new().progress(true), |source, folder| source.folder(folder));
     let (backend, device) = config.backend.device()?;
-    let data = RunData::load(&config, &source, true)?;
+    let mut data = RunData::load(&config, &source, true)?;
     if let Some(notice) = &data.notice {
         eprintln!("{notice}");
     }
-    let all = |images: usize| (0..images).collect::<Vec<_>>();
-    let loader = ImageLoader::new(
-        Arc::clone(&data.train),
-        all(data.train.len()),
-        config.batch_size,
-        data.normalization,
-        &device.clone().autodiff(),
-    )
-    .for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
-    let test =
-        ImageLoader::new(Arc::clone(&data.test), all(data.test.len()), EVALUATION_BATCH, data.normalization, &device);
-
-    let training = device.clone().autodiff();
-    training.seed(config.seed);
-    let mut model = Classifier::new(&config.model, config.label_smoothing, data.image(), CLASSES, &training)?;
-    let mut optimizer = config.optimizer.init()?;
-    let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
-    let mut schedule = config.schedule.scheduler(config.lr, length)?;
-    let mut clock = Clock::default();
-
-    'run: for epoch in 1..=config.epochs {
-        let mut start = Instant::now();
-        for (number, batch) in loader.epoch().flatten().enumerate() {
-            let images = batch.targets.dims()[0];
-            let loss = cross_entropy(model.forward(batch.images), batch.targets, config.label_smoothing);
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
-            model = optimizer.step(schedule.step(), model, gradients);
-            clock.iteration += 1;
-            clock.images += images;
-            let stop = arguments.stop_after == Some(clock.iteration);
-            let due = arguments.every > 0 && clock.iteration.is_multiple_of(arguments.every);
-            if due || stop || number + 1 == loader.batches() {
-                // Devices may be behind: the last step is over when this returns.
-                device.sync().map_err(|error| TrainError::Stopped(error.to_string()))?;
-                clock.time += start.elapsed();
-                let probabilities = predict(&model.valid(), &test);
-                clock.note(epoch, Evaluation::new(&probabilities, data.test.labels()).accuracy);
-                start = Instant::now();
-            }
-            if stop {
-                break 'run;
-            }
-        }
+    data.train_indices = (0..data.train.len()).collect();
+    let mut trial = Trial::new(&config, &data, &device)?;
+    let mut record = Record::default();
+    let end = arguments.stop_after.unwrap_or(usize::MAX);
+    while record.last.step < end {
+        let due = match arguments.every {
+            0 => end,
+            every => every - record.last.step % every,
+        };
+        let Some(progress) = trial.train(due.min(end - record.last.step))? else { break };
+        record.note(progress, trial.test()?.accuracy);
     }
 
     let result = json!({
@@ -188,18 +141,15 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         "lr": config.lr,
         "batch": config.batch_size,
         "seed": config.seed,
-        "images_per_second": (clock.images_per_second() * 10.0).round() / 10.0,
-        "seconds_to_98": clock.reached[0],
-        "seconds_to_99": clock.reached[1],
-        "curve": clock.curve,
+        "images_per_second": (record.images_per_second() * 10.0).round() / 10.0,
+        "seconds_to_98": record.reached[0],
+        "seconds_to_99": record.reached[1],
+        "curve": record.curve,
     });
     println!("{result:#}");
     if let Some(path) = &arguments.json {
-        std::fs::write(path, format!("{result:#}\n")).map_err(|source| TrainError::Io {
-            action: "write",
-            path: path.clone(),
-            source,
-        })?;
+        let bytes = format!("{result:#}\n").into_bytes();
+        write_whole(path, &bytes).map_err(|source| TrainError::Io { action: "write", path: path.clone(), source })?;
     }
     Ok(())
 }

@@ -33,7 +33,8 @@
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
-//! - With the feature `train` (on by default): [`data`], [`model`] and [`train`], which the `mnist` example is made of.
+//! - With the feature `train` (on by default): [`data`], [`model`], [`train`] and [`files`], which the examples are made
+//!   of.
 //!
 //! # How it runs
 //!
@@ -60,6 +61,8 @@ pub mod average;
 #[cfg(feature = "train")]
 pub mod data;
 mod error;
+#[cfg(feature = "train")]
+pub mod files;
 pub mod gradient;
 mod kernel;
 #[cfg(feature = "train")]

@@ -17,7 +17,7 @@ use std::{
 
 use burn_descent::data::{
     DataError, DataSource, Failure, KnownDataset, LabelledImages, Manifest, Origin, RemoteFile, read_digit_png,
-    read_images, read_labelled, read_labels, write_gray_png,
+    read_images, read_labelled, read_labels, read_libsvm, write_gray_png,
 };
 use flate2::{Compression, Crc, write::GzEncoder};
 use image::{GrayImage, Luma, Rgba, RgbaImage};
@@ -638,4 +638,40 @@ fn pictures_are_written_whole() {
     says(write_gray_png(&path, 3, 3, &[0; 8]), &["8 pixels", "1 x 3 x 3"]);
     says(write_gray_png(&path, 0, 3, &[]), &["1 x 3 x 0"]);
     says(write_gray_png(path.join("under_a_file.png"), 1, 1, &[0]), &["could not write", "under_a_file.png"]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// LIBSVM
+
+#[test]
+fn sparse_rows_are_read() {
+    let folder = tempdir().unwrap();
+    let path = put(&folder, "rows", b"+1 2:1 5:-0.25 # a comment\n\n-1\n0 1:3\n1 5:1e-3\n");
+    let rows = read_libsvm(&path).unwrap();
+    assert_eq!((rows.len(), rows.features(), rows.labels()), (4, 5, &[true, false, false, true][..]));
+    assert_eq!(rows.row(0), (&[1, 4][..], &[1.0, -0.25][..]));
+    assert_eq!(rows.row(1), (&[][..], &[][..]));
+    assert_eq!(rows.dense(&[2, 0], 5), [3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, -0.25]);
+    // Test data may have features that the training data lack.
+    assert_eq!(rows.dense(&[0, 3], 2), [0.0, 1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn what_is_wrong_in_sparse_rows_is_told() {
+    let folder = tempdir().unwrap();
+    for (text, parts) in [
+        ("+1 1:1\n2 1:1\n", ["line 2", "`2`", "+1, -1 or 0"]),
+        ("+1 1=1\n", ["line 1", "`1=1`", "FEATURE:VALUE"]),
+        ("+1 1:x\n", ["line 1", "`1:x`", "FEATURE:VALUE"]),
+        ("+1 1:nan\n", ["line 1", "`1:nan`", "finite"]),
+        ("+1 0:1\n", ["line 1", "`0:1`", "rising"]),
+        ("+1 3:1 3:1\n", ["line 1", "`3:1`", "rising"]),
+        ("+1 99999999999:1\n", ["line 1", "`99999999999:1`", "16777216"]),
+        ("\n# nothing\n", ["rows", "no rows", "at least 1"]),
+    ] {
+        let path = put(&folder, "rows", text.as_bytes());
+        says(read_libsvm(&path), &parts);
+        says(read_libsvm(&path), &[&path.display().to_string()]);
+    }
+    says(read_libsvm(folder.path().join("none")), &["could not read", "none"]);
 }

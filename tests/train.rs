@@ -11,8 +11,8 @@ use burn_descent::gradient::ChainConfig;
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
 use burn_descent::optim::evaluation_weights;
 use burn_descent::train::{
-    Backend, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions, StopSignal,
-    Stopwatch,
+    Backend, History, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions,
+    StopSignal, Stopwatch, Trial,
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig};
 use common::deviation;
@@ -445,4 +445,56 @@ fn a_resumed_run_remembers_its_plateau() {
         value.and_then(Result::ok).unwrap_or_else(|| panic!("no rate in {text}"))
     };
     assert_eq!([2, 3].map(mean_rate), [0.002, 0.001]);
+}
+
+/// A trial takes the steps that a run takes, however many at a time.
+#[test]
+fn a_trial_equals_a_run() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let options = RunOptions {
+        root: folder.path().join("runs"),
+        source: DataSource::new().folder(folder.path()),
+        plain: true,
+        overwrite: true,
+        stop: StopSignal::default(),
+        notify: |_| {},
+    };
+    let optimizer = OptimizerKind::named("nadam").expect("a known optimizer");
+    for (around, surroundings) in surroundings() {
+        // Whole batches to validate on: Burn's loss is a mean over batches, of whatever size.
+        let mut config = small(&optimizer, "plateau=0.5,0,threshold=0.99", 3, &surroundings);
+        config.validation_images = 64;
+        let mut run = Run::create(config.clone(), Some(around), &options).expect("a new run");
+        run.train(&options).expect("the run trains");
+        let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
+        let history: History = serde_json::from_str(&text).expect("JSON");
+
+        let (_, device) = config.backend.device().expect("flex");
+        let data = RunData::load(&config, &options.source, true).expect("the data");
+        let mut trial = Trial::new(&config, &data, &device).expect("a trial");
+        let mut seen = Vec::new();
+        // Two, two and one: an epoch has five steps.
+        while let Some(progress) = trial.train(2).expect("the trial trains") {
+            assert_eq!(progress.images, 136 * (progress.step / 5) + 32 * (progress.step % 5), "{around}");
+            if progress.step % 5 == 0 {
+                let validation = trial.validate().expect("an evaluation");
+                seen.push((progress.epoch, validation.accuracy, validation.loss));
+            }
+        }
+        assert_eq!(seen.len(), 3, "{around}");
+        for (found, expected) in seen.iter().zip(&history.epochs) {
+            assert_eq!((found.0, found.1), (expected.epoch, expected.validation_accuracy), "{around}");
+            let gap = (found.2 - expected.validation_loss).abs();
+            assert!(
+                gap < 1e-5,
+                "{around}, epoch {}: {} in the trial, {} in the run",
+                found.0,
+                found.2,
+                expected.validation_loss
+            );
+        }
+        assert_eq!(trial.train(1).expect("nothing is left"), None);
+    }
 }

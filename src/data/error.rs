@@ -152,6 +152,24 @@ pub enum DataError {
         /// Each address tried, in order, and why it failed.
         attempts: Vec<Attempt>,
     },
+    /// A line of text is not as it should be.
+    #[error("{path}: line {number}: expected {expected}, but is `{found}`")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        number: usize,
+        /// What stands there.
+        found: String,
+        /// What should.
+        expected: &'static str,
+    },
+    /// A text has no rows.
+    #[error("{path}: no rows, expected at least 1")]
+    NoRows {
+        /// The file.
+        path: PathBuf,
+    },
     /// A picture is not a PNG, or is a broken one.
     #[error("{path}: expected a PNG picture: {reason}")]
     Picture {

@@ -1,10 +1,11 @@
-//! Images and labels: reading, downloading, generating and distorting them.
+//! Images and labels: reading, downloading, generating and distorting them. Sparse rows: reading them.
 
 mod augment;
 mod digits;
 mod error;
 mod idx;
 mod known;
+mod libsvm;
 mod mirror;
 mod picture;
 mod source;
@@ -14,5 +15,6 @@ pub use digits::EmbeddedDigits;
 pub use error::{Attempt, DataError, Failure};
 pub use idx::{Images, LabelledImages, read_images, read_labelled, read_labels};
 pub use known::{KnownDataset, Manifest, RemoteFile};
+pub use libsvm::{SparseRows, read_libsvm};
 pub use picture::{read_digit_png, write_gray_png};
 pub use source::{DataSource, Origin, Splits};

@@ -5,7 +5,6 @@ use super::idx::{LabelledImages, read_labelled};
 use super::known::{KnownDataset, Manifest, RemoteFile};
 use super::mirror::{Client, sha256};
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, fs};
@@ -220,18 +219,7 @@ fn splits(train: LabelledImages, test: LabelledImages, origin: Origin) -> Result
     Ok(Splits { train, test, origin })
 }
 
-/// Writes a file by way of a temporary one beside it, so that it is never seen in part.
+/// Writes a file whole, or not at all.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    let write = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|cause| DataError::Write { path: path.into(), cause })
+    crate::files::write_whole(path, bytes).map_err(|cause| DataError::Write { path: path.into(), cause })
 }

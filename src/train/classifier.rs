@@ -3,7 +3,7 @@ use super::{ImageBatch, ModelConfig};
 use crate::error::ConfigError;
 use crate::model::{Cnn, LabelSmoothing, Mlp, cross_entropy};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
@@ -30,7 +30,7 @@ pub enum Network {
 }
 
 impl Classifier {
-    /// A network with fresh weights, from images of `[channels, height, width]` to the logits of `classes` classes.
+    /// A network with fresh weights, drawn at once, from images of `[channels, height, width]` to the logits of `classes` classes.
     ///
     /// # Errors
     ///
@@ -46,7 +46,9 @@ impl Classifier {
             ModelConfig::Mlp(config) => Network::Mlp(config.init(image.iter().product(), classes, device)?),
             ModelConfig::Cnn(config) => Network::Cnn(config.init(image, classes, device)?),
         };
-        Ok(Self { network, smoothing, steps: None })
+        let classifier = Self { network, smoothing, steps: None };
+        classifier.visit(&mut Draw);
+        Ok(classifier)
     }
 
     /// The same network, whose steps are taken by `steps`.
@@ -70,6 +72,15 @@ impl Classifier {
         let logits = self.forward(batch.images);
         let loss = cross_entropy(logits.clone(), batch.targets.clone(), smoothing);
         ClassificationOutput::new(loss, logits, batch.targets)
+    }
+}
+
+/// Makes Burn draw the weights now, and not at their first use, by when somebody else may have seeded the device.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
     }
 }
 

@@ -1,26 +1,13 @@
-//! Files that are whole or not there.
+//! The files of a run.
 
 use super::TrainError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Writes `bytes` to a temporary file in the same folder, then renames it.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let mut builder = tempfile::Builder::new();
-        // Temporary files are private by default; these become files like any other.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(TrainError::io("write", path))
+    crate::files::write_whole(path, bytes).map_err(TrainError::io("write", path))
 }
 
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {

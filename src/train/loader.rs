@@ -105,7 +105,7 @@ impl ImageLoader {
     }
 
     /// The batches of one epoch, in order.
-    pub fn epoch(&self) -> Batches<'_> {
+    pub fn epoch(&self) -> Batches {
         let mut indices = self.indices.as_ref().clone();
         let mut epoch = 0;
         if let Some(training) = &self.training {
@@ -115,7 +115,7 @@ impl ImageLoader {
             self.device.seed(training.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ epoch as u64);
         }
         let ended = indices.is_empty();
-        Batches { loader: self, indices, epoch, position: 0, ended, started: Instant::now() }
+        Batches { loader: self.clone(), indices, epoch, position: 0, ended, started: Instant::now() }
     }
 
     fn batch(&self, indices: &[usize], epoch: usize) -> ImageBatch {
@@ -162,8 +162,8 @@ fn generator(seed: u64, epoch: u64, purpose: u64) -> ChaCha8Rng {
 }
 
 /// The batches of one epoch.
-pub struct Batches<'a> {
-    loader: &'a ImageLoader,
+pub struct Batches {
+    loader: ImageLoader,
     indices: Vec<usize>,
     epoch: usize,
     position: usize,
@@ -171,7 +171,7 @@ pub struct Batches<'a> {
     started: Instant,
 }
 
-impl Iterator for Batches<'_> {
+impl Iterator for Batches {
     type Item = Result<ImageBatch, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -189,7 +189,7 @@ impl Iterator for Batches<'_> {
     }
 }
 
-impl Drop for Batches<'_> {
+impl Drop for Batches {
     fn drop(&mut self) {
         if let Some(training) = &self.loader.training {
             training.stopwatch.add(self.started.elapsed(), self.position);
@@ -197,7 +197,7 @@ impl Drop for Batches<'_> {
     }
 }
 
-impl DataLoaderIterator<ImageBatch> for Batches<'_> {
+impl DataLoaderIterator<ImageBatch> for Batches {
     fn progress(&self) -> Progress {
         Progress::new(self.position, self.indices.len(), Some("images".to_owned()))
     }

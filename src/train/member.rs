@@ -100,7 +100,7 @@ impl Member<'_> {
         history.last_epoch() >= self.config.epochs || ended
     }
 
-    fn new_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+    pub(super) fn new_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
         device.seed(self.seed);
         Ok(Classifier::new(&self.config.model, self.config.label_smoothing, image, CLASSES, device)?)
     }
@@ -148,14 +148,14 @@ impl Member<'_> {
         write_record(&self.folder.join(MODEL), record)
     }
 
-    fn optimizer(&self, data: &RunData) -> Result<ModuleOptimizer, TrainError> {
+    pub(super) fn optimizer(&self, data: &RunData) -> Result<ModuleOptimizer, TrainError> {
         let batches = data.train_indices.len().div_ceil(self.config.batch_size);
         Ok(self.config.optimizer.init_with(&self.config.weight_transforms(batches))?)
     }
 
     /// How the network to evaluate is made, if it is not the one that trains: averaged weights, and the statistics of
     /// batch normalization for them, from training images as they are. The same at each time that it is asked for.
-    fn evaluation(&self, data: &RunData, device: &Device) -> Option<Evaluated> {
+    pub(super) fn evaluation(&self, data: &RunData, device: &Device) -> Option<Evaluated> {
         if self.config.weight_transforms(1).is_empty() && !self.config.optimizer.averages() {
             return None;
         }

@@ -30,7 +30,7 @@ pub struct RunOptions {
 }
 
 /// Images in an evaluation step.
-const EVALUATION_BATCH: usize = 500;
+pub(super) const EVALUATION_BATCH: usize = 500;
 
 /// A run on disk.
 #[derive(Clone, Debug)]
@@ -262,7 +262,9 @@ impl Run {
 }
 
 const CONFIG: &str = "config.json";
-fn test_loader(data: &RunData, device: &Device) -> ImageLoader {
+
+/// The test images in their order.
+pub(super) fn test_loader(data: &RunData, device: &Device) -> ImageLoader {
     let indices = (0..data.test.len()).collect();
     ImageLoader::new(data.test.clone(), indices, EVALUATION_BATCH, data.normalization, device)
 }

@@ -1,0 +1,187 @@
+use super::member::Member;
+use super::run::{EVALUATION_BATCH, test_loader};
+use super::steps::Evaluated;
+use super::{
+    Batches, Classifier, Evaluation, ImageLoader, RunConfig, RunData, StopSignal, Stopwatch, TrainError, predict,
+};
+use crate::gradient::Chain;
+use crate::schedule::{RunLength, ScheduleRun};
+use burn::lr_scheduler::LrScheduler;
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+use burn::train::TrainStep;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// A training run in memory, for experiments: the steps that a [`Run`](super::Run) of the same configuration takes, without its
+/// folder and its early stopping, some at a time.
+///
+/// ```no_run
+/// use burn_descent::data::DataSource;
+/// use burn_descent::train::{RunConfig, RunData, Trial};
+///
+/// let config = RunConfig::default();
+/// let (_, device) = config.backend.device()?;
+/// let data = RunData::load(&config, &DataSource::new(), true)?;
+/// let mut trial = Trial::new(&config, &data, &device)?;
+/// while let Some(progress) = trial.train(100)? {
+///     println!("{} steps, {:.1} s: {}", progress.step, progress.seconds, trial.validate()?.accuracy);
+/// }
+/// # Ok::<(), burn_descent::train::TrainError>(())
+/// ```
+pub struct Trial<'a> {
+    config: &'a RunConfig,
+    data: &'a RunData,
+    device: Device,
+    model: Classifier,
+    optimizer: ModuleOptimizer,
+    chain: Chain,
+    schedule: ScheduleRun,
+    evaluation: Option<Evaluated>,
+    training: ImageLoader,
+    /// The rest of the epoch.
+    batches: Option<Batches>,
+    progress: TrialProgress,
+}
+
+/// How far a [`Trial`] has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct TrialProgress {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Steps taken, over all epochs.
+    pub step: usize,
+    /// Images trained on.
+    pub images: usize,
+    /// Seconds of training passes.
+    pub seconds: f64,
+    /// Mean training loss of the last call's batches, with dropout, distortion and smoothing.
+    pub loss: f64,
+}
+
+impl<'a> Trial<'a> {
+    /// A network with fresh weights by the configuration's seed. An ensemble's first.
+    ///
+    /// # Errors
+    ///
+    /// The first field of the configuration that is out of range.
+    pub fn new(config: &'a RunConfig, data: &'a RunData, device: &Device) -> Result<Self, TrainError> {
+        config.check()?;
+        let member = Member { config, seed: config.seed, folder: PathBuf::new(), log: None };
+        let autodiff = device.clone().autodiff();
+        let loader = ImageLoader::new(
+            data.train.clone(),
+            data.train_indices.clone(),
+            config.batch_size,
+            data.normalization,
+            &autodiff,
+        );
+        let training = loader.for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
+        let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
+        Ok(Self {
+            model: member.new_model(data.image(), &autodiff)?,
+            optimizer: member.optimizer(data)?,
+            chain: config.gradients.init()?,
+            schedule: config.schedule.scheduler(config.lr, length)?,
+            evaluation: member.evaluation(data, device),
+            training,
+            batches: None,
+            progress: TrialProgress::default(),
+            device: device.clone(),
+            config,
+            data,
+        })
+    }
+
+    /// Trains for `steps` more steps, or to the end of the epoch if that is nearer; says how far that has led, or nothing if
+    /// the run is over. The time between two calls does not count.
+    ///
+    /// # Errors
+    ///
+    /// If gradients are not finite more often than the configuration allows, or the device fails.
+    pub fn train(&mut self, steps: usize) -> Result<Option<TrialProgress>, TrainError> {
+        let start = Instant::now();
+        let mut losses: Option<Tensor<1>> = None;
+        let mut taken = 0;
+        while taken < steps.max(1) {
+            let batch = match self.batches.as_mut().and_then(Iterator::next) {
+                Some(batch) => batch.map_err(|error| TrainError::Stopped(error.to_string()))?,
+                None if self.progress.epoch == self.config.epochs => break,
+                None => {
+                    self.progress.epoch += 1;
+                    self.batches = Some(self.training.epoch());
+                    continue;
+                }
+            };
+            let last = batch.last;
+            self.progress.images += batch.targets.dims()[0];
+            let output = self.model.step(batch);
+            let loss = output.item.loss.inner();
+            losses = Some(losses.map_or(loss.clone(), |sum| sum + loss));
+            self.step(output.grads, last)?;
+            taken += 1;
+            if last {
+                break;
+            }
+        }
+        let Some(losses) = losses else { return Ok(None) };
+        self.progress.loss = f64::from(losses.into_scalar::<f32>()) / taken as f64;
+        // Devices may be behind: the last step is over when this returns.
+        self.device.sync().map_err(|error| TrainError::Stopped(error.to_string()))?;
+        self.progress.step += taken;
+        self.progress.seconds += start.elapsed().as_secs_f64();
+        if let Some(plateau) =
+            self.schedule.plateau().filter(|_| self.progress.step.is_multiple_of(self.training.batches()))
+        {
+            plateau.observe(self.validate()?.loss);
+        }
+        Ok(Some(self.progress))
+    }
+
+    fn step(&mut self, gradients: GradientsParams, last: bool) -> Result<(), TrainError> {
+        let lr = self.schedule.step();
+        let mut all = vec![self.chain.apply(&self.model, gradients)?];
+        if last {
+            all.push(self.chain.flush(&self.model)?);
+        }
+        for gradients in all.into_iter().filter(|gradients| !gradients.is_empty()) {
+            self.model = self.optimizer.step(lr, self.model.clone(), gradients);
+        }
+        Ok(())
+    }
+
+    /// The network as it is to be evaluated: with averaged weights, where the configuration says so.
+    ///
+    /// # Errors
+    ///
+    /// If batch normalization cannot be re-estimated for the averaged weights.
+    pub fn model(&self) -> Result<Classifier, TrainError> {
+        match &self.evaluation {
+            Some(evaluation) => Ok(evaluation(&self.optimizer, self.model.clone())?.valid()),
+            None => Ok(self.model.valid()),
+        }
+    }
+
+    /// How well the network does on the validation images.
+    ///
+    /// # Errors
+    ///
+    /// As [`model`](Self::model).
+    pub fn validate(&self) -> Result<Evaluation, TrainError> {
+        let labels: Vec<u8> = self.data.validation_indices.iter().map(|&index| self.data.train.label(index)).collect();
+        let (images, indices) = (self.data.train.clone(), self.data.validation_indices.clone());
+        let loader = ImageLoader::new(images, indices, EVALUATION_BATCH, self.data.normalization, &self.device);
+        Ok(Evaluation::new(&predict(&self.model()?, &loader), &labels))
+    }
+
+    /// How well the network does on the test images.
+    ///
+    /// # Errors
+    ///
+    /// As [`model`](Self::model).
+    pub fn test(&self) -> Result<Evaluation, TrainError> {
+        Ok(Evaluation::new(&predict(&self.model()?, &test_loader(self.data, &self.device)), self.data.test.labels()))
+    }
+}
