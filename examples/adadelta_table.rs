@@ -153,6 +153,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         epochs: arguments.epochs,
         batch_size: 100,
         train_images: arguments.train_images,
+        validation_images: 1,
         seed: arguments.seed,
         backend: arguments.backend,
         ..RunConfig::default()

@@ -57,6 +57,9 @@ struct Arguments {
     /// Train on so many images only.
     #[arg(long, value_name = "N")]
     train_images: Option<usize>,
+    /// Hold out so many training images for validation.
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    validation_images: usize,
     /// Steps between two looks at the validation data.
     #[arg(long, default_value_t = 50)]
     every: usize,
@@ -271,6 +274,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         epochs: arguments.epochs,
         batch_size: arguments.batch_size,
         train_images: arguments.train_images,
+        validation_images: arguments.validation_images,
         backend: arguments.backend,
         ..RunConfig::default()
     };

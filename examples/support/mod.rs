@@ -79,7 +79,7 @@ pub fn draw(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Resu
     };
     // Neighbours in the legend differ in hue, and those alike in hue in lightness.
     let style = |index: usize| {
-        let lightness = if index % 2 == 0 { 0.35 } else { 0.55 };
+        let lightness = if index.is_multiple_of(2) { 0.35 } else { 0.55 };
         HSLColor((index as f64 * 0.381_966).fract(), 0.85, lightness).stroke_width(2)
     };
     let mut svg = String::new();

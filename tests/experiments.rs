@@ -1,0 +1,157 @@
+//! The experiments as their user meets them: tiny real runs, and mistakes answered in one line.
+#![cfg(all(feature = "train", feature = "flex"))]
+
+#[path = "common/digits.rs"]
+mod digits;
+
+use digits::{digits, write_parts};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A folder with 300 training and 100 test digits, and small sparse files.
+fn sandbox() -> TempDir {
+    let sandbox = tempfile::tempdir().expect("a temporary folder");
+    write_parts(sandbox.path(), &digits(0, 300), &digits(300, 100));
+    // The class is whether feature 2 is there; feature 1 says nothing.
+    let line = |index: usize| if index.is_multiple_of(3) { "+1 1:1 2:1\n" } else { "-1 1:1\n" };
+    for (name, rows) in [("a9a", 200), ("a9a.t", 50)] {
+        fs::write(sandbox.path().join(name), (0..rows).map(line).collect::<String>()).expect("the file is written");
+    }
+    sandbox
+}
+
+/// Runs an example, which `cargo test` has built.
+fn run(example: &str, sandbox: &TempDir, arguments: &str) -> Output {
+    let test = std::env::current_exe().expect("this test's own path");
+    let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
+    let program = profile.join("examples").join(example);
+    assert!(program.exists(), "{} is missing: run `cargo build --examples` first", program.display());
+    let mut command = Command::new(program);
+    command.args(arguments.split_whitespace()).arg("--data").arg(sandbox.path()).current_dir(sandbox.path());
+    command.env_remove("A9A_DIR").env_remove("RUST_BACKTRACE").output().expect("the program starts")
+}
+
+fn succeeds(example: &str, sandbox: &TempDir, arguments: &str) -> String {
+    let output = run(example, sandbox, arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Exit status 2, one line with all of `parts`, and nothing written.
+fn fails(example: &str, sandbox: &TempDir, arguments: &str, parts: &[&str]) {
+    let output = run(example, sandbox, arguments);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "`{arguments}`: {text}");
+    for part in parts {
+        assert!(text.contains(part), "`{arguments}`: `{part}` is not in: {text}");
+    }
+    assert!(!sandbox.path().join("artifacts").exists(), "`{arguments}` wrote something");
+}
+
+fn json(path: PathBuf) -> Value {
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+const RACE: &str =
+    "--validation-images 60 --epochs 2 --seeds 2 --grid 0.3,1 --every 2 --optimizers sgd,nadam:dozat,asgd";
+
+#[test]
+fn a_race_ranks_its_runners() {
+    let sandbox = sandbox();
+    let printed = succeeds("race", &sandbox, &format!("{RACE} --a9a ."));
+    let folder = sandbox.path().join("artifacts/race");
+    let report = fs::read_to_string(folder.join("report.md")).expect("a report");
+    for problem in ["mnist", "a9a"] {
+        let runners = json(folder.join(format!("{problem}.json")));
+        let runners = runners.as_array().expect("a list");
+        assert_eq!(runners.len(), 3);
+        let final_losses = |runner: &Value| -> Vec<f64> {
+            let tried = runner["best"].as_array().expect("a list").iter();
+            tried
+                .map(|tried| {
+                    tried["curve"].as_array().and_then(|curve| curve.last()?["loss"].as_f64()).expect("a loss")
+                })
+                .collect()
+        };
+        let means: Vec<f64> = runners.iter().map(|runner| final_losses(runner).iter().sum::<f64>() / 2.0).collect();
+        assert!(means.is_sorted(), "{problem}: {means:?}");
+        for (runner, mean) in runners.iter().zip(&means) {
+            let name = runner["name"].as_str().expect("a name");
+            let row = report
+                .lines()
+                .find(|line| line.starts_with(&format!("| {name} ")) && line.contains(&format!("{mean:.4} ±")));
+            assert!(row.is_some(), "{problem}: no row of {name} with {mean:.4} in {report}");
+            // The rate that runs is the best of those tried, and no end of them.
+            let tried = runner["grid"].as_array().expect("a list");
+            let lowest =
+                tried.iter().map(|tried| tried["curve"].as_array().and_then(|curve| curve.last()?["loss"].as_f64()));
+            let lowest = lowest.map(|loss| loss.unwrap_or(f64::INFINITY)).fold(f64::INFINITY, f64::min);
+            assert_eq!(final_losses(runner)[0], lowest, "{problem}: {name}");
+        }
+        let picture = fs::read_to_string(folder.join(format!("{problem}.svg"))).expect("a picture");
+        assert!(picture.starts_with("<svg") && picture.contains("nadam:dozat"), "{problem}");
+    }
+    assert!(report.lines().filter(|line| !line.starts_with("# ")).all(|line| printed.contains(line)));
+    let again = TempDir::with_prefix("again").expect("a temporary folder");
+    write_parts(again.path(), &digits(0, 300), &digits(300, 100));
+    succeeds("race", &again, RACE);
+    let curves = |sandbox: &TempDir| {
+        let mut runners = json(sandbox.path().join("artifacts/race/mnist.json"));
+        for runner in runners.as_array_mut().expect("a list") {
+            for tried in ["grid", "best"].map(|part| runner[part].take()) {
+                for tried in tried.as_array().expect("a list") {
+                    assert!(tried["seconds"].as_f64().expect("a number") > 0.0);
+                }
+                runner["curves"] =
+                    tried.as_array().expect("a list").iter().map(|tried| tried["curve"].clone()).collect();
+            }
+        }
+        runners
+    };
+    assert_eq!(curves(&sandbox), curves(&again), "the same seeds should give the same race");
+}
+
+#[test]
+fn mistakes_in_a_race_are_told() {
+    let sandbox = sandbox();
+    fails("race", &sandbox, "--optimizers sgd,adamm", &["optimizer", "adamm", "nadam"]);
+    fails("race", &sandbox, "--grid 1,0", &["--grid", "0", "positive"]);
+    fails("race", &sandbox, "--seeds 0", &["--seeds", "0", "at least 1"]);
+    fails("race", &sandbox, "--every 0", &["--every", "0", "at least 1"]);
+    fails("race", &sandbox, "--epochs 0", &["epochs", "0", "at least 1"]);
+    fails("race", &sandbox, "--model rnn", &["model", "rnn", "mlp, cnn"]);
+    fails("race", &sandbox, "--validation-images 300", &["validation_images", "300"]);
+    fails("race", &sandbox, "--validation-images 60 --a9a nowhere", &["could not read", "nowhere"]);
+    fs::write(sandbox.path().join("a9a.t"), "+1 1:1\n+3 1:1\n").expect("the file is written");
+    fails("race", &sandbox, "--validation-images 60 --a9a .", &["a9a.t", "line 2", "`+3`"]);
+}
+
+#[test]
+fn the_adadelta_tables_are_made() {
+    let sandbox = sandbox();
+    let printed = succeeds("adadelta_table", &sandbox, "--epochs 2 --train-images 200");
+    let folder = sandbox.path().join("artifacts/adadelta");
+    let cells = json(folder.join("cells.json"));
+    let cells = cells.as_array().expect("a list");
+    assert_eq!(cells.len(), 15 + 12);
+    for cell in cells {
+        let errors: Vec<f64> = cell["errors"].as_array().expect("a list").iter().filter_map(Value::as_f64).collect();
+        assert_eq!(errors.len(), 2);
+        assert!(printed.contains(&format!("| {:.2}", errors[1])), "{:.2} is not in {printed}", errors[1]);
+    }
+    assert_eq!(
+        fs::read_to_string(folder.join("report.md")).expect("a report"),
+        printed.split_once("\nkept in").expect("a last line").0
+    );
+}
+
+#[test]
+fn mistakes_in_the_adadelta_tables_are_told() {
+    let sandbox = sandbox();
+    fails("adadelta_table", &sandbox, "--epochs 0", &["epochs", "0", "at least 1"]);
+    fails("adadelta_table", &sandbox, "--backend gpu", &["gpu", "flex"]);
+}
