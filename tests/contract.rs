@@ -577,7 +577,7 @@ fn half_precision_parameters_keep_their_state_in_single_precision() {
                 state = optimizer.step(0.1, theta.clone(), theta.clone() + 1e-6, state).1;
             }
             let state = state.expect("a state");
-            assert!(state.tensors().iter().all(|tensor| tensor.as_ref().is_some_and(|t| t.dtype() == DType::F32)));
+            assert!(state.tensors::<1>().iter().all(|tensor| tensor.as_ref().is_some_and(|t| t.dtype() == DType::F32)));
             assert_eq!(state.time(), 2);
         }
     }
@@ -605,7 +605,7 @@ fn a_variant_keeps_no_state_that_it_does_not_use() {
         let (_, device) = cpu_devices().remove(0);
         let theta = Tensor::<1>::ones([4], &device);
         let (_, state) = optimizer.expect("a valid configuration").step(0.1, theta.clone(), theta, None);
-        state.expect("a state").tensors().iter().flatten().count()
+        state.expect("a state").tensors::<1>().iter().flatten().count()
     }
     assert_eq!(kept(AdadeltaConfig::new().build()), 2);
     assert_eq!(kept(AdadeltaConfig::preliminary().build()), 1);

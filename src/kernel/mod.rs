@@ -31,6 +31,21 @@ use crate::optim::DecayStep;
 use crate::rule::Rule;
 use burn::tensor::Tensor;
 
+/// A tensor of whatever rank under the type of rank 1, so that a rule is compiled once and not once a rank. For elementwise
+/// operations, which never ask for the rank, and without a reshape, which would keep fusion from joining a step to
+/// the matrix product that its gradient is.
+pub(crate) type AnyRank = Tensor<1>;
+
+/// `tensor` without its rank.
+pub(crate) fn any_rank<const D: usize>(tensor: Tensor<D>) -> AnyRank {
+    Tensor::from_dispatch(tensor.into_dispatch())
+}
+
+/// `tensor` with its rank again.
+pub(crate) fn of_rank<const D: usize>(tensor: AnyRank) -> Tensor<D> {
+    Tensor::from_dispatch(tensor.into_dispatch())
+}
+
 /// One step of a rule: its hyperparameters and the coefficients of this step.
 pub(crate) struct Step<R: Rule<N>, const N: usize> {
     pub(crate) rule: R,
@@ -51,10 +66,10 @@ pub(crate) fn run<R: Rule<N>, const N: usize, const D: usize>(
     grad: Tensor<D>,
     state: [Option<Tensor<D>>; N],
 ) -> (Tensor<D>, [Option<Tensor<D>>; N]) {
-    assert_eq!(grad.dims(), theta.dims(), "the gradient should have its parameter's shape");
+    assert_eq!(grad.shape(), theta.shape(), "the gradient should have its parameter's shape");
     for (name, tensor) in R::STATE.iter().zip(&state) {
         if let Some(tensor) = tensor {
-            assert_eq!(tensor.dims(), theta.dims(), "the state `{name}` should have its parameter's shape");
+            assert_eq!(tensor.shape(), theta.shape(), "the state `{name}` should have its parameter's shape");
         }
     }
     let mut keeps = step.rule.keeps().into_iter();

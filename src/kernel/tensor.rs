@@ -15,7 +15,7 @@ pub(crate) fn working_dtype(dtype: DType) -> DType {
 
 /// The state of a parameter that has taken no step yet.
 pub(super) fn zero_state<const D: usize>(theta: &Tensor<D>) -> Tensor<D> {
-    Tensor::zeros(theta.dims(), (&theta.device(), working_dtype(theta.dtype())))
+    theta.zeros_like().cast(FloatDType::from(working_dtype(theta.dtype())))
 }
 
 /// What is used in the place of `theta` outside training.

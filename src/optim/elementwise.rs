@@ -1,9 +1,9 @@
 use super::{RuleState, WeightDecay, evaluating};
 use crate::error::ConfigError;
-use crate::kernel::{self, Step};
+use crate::kernel::{self, AnyRank, Step, any_rank, of_rank};
 use crate::rule::Rule;
 use burn::optim::{LearningRate, Optimizer};
-use burn::tensor::{Device, Shape, Tensor};
+use burn::tensor::{Device, Tensor};
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,14 +89,14 @@ impl<R: fmt::Debug, const N: usize> fmt::Debug for Elementwise<R, N> {
 }
 
 impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
-    /// One step of a parameter as a vector, as its gradient is: compiled once a rule, not once a rank.
-    fn step_flat(
+    /// One step, compiled once a rule, not once a rank.
+    fn step_any_rank(
         &self,
         lr: LearningRate,
-        theta: Tensor<1>,
-        grad: Tensor<1>,
+        theta: AnyRank,
+        grad: AnyRank,
         mut state: RuleState<R, N>,
-    ) -> (Tensor<1>, RuleState<R, N>) {
+    ) -> (AnyRank, RuleState<R, N>) {
         state.time += 1;
         let rule = self.rule_at(state.time);
         let scalars = rule.scalars(lr, state.time, &mut state.carry);
@@ -106,7 +106,7 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
         (theta, state)
     }
 
-    fn evaluation_flat(&self, theta: Tensor<1>, state: &RuleState<R, N>) -> Tensor<1> {
+    fn evaluation_any_rank(&self, theta: AnyRank, state: &RuleState<R, N>) -> AnyRank {
         kernel::evaluation(&self.rule_at(state.time), theta, &state.tensors, state.time)
     }
 }
@@ -124,33 +124,19 @@ impl<R: Rule<N>, const N: usize> Optimizer for Elementwise<R, N> {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let shape = tensor.shape();
-        assert_eq!(grad.shape(), shape, "the gradient should have its parameter's shape");
         if evaluating() {
             let evaluated = match &state {
-                Some(state) => unflattened(self.evaluation_flat(flattened(tensor), state), shape),
+                Some(state) => of_rank(self.evaluation_any_rank(any_rank(tensor), state)),
                 None => tensor,
             };
             return (evaluated, state);
         }
-        let mut state = state.unwrap_or_else(|| RuleState::new(shape.clone()));
-        let empty = state.tensors().iter().all(Option::is_none);
-        assert!(empty || *state.shape() == shape, "the state should have its parameter's shape");
-        state.shape = shape.clone();
-        let (theta, state) = self.step_flat(lr, flattened(tensor), flattened(grad), state);
-        (unflattened(theta, shape), Some(state))
+        let state = state.unwrap_or_else(RuleState::new);
+        let (theta, state) = self.step_any_rank(lr, any_rank(tensor), any_rank(grad), state);
+        (of_rank(theta), Some(state))
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
         state.moved_to(device)
     }
-}
-
-fn flattened<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
-    let length = tensor.shape().num_elements();
-    tensor.reshape(Shape::from(vec![length]))
-}
-
-fn unflattened<const D: usize>(tensor: Tensor<1>, shape: Shape) -> Tensor<D> {
-    tensor.reshape(shape)
 }

@@ -1,6 +1,9 @@
+use crate::kernel::{AnyRank, of_rank};
 use crate::rule::Rule;
+use burn::backend::Dispatch;
+use burn::backend::ops::FloatTensorOps;
 use burn::optim::{RecordState, StateSink, StateSource};
-use burn::tensor::{Device, Shape, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use std::marker::PhantomData;
 
 /// The version of a state's layout in a record.
@@ -14,25 +17,24 @@ fn mark(optimizer: &str) -> String {
 }
 
 /// The state of one parameter under a [`Rule`]: its tensors, under the rule's own names, and the number of steps. The same
-/// for parameters of every rank: tensors are kept as vectors, and take their parameter's shape in the record.
+/// type for parameters of every rank.
 ///
 /// A record holds the tensors as `moment_1` and the like, the step as `time`, what the rule carries from step to step
 /// (such as `momentum_product`), and under the optimizer's name the version of this layout. The record of another
 /// optimizer or version is none to Burn's `load_record`, which then starts afresh; [`load_record`](super::load_record)
 /// tells. A tensor that a record lacks starts from zero.
 pub struct RuleState<R, const N: usize> {
-    pub(crate) tensors: [Option<Tensor<1>>; N],
+    pub(crate) tensors: [Option<AnyRank>; N],
     pub(crate) time: u64,
     pub(crate) carry: Vec<f64>,
-    pub(super) shape: Shape,
     rule: PhantomData<fn() -> R>,
 }
 
 impl<R: Rule<N>, const N: usize> RuleState<R, N> {
-    /// The state of a parameter of that shape before its first step.
-    pub(super) fn new(shape: Shape) -> Self {
+    /// The state of a parameter before its first step.
+    pub(super) fn new() -> Self {
         let carry = R::CARRY.iter().map(|(_, start)| *start).collect();
-        Self { tensors: std::array::from_fn(|_| None), time: 0, carry, shape, rule: PhantomData }
+        Self { tensors: std::array::from_fn(|_| None), time: 0, carry, rule: PhantomData }
     }
 }
 
@@ -42,14 +44,10 @@ impl<R, const N: usize> RuleState<R, N> {
         self.time
     }
 
-    /// The state's tensors as vectors, in the order of [`Rule::STATE`]; `None` where the variant keeps none.
-    pub fn tensors(&self) -> &[Option<Tensor<1>>; N] {
-        &self.tensors
-    }
-
-    /// The shape of the parameter.
-    pub fn shape(&self) -> &Shape {
-        &self.shape
+    /// The state's tensors, in the order of [`Rule::STATE`] and in the shape of the parameter, whose rank is `D`; `None`
+    /// where the variant keeps none.
+    pub fn tensors<const D: usize>(&self) -> [Option<Tensor<D>>; N] {
+        self.tensors.clone().map(|tensor| tensor.map(of_rank))
     }
 
     pub(crate) fn moved_to(mut self, device: &Device) -> Self {
@@ -60,13 +58,7 @@ impl<R, const N: usize> RuleState<R, N> {
 
 impl<R, const N: usize> Clone for RuleState<R, N> {
     fn clone(&self) -> Self {
-        Self {
-            tensors: self.tensors.clone(),
-            time: self.time,
-            carry: self.carry.clone(),
-            shape: self.shape.clone(),
-            rule: PhantomData,
-        }
+        Self { tensors: self.tensors.clone(), time: self.time, carry: self.carry.clone(), rule: PhantomData }
     }
 }
 
@@ -74,7 +66,7 @@ impl<R: Rule<N>, const N: usize> RecordState for RuleState<R, N> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         for (name, tensor) in R::STATE.iter().zip(&self.tensors) {
             if let Some(tensor) = tensor {
-                out.push_tensor(prefix, name, reshaped(tensor.to_data(), self.shape.clone()));
+                out.push_tensor(prefix, name, tensor.to_data());
             }
         }
         out.push_scalar(prefix, &mark(R::NAME), VERSION.into());
@@ -92,19 +84,10 @@ impl<R: Rule<N>, const N: usize> RecordState for RuleState<R, N> {
         let time = src.take_scalar(prefix, "time")?.try_into().ok()?;
         let mut carried = |(name, _): &(&str, f64)| src.take_scalar(prefix, name)?.try_into().ok();
         let carry = R::CARRY.iter().map(&mut carried).collect::<Option<_>>()?;
-        let mut shape = Shape::from(Vec::<usize>::new());
         let tensors = R::STATE.map(|name| {
             let data = src.take_tensor(prefix, name)?;
-            shape = data.shape().clone();
-            let (dtype, length) = (data.dtype(), shape.num_elements());
-            Some(Tensor::from_data(reshaped(data, Shape::from(vec![length])), (device, dtype)))
+            Some(Tensor::from_dispatch(Dispatch::float_from_data(data, device.as_dispatch())))
         });
-        Some(Self { tensors, time, carry, shape, rule: PhantomData })
+        Some(Self { tensors, time, carry, rule: PhantomData })
     }
-}
-
-/// The same values in another shape.
-fn reshaped(data: TensorData, shape: Shape) -> TensorData {
-    let (bytes, _, dtype) = data.into_parts();
-    TensorData::from_bytes(bytes, shape, dtype)
 }
