@@ -18,7 +18,7 @@ use burn_descent::train::{
     Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, find_lr,
     likeliest,
 };
-use burn_descent::weights::{EmaConfig, LookaheadConfig};
+use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -145,6 +145,9 @@ struct TrainArgs {
     /// and per=step count steps (an unknown parameter lists them all) [default: one-cycle].
     #[arg(long)]
     schedule: Option<Schedule>,
+    /// Sharpness-aware minimization: take the gradients RHO up the slope (0.05). Two passes a step.
+    #[arg(long, value_name = "RHO")]
+    sam: Option<f64>,
     /// Skip steps whose gradients are not all finite, at most N in a row.
     #[arg(long, value_name = "N")]
     skip_nonfinite: Option<u64>,
@@ -284,6 +287,7 @@ impl TrainArgs {
         }
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
+        config.sam = self.sam.map(|rho| SamConfig::new().with_rho(rho)).or(config.sam);
         let transforms = [
             self.skip_nonfinite.map(GradientTransform::ApplyIfFinite),
             self.accumulate.map(GradientTransform::Accumulate),

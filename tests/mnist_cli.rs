@@ -433,6 +433,7 @@ fn every_optimizer_trains() {
 fn every_transform_trains() {
     let sandbox = Sandbox::new();
     let cases = [
+        ("sam", "--sam 0.1"),
         ("skip", "--skip-nonfinite 3"),
         ("accumulate", "--accumulate 2"),
         ("centralize", "--centralize"),
@@ -443,7 +444,8 @@ fn every_transform_trains() {
         ("swa", "--swa 2"),
         (
             "all",
-            "--skip-nonfinite 3 --accumulate 2 --centralize --clip-value 1 --clip-norm 1 --lookahead 2:0.8 --ema 0.9",
+            "--sam 0.05 --skip-nonfinite 3 --accumulate 2 --centralize --clip-value 1 --clip-norm 1 --lookahead 2:0.8 \
+             --ema 0.9",
         ),
     ];
     sandbox.trains("none", "--epochs 2");
@@ -462,6 +464,7 @@ fn every_transform_trains() {
     };
     let expected = ["apply_if_finite", "accumulate", "centralize", "clip_value", "clip_norm"];
     assert_eq!(kinds(&config["gradients"]), expected, "in the order that --help tells");
+    assert_eq!(config["sam"]["rho"], 0.05);
     assert_eq!((config["ema"]["decay"].clone(), config["lookahead"]["period"].clone()), (0.9.into(), 2.into()));
     sandbox.trains("again", &format!("--config {} --clip-norm 1", sandbox.run("all").join("config.json").display()));
     assert_eq!(sandbox.epochs("again"), sandbox.epochs("all"), "the same configuration");
@@ -754,7 +757,7 @@ fn unknown_names_list_the_known() {
 #[test]
 fn values_out_of_range_are_told() {
     let sandbox = Sandbox::new();
-    let cases: [(&str, &[&str]); 29] = [
+    let cases: [(&str, &[&str]); 31] = [
         ("--lr 0", &["lr", "(0, ∞)", "is 0"]),
         ("--lr -1", &["lr", "(0, ∞)", "is -1"]),
         ("--lr nan", &["lr", "(0, ∞)", "is NaN"]),
@@ -767,6 +770,8 @@ fn values_out_of_range_are_told() {
         ("--dropout-input -0.1", &["Mlp", "dropout_input", "[0, 1)", "is -0.1"]),
         ("--label-smoothing 1", &["LabelSmoothing", "[0, 1)", "is 1"]),
         ("--label-smoothing all:-0.5", &["LabelSmoothing", "[0, 1)", "is -0.5"]),
+        ("--sam -0.1", &["Sam", "rho", "[0, ∞)", "is -0.1"]),
+        ("--sam inf", &["Sam", "rho", "[0, ∞)", "is inf"]),
         ("--clip-norm 0", &["clip_norm", "(0, ∞)", "is 0"]),
         ("--clip-value -1", &["ClipValue", "limit", "(0, ∞)", "is -1"]),
         ("--accumulate 0", &["accumulate", "at least 1", "is 0"]),
@@ -828,6 +833,7 @@ fn runs_are_not_mixed_up() {
         "--plain --resume begun --widths 32 --epochs 9",
         &["epochs is 3", "9 was asked for", "model.mlp.widths is [16]", "[32] was asked for"],
     );
+    sandbox.fails("--plain --resume begun --sam 0.1", &["`begun`", "sam is null", "{\"rho\":0.1} was asked for"]);
     sandbox.fails("--plain --resume begun --model cnn", &["`begun`", "model is", "mlp", "cnn"]);
     sandbox.is_refused("--plain --resume begun --name other", &["--resume", "--name"]);
     sandbox.fails(&format!("{TINY} --name done"), &["done", "exists already", "--resume", "--overwrite"]);

@@ -3,18 +3,19 @@
 
 mod common;
 
-use burn::module::Param;
+use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
+use burn::train::{InferenceStep, TrainStep};
 use burn_descent::data::{Augmentation, DataSource, EmbeddedDigits, LabelledImages};
 use burn_descent::gradient::ChainConfig;
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
-use burn_descent::optim::evaluation_weights;
+use burn_descent::optim::{SgdConfig, evaluation_weights};
 use burn_descent::train::{
-    Backend, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions, StopSignal,
-    Stopwatch,
+    Backend, CLASSES, Classifier, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData,
+    RunOptions, StopSignal, Stopwatch,
 };
-use burn_descent::weights::{EmaConfig, LookaheadConfig};
+use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use common::deviation;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,9 +51,13 @@ fn write_parts(folder: &Path, train: &LabelledImages, test: &LabelledImages) {
 
 /// A training loader that starts at `epoch`.
 fn loader(seed: u64, epoch: usize, augment: Option<Augmentation>) -> ImageLoader {
+    loader_on(&Device::flex(), seed, epoch, augment)
+}
+
+fn loader_on(device: &Device, seed: u64, epoch: usize, augment: Option<Augmentation>) -> ImageLoader {
     let normalization = Normalization { mean: 0.1, std: 0.3 };
     let images = Arc::new(digits(0, 50));
-    ImageLoader::new(images, (0..50).collect(), 8, normalization, &Device::flex()).for_training(
+    ImageLoader::new(images, (0..50).collect(), 8, normalization, device).for_training(
         seed,
         augment,
         epoch,
@@ -210,6 +215,42 @@ fn smoothing_keeps_the_targets_a_distribution() {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// Sharpness
+
+/// A step of the network from the same weights on the same batch, by SAM with `rho` or without: the loss that it reports,
+/// and the validation losses before and after the weights have moved.
+fn sharpness_aware_step(rho: Option<f64>) -> [f32; 3] {
+    let device = Device::flex().autodiff();
+    device.seed(1);
+    let config = ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.5));
+    let model = Classifier::new(&config, LabelSmoothing::None, [1, 28, 28], CLASSES, &device).expect("in range");
+    let model = model.with_sam(rho.map(|rho| SamConfig::new().with_rho(rho).init().expect("in range")));
+    let batch = loader_on(&device, 3, 1, None).epoch().next().expect("a batch").expect("a batch");
+    let validate = |model: &Classifier| InferenceStep::step(&model.valid(), batch.clone()).loss.into_scalar::<f32>();
+
+    let _ = validate(&model); // which draws the weights
+    device.seed(batch.seed);
+    let output = TrainStep::step(&model, batch.clone());
+    let before = validate(&model);
+    let mut optimizer = SgdConfig::new().init().expect("in range");
+    let model = optimizer.step(0.5, model, output.grads);
+    [output.item.loss.into_scalar(), before, validate(&model)]
+}
+
+/// The second pass moves no statistics of batch normalization, drops the units that the first did, and is the one whose
+/// gradients count.
+#[test]
+fn sharpness_is_sought_on_the_same_batch() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let plain = sharpness_aware_step(None);
+    assert_eq!(sharpness_aware_step(Some(0.0)), plain, "rho 0 is no way at all");
+    let [near, far] = [1e-5, 1.0].map(|rho| sharpness_aware_step(Some(rho)));
+    assert_eq!([near[..2].to_vec(), far[..2].to_vec()], [&plain[..2]; 2], "what is seen is the first pass");
+    assert!((near[2] - plain[2]).abs() < 1e-4, "{near:?} for {plain:?}");
+    assert!((far[2] - plain[2]).abs() > 1e-2, "{far:?} for {plain:?}");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // Optimizers by name
 
 #[test]
@@ -298,7 +339,7 @@ fn values(path: &Path) -> Vec<u8> {
 
 /// What surrounds each optimizer in the resumption test, by turns: nothing, and every transform of gradients and weights.
 /// 150 images in batches of 32 are five batches, of which accumulation by twos leaves one over.
-fn surroundings() -> [(&'static str, RunConfig); 4] {
+fn surroundings() -> [(&'static str, RunConfig); 5] {
     let none = RunConfig::default;
     let chain = || ChainConfig::new().apply_if_finite(3).accumulate(2).centralize().clip_value(0.5).clip_norm(1.0);
     let ema = EmaConfig::new().with_decay(0.9);
@@ -308,6 +349,7 @@ fn surroundings() -> [(&'static str, RunConfig); 4] {
         ("chain-ema", RunConfig { gradients: chain(), ema: Some(ema), ..none() }),
         ("chain-swa", RunConfig { gradients: chain(), swa: Some(1), ..none() }),
         ("lookahead-ema", RunConfig { lookahead: Some(lookahead), ema: Some(ema), ..none() }),
+        ("sam-ema", RunConfig { sam: Some(SamConfig::new()), gradients: chain(), ema: Some(ema), ..none() }),
     ]
 }
 

@@ -1,9 +1,10 @@
 use super::{Backend, OptimizerKind, TrainError, WeightTransform, WeightTransforms, files};
 use crate::data::{Augmentation, KnownDataset};
+use crate::error::ConfigError;
 use crate::gradient::{ChainConfig, GradientTransform};
 use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
 use crate::schedule::{OneCycleConfig, Schedule};
-use crate::weights::{EmaConfig, LookaheadConfig, SwaConfig};
+use crate::weights::{EmaConfig, LookaheadConfig, Sam, SamConfig, SwaConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -106,6 +107,9 @@ pub struct RunConfig {
     pub lr: f64,
     /// How the learning rate changes.
     pub schedule: Schedule,
+    /// Take the gradients where the loss is highest nearby: two passes a step.
+    #[serde(default)]
+    pub sam: Option<SamConfig>,
     /// What is done with the gradients before the optimizer sees them, in this order.
     #[serde(default)]
     pub gradients: ChainConfig,
@@ -148,6 +152,7 @@ impl Default for RunConfig {
             lr: optimizer.default_learning_rate(),
             optimizer,
             schedule: Schedule::OneCycle(OneCycleConfig::new()),
+            sam: None,
             gradients: ChainConfig::new(),
             lookahead: None,
             ema: None,
@@ -197,6 +202,7 @@ impl RunConfig {
         crate::Range::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
         self.label_smoothing.check()?;
+        self.sam()?;
         self.gradients.init()?;
         if let Some(epoch) = self.swa {
             if !(1..=self.epochs).contains(&epoch) {
@@ -217,6 +223,11 @@ impl RunConfig {
             augment.check()?;
         }
         Ok(())
+    }
+
+    /// Where the gradients are taken, if not at the weights.
+    pub(super) fn sam(&self) -> Result<Option<Sam>, ConfigError> {
+        self.sam.map(|config| config.init()).transpose()
     }
 
     /// What is wrapped around the optimizer, where an epoch has so many batches.

@@ -34,6 +34,7 @@ pub fn find_lr(
         .for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
     device.seed(config.seed);
     let model = Classifier::new(&config.model, config.label_smoothing, data.image(), CLASSES, &device)?;
+    let model = model.with_sam(config.sam()?);
     let batches = std::iter::repeat_with(|| loader.epoch()).flatten().flatten();
     let curve = test.run(&model, &config.optimizer.init()?, batches, |model, batch| {
         let output = TrainStep::step(model, batch);

@@ -241,7 +241,7 @@ impl Member<'_> {
             seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
             failure: Failure::clone(&failure),
         };
-        let mut model = self.new_model(data.image(), &device.clone().autodiff())?;
+        let mut model = self.new_model(data.image(), &device.clone().autodiff())?.with_sam(self.config.sam()?);
         let (chain, evaluation) = (self.config.gradients.init()?, self.evaluation(data, device));
         if !chain.is_empty() || evaluation.is_some() {
             model = model.with_steps(Steps::new(chain, evaluation, Failure::clone(&failure), options.stop.clone()));
