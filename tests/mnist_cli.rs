@@ -457,6 +457,11 @@ fn every_transform_trains() {
         assert_eq!(same, name == "skip", "{name}: only what skips nothing changes nothing");
         assert!(sandbox.succeeds(&format!("eval {name}")).contains(&format!("{:.2} %", 100.0 * accuracy)), "{name}");
     }
+    // Without dropout, which SAM draws for each batch anew, no way up is no way at all.
+    for (name, flags) in [("whole", "--dropout 0"), ("whole-sam", "--dropout 0 --sam 0")] {
+        sandbox.trains(name, &format!("--epochs 2 {flags}"));
+    }
+    assert_eq!(sandbox.epochs("whole-sam"), sandbox.epochs("whole"));
     let config = sandbox.json("all", "config.json");
     let kinds = |list: &Value| -> Vec<String> {
         let kind = |transform: &Value| transform.as_object().and_then(|kind| kind.keys().next().cloned());
@@ -468,6 +473,39 @@ fn every_transform_trains() {
     assert_eq!((config["ema"]["decay"].clone(), config["lookahead"]["period"].clone()), (0.9.into(), 2.into()));
     sandbox.trains("again", &format!("--config {} --clip-norm 1", sandbox.run("all").join("config.json").display()));
     assert_eq!(sandbox.epochs("again"), sandbox.epochs("all"), "the same configuration");
+}
+
+#[test]
+fn hyperparameters_vary() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("none", "--epochs 2");
+    sandbox.trains("constant", "--epochs 2 --vary beta_1=0.9:constant --vary epsilon=1e-8..1e-8");
+    assert_eq!(sandbox.epochs("constant"), sandbox.epochs("none"), "what stays is no variation");
+    sandbox.trains("rising", "--epochs 2 --vary beta_1=0.1..0.8 --vary beta_1=0.5..0.9 --accumulate 3");
+    sandbox.trains("accumulated", "--epochs 2 --accumulate 3");
+    assert_ne!(sandbox.epochs("rising"), sandbox.epochs("accumulated"));
+    let config = sandbox.json("rising", "config.json");
+    assert_eq!(config["vary"], serde_json::json!({ "beta_1": "0.5..0.9:linear" }), "the last one counts");
+
+    let path = sandbox.run("rising").join("config.json").display().to_string();
+    sandbox.trains("again", &format!("--config {path}"));
+    assert_eq!(sandbox.epochs("again"), sandbox.epochs("rising"), "the same configuration");
+    sandbox.trains("other", &format!("--config {path} --optimizer momentum --vary momentum=0.85..0.95:one-cycle"));
+    let vary = sandbox.json("other", "config.json")["vary"].clone();
+    assert_eq!(vary["momentum"], "0.85..0.95:one-cycle=peak=0.3,start=25,end=10000");
+    assert_eq!(vary.as_object().map(|vary| vary.len()), Some(1), "another optimizer has other hyperparameters");
+
+    // Out of range in the last of 40 steps, which the data tell: the run to be replaced is still there.
+    let late = "--name none --overwrite --epochs 10 --vary beta_1=0.9:exponential=1.003,per=step";
+    sandbox.fails(&format!("{TINY} {late}"), &["Nadam", "beta_1", "[0, 1)", "is 1.00"]);
+    sandbox.fails(&format!("{TINY} --vary beta_1=0.5..1.5"), &["Nadam", "beta_1", "[0, 1)", "is 1"]);
+    sandbox.fails(&format!("{TINY} --vary beta_3=0..1"), &["nadam", "no number `beta_3`", "known: beta_1, beta_2"]);
+    sandbox.fails(&format!("{TINY} --optimizer lion --vary beta_1=0..1"), &["lion", "Burn's own", "cannot vary"]);
+    sandbox.fails(&format!("{TINY} --optimizer sgd --vary momentum=0..1"), &["sgd", "no number that could vary"]);
+    sandbox.fails(&format!("{TINY} --vary beta_1=0.9:plateau"), &["vary", "plateau", "losses"]);
+    sandbox.is_refused("--plain --vary beta_1", &["--vary", "NAME=FROM..TO"]);
+    sandbox.is_refused("--plain --vary beta_1=0.9", &["--vary", "VALUE:SCHEDULE", "`0.9`"]);
+    sandbox.is_refused("--plain --vary beta_1=0.9:warm", &["--vary", "`warm`", "constant, linear"]);
 }
 
 #[test]

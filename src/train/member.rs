@@ -148,9 +148,8 @@ impl Member<'_> {
         write_record(&self.folder.join(MODEL), record)
     }
 
-    fn optimizer(&self, data: &RunData) -> Result<ModuleOptimizer, TrainError> {
-        let batches = data.train_indices.len().div_ceil(self.config.batch_size);
-        Ok(self.config.optimizer.init_with(&self.config.weight_transforms(batches))?)
+    pub(super) fn optimizer(&self, data: &RunData) -> Result<ModuleOptimizer, TrainError> {
+        self.config.init_optimizer(data.train_indices.len().div_ceil(self.config.batch_size))
     }
 
     /// How the network to evaluate is made, if it is not the one that trains: averaged weights, and the statistics of

@@ -22,6 +22,7 @@ mod run;
 mod steps;
 mod stop;
 mod summary;
+mod variation;
 mod weights;
 
 pub use backend::Backend;
@@ -37,4 +38,5 @@ pub use optimizer::{OptimizerKind, SgdNoiseConfig};
 pub use run::{Run, RunOptions};
 pub use stop::StopSignal;
 pub use summary::{MemberSummary, Summary, Versions};
+pub use variation::Variation;
 pub use weights::{WeightTransform, WeightTransforms};
