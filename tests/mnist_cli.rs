@@ -561,6 +561,23 @@ fn learning_rates_are_tried() {
     sandbox.succeeds(&format!("find-lr {TINY}"));
     assert_eq!(sandbox.json("find-lr", "lr_curve.json"), curve, "the same configuration gives the same curve");
 
+    // By the run's own way of taking steps.
+    let found = |name: &str, flags: &str| {
+        sandbox.succeeds(&format!("find-lr {TINY} --name {name} {flags}"));
+        sandbox.json(name, "lr_curve.json")
+    };
+    assert_eq!(found("by-ones", "--accumulate 1"), curve);
+    for (name, flags) in [
+        ("norm", "--clip-norm 1e-6"),
+        ("sam", "--sam 0.5"),
+        ("lookahead", "--lookahead 2:0.1"),
+        ("vary", "--vary beta_1=0..0.9"),
+    ] {
+        assert_ne!(found(name, flags), curve, "{name}");
+    }
+    let standing = found("standing", "--accumulate 1000");
+    assert_eq!(standing["points"].as_array().map(Vec::len), Some(300), "without a step nothing diverges");
+
     // Beside a run that is there already, and before one of that name.
     sandbox.trains("there", "--epochs 1");
     for name in ["there", "soon"] {
