@@ -15,10 +15,10 @@ use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTran
 use burn_descent::model::LabelSmoothing;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
-    Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, find_lr,
-    likeliest,
+    Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, Variation,
+    find_lr, likeliest,
 };
-use burn_descent::weights::{EmaConfig, LookaheadConfig};
+use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -137,6 +137,10 @@ struct TrainArgs {
     /// A hyperparameter of the optimizer: beta_1=0.8, form=lecture, noise.eta=0.3, epsilon={"inside":1e-7}.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     hyperparameters: Vec<String>,
+    /// A hyperparameter that changes over the run: momentum=0.5..0.95 (linearly), epsilon=1e-3:exponential=0.5 (times what
+    /// a schedule does to the rate), momentum=0.85..0.95:one-cycle (against the rate).
+    #[arg(long, value_name = "NAME=FROM..TO:SCHEDULE", value_parser = variation)]
+    vary: Vec<(String, Variation)>,
     /// Learning rate [default: the optimizer's].
     #[arg(long)]
     lr: Option<f64>,
@@ -145,6 +149,9 @@ struct TrainArgs {
     /// and per=step count steps (an unknown parameter lists them all) [default: one-cycle].
     #[arg(long)]
     schedule: Option<Schedule>,
+    /// Sharpness-aware minimization: take the gradients RHO up the slope (0.05). Two passes a step.
+    #[arg(long, value_name = "RHO")]
+    sam: Option<f64>,
     /// Skip steps whose gradients are not all finite, at most N in a row.
     #[arg(long, value_name = "N")]
     skip_nonfinite: Option<u64>,
@@ -201,6 +208,11 @@ fn label_smoothing(text: &str) -> Result<LabelSmoothing, String> {
     let (all, share) = text.strip_prefix("all:").map_or((false, text), |share| (true, share));
     let share = share.parse().map_err(|_| format!("expected a share such as 0.1 or all:0.1, but is {text}"))?;
     Ok(if all { LabelSmoothing::AllClasses(share) } else { LabelSmoothing::OtherClasses(share) })
+}
+
+fn variation(text: &str) -> Result<(String, Variation), String> {
+    let (name, variation) = text.split_once('=').ok_or("expected NAME=FROM..TO, such as momentum=0.5..0.95")?;
+    Ok((name.to_owned(), variation.parse().map_err(|error: TrainError| error.to_string())?))
 }
 
 fn lookahead(text: &str) -> Result<LookaheadConfig, String> {
@@ -278,12 +290,15 @@ impl TrainArgs {
         {
             config.optimizer = OptimizerKind::named(name)?;
             config.lr = config.optimizer.default_learning_rate();
+            config.vary.clear();
         }
         for assignment in &self.hyperparameters {
             config.optimizer = config.optimizer.with(assignment)?;
         }
+        config.vary.extend(self.vary.iter().cloned());
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
+        config.sam = self.sam.map(|rho| SamConfig::new().with_rho(rho)).or(config.sam);
         let transforms = [
             self.skip_nonfinite.map(GradientTransform::ApplyIfFinite),
             self.accumulate.map(GradientTransform::Accumulate),

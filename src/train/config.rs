@@ -1,11 +1,15 @@
-use super::{Backend, OptimizerKind, TrainError, WeightTransform, WeightTransforms, files};
+use super::variation::Course;
+use super::{Backend, OptimizerKind, TrainError, Variation, WeightTransform, WeightTransforms, files};
 use crate::data::{Augmentation, KnownDataset};
+use crate::error::ConfigError;
 use crate::gradient::{ChainConfig, GradientTransform};
 use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
-use crate::schedule::{OneCycleConfig, Schedule};
-use crate::weights::{EmaConfig, LookaheadConfig, SwaConfig};
+use crate::schedule::{OneCycleConfig, RunLength, Schedule};
+use crate::weights::{EmaConfig, LookaheadConfig, Sam, SamConfig, SwaConfig};
+use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -102,10 +106,17 @@ pub struct RunConfig {
     pub model: ModelConfig,
     /// The optimizer and its hyperparameters.
     pub optimizer: OptimizerKind,
+    /// The hyperparameters that change over the run, by the names of the optimizer's numbers: `epsilon`, `noise.eta`. Not
+    /// for Burn's own optimizers.
+    #[serde(default)]
+    pub vary: BTreeMap<String, Variation>,
     /// The learning rate, in `(0, ∞)`.
     pub lr: f64,
     /// How the learning rate changes.
     pub schedule: Schedule,
+    /// Take the gradients where the loss is highest nearby: two passes a step.
+    #[serde(default)]
+    pub sam: Option<SamConfig>,
     /// What is done with the gradients before the optimizer sees them, in this order.
     #[serde(default)]
     pub gradients: ChainConfig,
@@ -147,7 +158,9 @@ impl Default for RunConfig {
             model: ModelConfig::Cnn(CnnConfig::new()),
             lr: optimizer.default_learning_rate(),
             optimizer,
+            vary: BTreeMap::new(),
             schedule: Schedule::OneCycle(OneCycleConfig::new()),
+            sam: None,
             gradients: ChainConfig::new(),
             lookahead: None,
             ema: None,
@@ -197,6 +210,7 @@ impl RunConfig {
         crate::Range::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
         self.label_smoothing.check()?;
+        self.sam()?;
         self.gradients.init()?;
         if let Some(epoch) = self.swa {
             if !(1..=self.epochs).contains(&epoch) {
@@ -208,7 +222,7 @@ impl RunConfig {
                 return Err(TrainError::Value { field: "swa", value: epoch.to_string(), expected });
             }
         }
-        self.optimizer.init_with(&self.weight_transforms(1))?;
+        self.init_optimizer(1)?;
         match &self.model {
             ModelConfig::Mlp(config) => config.check()?,
             ModelConfig::Cnn(config) => config.check()?,
@@ -219,13 +233,40 @@ impl RunConfig {
         Ok(())
     }
 
-    /// What is wrapped around the optimizer, where an epoch has so many batches.
-    pub fn weight_transforms(&self, batches: usize) -> WeightTransforms {
+    /// Where the gradients are taken, if not at the weights.
+    pub(super) fn sam(&self) -> Result<Option<Sam>, ConfigError> {
+        self.sam.map(|config| config.init()).transpose()
+    }
+
+    /// The optimizer of a network, where an epoch has so many batches: with hyperparameters that vary, and what is wrapped
+    /// around it.
+    ///
+    /// # Errors
+    ///
+    /// The first hyperparameter that there is none of, or that is out of range at any step.
+    pub fn init_optimizer(&self, batches: usize) -> Result<ModuleOptimizer, TrainError> {
+        let length = RunLength { epochs: self.epochs, steps_per_epoch: batches as u64 };
+        // An optimizer's step comes after the last of the batches that are accumulated for it.
+        let accumulated = self.accumulated();
+        let lasts = (1..=batches).filter(|batch| batch.is_multiple_of(accumulated) || *batch == batches);
+        let steps =
+            (0..self.epochs).flat_map(|epoch| lasts.clone().map(move |last| (epoch * batches + last - 1) as u64));
+        let course = Course::new(&self.optimizer, &self.vary, steps, length)?;
+        self.optimizer.init_with(&course, &self.weight_transforms(batches))
+    }
+
+    /// The number of batches in a step of the optimizer.
+    fn accumulated(&self) -> usize {
         let accumulated = self.gradients.transforms.iter().map(|transform| match transform {
             GradientTransform::Accumulate(batches) => (*batches).max(1),
             _ => 1,
         });
-        let steps = batches.div_ceil(accumulated.fold(1, usize::saturating_mul)) as u64;
+        accumulated.fold(1, usize::saturating_mul)
+    }
+
+    /// What is wrapped around the optimizer, where an epoch has so many batches.
+    pub fn weight_transforms(&self, batches: usize) -> WeightTransforms {
+        let steps = batches.div_ceil(self.accumulated()) as u64;
         let swa = self.swa.map(|epoch| {
             let config = SwaConfig::new().with_start(epoch.saturating_sub(1) as u64 * steps);
             WeightTransform::Swa(config)

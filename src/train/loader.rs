@@ -3,9 +3,9 @@ use crate::data::{Augmentation, LabelledImages};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ pub struct ImageBatch {
     pub targets: Tensor<1, Int>,
     /// Whether it is its epoch's last.
     pub last: bool,
+    /// Seeds dropout where the batch passes twice and is to meet the same units.
+    pub seed: u64,
 }
 
 /// The mean and standard deviation of a data set's pixels, as shares of full intensity.
@@ -148,6 +150,7 @@ impl ImageLoader {
             images: Tensor::from_data(TensorData::new(values, shape), &self.device),
             targets: Tensor::from_data(TensorData::new(targets, [indices.len()]), &self.device),
             last: false,
+            seed: 0,
         }
     }
 }
@@ -181,6 +184,11 @@ impl Iterator for Batches {
         let stopped = self.loader.training.as_ref().is_some_and(|training| training.stop.given());
         let end = (self.position + self.loader.batch_size).min(self.indices.len());
         let mut batch = self.loader.batch(&self.indices[self.position..end], self.epoch);
+        if let Some(training) = &self.loader.training {
+            // A purpose that is neither an image's nor the order's.
+            let purpose = u64::MAX - 1 - self.position as u64;
+            batch.seed = generator(training.seed, self.epoch as u64, purpose).next_u64();
+        }
         self.position = end;
         // Decided here once, so that the batch that says that it is the last is.
         self.ended = stopped || end == self.indices.len();

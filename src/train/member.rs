@@ -149,8 +149,7 @@ impl Member<'_> {
     }
 
     pub(super) fn optimizer(&self, data: &RunData) -> Result<ModuleOptimizer, TrainError> {
-        let batches = data.train_indices.len().div_ceil(self.config.batch_size);
-        Ok(self.config.optimizer.init_with(&self.config.weight_transforms(batches))?)
+        self.config.init_optimizer(data.train_indices.len().div_ceil(self.config.batch_size))
     }
 
     /// How the network to evaluate is made, if it is not the one that trains: averaged weights, and the statistics of
@@ -241,7 +240,7 @@ impl Member<'_> {
             seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
             failure: Failure::clone(&failure),
         };
-        let mut model = self.new_model(data.image(), &device.clone().autodiff())?;
+        let mut model = self.new_model(data.image(), &device.clone().autodiff())?.with_sam(self.config.sam()?);
         let (chain, evaluation) = (self.config.gradients.init()?, self.evaluation(data, device));
         if !chain.is_empty() || evaluation.is_some() {
             model = model.with_steps(Steps::new(chain, evaluation, Failure::clone(&failure), options.stop.clone()));

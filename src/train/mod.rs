@@ -23,6 +23,7 @@ mod steps;
 mod stop;
 mod summary;
 mod trial;
+mod variation;
 mod weights;
 
 pub use backend::Backend;
@@ -39,4 +40,5 @@ pub use run::{Run, RunOptions};
 pub use stop::StopSignal;
 pub use summary::{MemberSummary, Summary, Versions};
 pub use trial::{Trial, TrialProgress};
+pub use variation::Variation;
 pub use weights::{WeightTransform, WeightTransforms};
