@@ -13,6 +13,7 @@
 use burn_descent::data::{Augmentation, DataSource, read_digit_png};
 use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
 use burn_descent::model::LabelSmoothing;
+use burn_descent::penalty::Penalty;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
     Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, Variation,
@@ -152,6 +153,11 @@ struct TrainArgs {
     /// Sharpness-aware minimization: take the gradients RHO up the slope (0.05). Two passes a step.
     #[arg(long, value_name = "RHO")]
     sam: Option<f64>,
+    /// A penalty on the weights: l2, frobenius or l1=STRENGTH as part of the loss; l2-decoupled, frobenius-decoupled or
+    /// lasso=STRENGTH by a move after each step, to exact zeros; max-norm=LIMIT of the weights into each unit. With @weight, only
+    /// on parameters with that in their path: lasso=1e-4@weight.
+    #[arg(long = "penalty", value_name = "KIND=STRENGTH")]
+    penalties: Vec<Penalty>,
     /// Skip steps whose gradients are not all finite, at most N in a row.
     #[arg(long, value_name = "N")]
     skip_nonfinite: Option<u64>,
@@ -299,6 +305,7 @@ impl TrainArgs {
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
         config.sam = self.sam.map(|rho| SamConfig::new().with_rho(rho)).or(config.sam);
+        config.penalties.penalties.extend(self.penalties.iter().cloned());
         let transforms = [
             self.skip_nonfinite.map(GradientTransform::ApplyIfFinite),
             self.accumulate.map(GradientTransform::Accumulate),

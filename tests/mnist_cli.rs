@@ -1,8 +1,12 @@
 //! The `mnist` example as its user meets it: tiny real runs, and each mistake answered in one line.
 #![cfg(all(feature = "train", feature = "flex", unix))]
 
+#[path = "common/digits.rs"]
+mod digits;
+
 use burn_descent::data::{EmbeddedDigits, write_gray_png};
 use burn_descent::train::OptimizerKind;
+use digits::{digits, write_parts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,16 +50,8 @@ impl Sandbox {
     /// Drawn digits, as the four files of MNIST.
     fn write_data(&self, folder: &Path) {
         fs::create_dir(folder).expect("a new folder");
-        let digits = EmbeddedDigits::new(1);
-        let mut first = 0;
-        for (part, count) in ["train", "t10k"].into_iter().zip(IMAGES) {
-            let drawn: Vec<_> = (first..first + count).map(|index| digits.digit(index as u64)).collect();
-            let pixels: Vec<u8> = drawn.iter().flat_map(|(pixels, _)| *pixels).collect();
-            let labels: Vec<u8> = drawn.iter().map(|(_, label)| *label).collect();
-            put(folder, &format!("{part}-images-idx3-ubyte"), &idx(&[count, 28, 28], &pixels));
-            put(folder, &format!("{part}-labels-idx1-ubyte"), &idx(&[count], &labels));
-            first += count;
-        }
+        let [train, test] = IMAGES.map(|images| images as u64);
+        write_parts(folder, &digits(0, train), &digits(train, test));
     }
 
     /// The program, to be run in the sandbox with `arguments` (between spaces), on its data.
@@ -806,6 +802,9 @@ fn unknown_names_list_the_known() {
     sandbox.fails(&format!("{TINY} --set beta_1=high"), &["nadam", "`beta_1=high`", "expected f64"]);
     sandbox.fails(&format!("{TINY} --set form=none"), &["nadam", "`form=none`", "expected one of", "lecture"]);
     sandbox.fails(&format!("{TINY} --set beta_1"), &["nadam", "`beta_1`", "NAME=VALUE"]);
+    sandbox.fails(&format!("{TINY} --penalty l3=1"), &["--penalty", "l3=1", "lasso", "max-norm"]);
+    sandbox.fails(&format!("{TINY} --penalty l2=-1"), &["Penalty", "strength", "[0, ∞)", "-1"]);
+    sandbox.fails(&format!("{TINY} --penalty l2=1@wieght"), &["wieght", "such as", "weight"]);
     sandbox.fails(&format!("{TINY} --kernels 3"), &["--kernels", "--model mlp", "--model cnn"]);
 }
 

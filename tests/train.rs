@@ -2,16 +2,19 @@
 #![cfg(all(feature = "train", feature = "flex"))]
 
 mod common;
+#[path = "common/digits.rs"]
+mod digits;
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainStep};
-use burn_descent::data::{Augmentation, DataSource, EmbeddedDigits, LabelledImages};
+use burn_descent::data::{Augmentation, DataSource, LabelledImages};
 use burn_descent::gradient::{ChainConfig, GradientNoiseConfig};
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
 use burn_descent::optim::Epsilon;
 use burn_descent::optim::{AdamConfig, MomentumConfig, NadamConfig, SgdConfig, WeightDecay, evaluation_weights};
+use burn_descent::penalty::PenaltiesConfig;
 use burn_descent::schedule::{OneCycleConfig, RunLength};
 use burn_descent::train::{
     Backend, CLASSES, Classifier, History, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig,
@@ -19,6 +22,7 @@ use burn_descent::train::{
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use common::deviation;
+use digits::{digits, write_parts};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,26 +30,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Held by whoever seeds the device's generator, which all threads share.
 static SEED: Mutex<()> = Mutex::new(());
 
-fn digits(first: u64, count: u64) -> LabelledImages {
-    let digits = EmbeddedDigits::new(1);
-    let drawn: Vec<_> = (first..first + count).map(|index| digits.digit(index)).collect();
-    let pixels = drawn.iter().flat_map(|(pixels, _)| *pixels).collect();
-    LabelledImages::new(28, 28, pixels, drawn.iter().map(|(_, label)| *label).collect()).expect("28x28 images")
-}
-
 /// The four files of a small data set, as MNIST has them.
 fn write_data(folder: &Path) {
     write_parts(folder, &digits(0, 200), &digits(200, 50));
-}
-
-fn write_parts(folder: &Path, train: &LabelledImages, test: &LabelledImages) {
-    for (part, images) in [("train", train), ("t10k", test)] {
-        let count = images.len() as u32;
-        let header = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
-        let write = |name: String, bytes: Vec<u8>| fs::write(folder.join(name), bytes).expect("the file is written");
-        write(format!("{part}-images-idx3-ubyte"), [&header(&[0x803, count, 28, 28]), images.pixels()].concat());
-        write(format!("{part}-labels-idx1-ubyte"), [&header(&[0x801, count]), images.labels()].concat());
-    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -492,11 +479,13 @@ fn surroundings() -> [(&'static str, RunConfig); 5] {
     let chain = || ChainConfig::new().apply_if_finite(3).accumulate(2).centralize().clip_value(0.5).clip_norm(1.0);
     let ema = EmaConfig::new().with_decay(0.9);
     let lookahead = LookaheadConfig::new().with_period(4);
+    let penalties = PenaltiesConfig::new().l1(1e-3, ParamGroup::from_predicate("weight"));
+    let penalties = penalties.lasso(1e-3, ParamGroup::all()).max_norm(1.0, ParamGroup::all());
     [
         ("plain", none()),
         ("chain-ema", RunConfig { gradients: chain(), ema: Some(ema), ..none() }),
         ("chain-swa", RunConfig { gradients: chain(), swa: Some(1), ..none() }),
-        ("lookahead-ema", RunConfig { lookahead: Some(lookahead), ema: Some(ema), ..none() }),
+        ("penalties-lookahead-ema", RunConfig { penalties, lookahead: Some(lookahead), ema: Some(ema), ..none() }),
         ("sam-ema", RunConfig { sam: Some(SamConfig::new()), gradients: chain(), ema: Some(ema), ..none() }),
     ]
 }

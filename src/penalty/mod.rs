@@ -7,9 +7,11 @@
 
 mod config;
 mod norm;
+mod text;
 
 pub use config::{PenaltiesConfig, Penalty, PenaltyError, PenaltyForm};
 pub use norm::Norm;
+pub use text::PenaltyTextError;
 
 use crate::group::{Walk, walked};
 use crate::kernel::{AnyRank, any_rank, of_rank};

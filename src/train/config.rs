@@ -4,6 +4,7 @@ use crate::data::{Augmentation, KnownDataset};
 use crate::error::ConfigError;
 use crate::gradient::{ChainConfig, GradientTransform};
 use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
+use crate::penalty::PenaltiesConfig;
 use crate::schedule::{OneCycleConfig, RunLength, Schedule};
 use crate::weights::{EmaConfig, LookaheadConfig, Sam, SamConfig, SwaConfig};
 use burn::optim::ModuleOptimizer;
@@ -117,6 +118,9 @@ pub struct RunConfig {
     /// Take the gradients where the loss is highest nearby: two passes a step.
     #[serde(default)]
     pub sam: Option<SamConfig>,
+    /// Penalties on the weights, of which those that are coupled have their gradients added first.
+    #[serde(default)]
+    pub penalties: PenaltiesConfig,
     /// What is done with the gradients before the optimizer sees them, in this order.
     #[serde(default)]
     pub gradients: ChainConfig,
@@ -161,6 +165,7 @@ impl Default for RunConfig {
             vary: BTreeMap::new(),
             schedule: Schedule::OneCycle(OneCycleConfig::new()),
             sam: None,
+            penalties: PenaltiesConfig::new(),
             gradients: ChainConfig::new(),
             lookahead: None,
             ema: None,
@@ -211,6 +216,7 @@ impl RunConfig {
         self.schedule.check()?;
         self.label_smoothing.check()?;
         self.sam()?;
+        self.penalties.check()?;
         self.gradients.init()?;
         if let Some(epoch) = self.swa {
             if !(1..=self.epochs).contains(&epoch) {

@@ -1,6 +1,7 @@
-use super::dataset::CLASSES;
+use super::member::Member;
 use super::run::run_folder;
-use super::{Classifier, ImageLoader, RunConfig, RunData, RunOptions, StopSignal, Stopwatch, TrainError, files};
+use super::steps::Way;
+use super::{ImageLoader, RunConfig, RunData, RunOptions, StopSignal, Stopwatch, TrainError, files};
 use crate::schedule::{LrCurve, RangeTestConfig};
 use burn::optim::GradientsParams;
 use burn::train::TrainStep;
@@ -38,14 +39,13 @@ pub fn find_lr(
     let indices = data.train_indices.clone();
     let loader = ImageLoader::new(data.train.clone(), indices, config.batch_size, data.normalization, &device)
         .for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
-    device.seed(config.seed);
-    let model = Classifier::new(&config.model, config.label_smoothing, data.image(), CLASSES, &device)?;
-    let model = model.with_sam(config.sam()?);
+    let member = Member { config, seed: config.seed, folder: folder.clone(), log: None };
+    let model = member.training_model(data.image(), &device)?;
     let batches = std::iter::repeat_with(|| loader.epoch()).flatten().flatten();
-    let mut chain = config.gradients.init()?;
-    let curve = test.run(&model, &config.init_optimizer(loader.batches())?, batches, |model, batch| {
+    let mut way = Way::new(config, &model)?;
+    let curve = test.run(&model, &member.optimizer(&data)?, batches, |model, batch| {
         let output = TrainStep::step(model, batch);
-        match chain.apply(model, output.grads) {
+        match way.gradients(model, output.grads) {
             Ok(gradients) => (f64::from(output.item.loss.into_scalar::<f32>()), gradients),
             Err(_) => (f64::NAN, GradientsParams::new()),
         }
