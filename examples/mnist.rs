@@ -16,8 +16,8 @@ use burn_descent::model::LabelSmoothing;
 use burn_descent::penalty::Penalty;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
-    Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, Variation,
-    find_lr, likeliest,
+    Backend, Criterion, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError,
+    Variation, find_lr, likeliest,
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use clap::{Args, Parser, Subcommand};
@@ -197,9 +197,15 @@ struct TrainArgs {
     /// Train K networks with seeds of their own and average their outputs.
     #[arg(long, value_name = "K")]
     ensemble: Option<usize>,
-    /// Stop after N epochs without a lower validation loss.
+    /// Keep the weights with the best validation loss or accuracy, and stop by it [default: loss].
+    #[arg(long, value_name = "loss|accuracy")]
+    criterion: Option<Criterion>,
+    /// Stop after N epochs without an improvement.
     #[arg(long, value_name = "N")]
     early_stopping: Option<usize>,
+    /// What an epoch must be better by to count as an improvement [default: 0].
+    #[arg(long, value_name = "BY")]
+    minimum_improvement: Option<f64>,
     /// Seed of everything random [default: 1].
     #[arg(long)]
     seed: Option<u64>,
@@ -324,7 +330,9 @@ impl TrainArgs {
         set(&mut config.label_smoothing, &self.label_smoothing);
         config.augment = self.augment.or(config.augment);
         set(&mut config.ensemble, &self.ensemble);
+        set(&mut config.criterion, &self.criterion);
         config.early_stopping = self.early_stopping.or(config.early_stopping);
+        set(&mut config.minimum_improvement, &self.minimum_improvement);
         set(&mut config.seed, &self.seed);
         set(&mut config.backend, &self.place.backend);
         Ok(config)

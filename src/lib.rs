@@ -31,6 +31,7 @@
 //! - [`weights`]: averages of the weights over *any* Burn optimizer (EMA, SWA, Lookahead), sharpness-aware minimization,
 //!   re-estimation of batch normalization.
 //! - [`penalty`]: penalties on the parameters of any module, coupled or as proximal steps, and limits on norms.
+//! - [`early_stopping`]: when a metric no longer gets better.
 //! - [`group`]: checks of the parameter groups that all of these are given.
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
@@ -62,6 +63,7 @@
 pub mod average;
 #[cfg(feature = "train")]
 pub mod data;
+pub mod early_stopping;
 mod error;
 #[cfg(feature = "train")]
 pub mod files;

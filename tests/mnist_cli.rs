@@ -388,6 +388,19 @@ fn early_stopping_keeps_the_best_weights() {
     assert!(printed.contains("stopped       no lower validation loss in 2 epochs"), "{printed}");
     assert_eq!(sandbox.summary("early")["members"][0]["validation_loss"], epochs[best - 1]["validation_loss"]);
     sandbox.fails("--plain --resume early", &["`early`", "complete"]);
+
+    // No epoch is better than the first by so much.
+    sandbox.trains("strict", "--epochs 50 --early-stopping 3 --minimum-improvement 100");
+    assert_eq!(sandbox.epochs("strict").len(), 4);
+
+    sandbox.trains("accurate", "--epochs 50 --early-stopping 4 --criterion accuracy --schedule constant --lr 0.02");
+    let history = sandbox.json("accurate", "history.json");
+    let accuracies: Vec<f64> =
+        sandbox.epochs("accurate").iter().map(|epoch| number(&epoch["validation_accuracy"])).collect();
+    let best = (0..accuracies.len()).rev().max_by(|one, other| accuracies[*one].total_cmp(&accuracies[*other]));
+    assert_eq!(history["best_epoch"].as_u64().map(|epoch| epoch as usize - 1), best, "{accuracies:?}");
+    assert_eq!(history["stopped"], "no higher validation accuracy in 4 epochs");
+    sandbox.fails(&format!("{TINY} --minimum-improvement -1"), &["minimum_improvement", "[0, ∞)", "-1"]);
 }
 
 #[test]

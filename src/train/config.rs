@@ -1,6 +1,7 @@
 use super::variation::Course;
-use super::{Backend, OptimizerKind, TrainError, Variation, WeightTransform, WeightTransforms, files};
+use super::{Backend, Criterion, OptimizerKind, TrainError, Variation, WeightTransform, WeightTransforms, files};
 use crate::data::{Augmentation, KnownDataset};
+use crate::early_stopping::EarlyStoppingConfig;
 use crate::error::ConfigError;
 use crate::gradient::{ChainConfig, GradientTransform};
 use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
@@ -144,8 +145,14 @@ pub struct RunConfig {
     pub augment: Option<Augmentation>,
     /// Number of networks, each with a seed of its own, whose outputs are averaged. At least 1.
     pub ensemble: usize,
-    /// Stop after so many epochs without a lower validation loss; never if absent.
+    /// What of validation tells which weights to keep, and when to stop.
+    #[serde(default)]
+    pub criterion: Criterion,
+    /// Stop after so many epochs without an improvement; never if absent. At least 1.
     pub early_stopping: Option<usize>,
+    /// What an epoch must be better by to count as an improvement, in `[0, ∞)`: of the loss, or of the accuracy from 0 to 1.
+    #[serde(default)]
+    pub minimum_improvement: f64,
     /// Seed of the split, the initial weights, the order, the distortions and dropout.
     pub seed: u64,
     /// Where to run.
@@ -175,7 +182,9 @@ impl Default for RunConfig {
             label_smoothing: LabelSmoothing::None,
             augment: None,
             ensemble: 1,
+            criterion: Criterion::Loss,
             early_stopping: None,
+            minimum_improvement: 0.0,
             seed: 1,
             backend: Backend::Auto,
         }
@@ -215,6 +224,7 @@ impl RunConfig {
         crate::Range::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
         self.label_smoothing.check()?;
+        EarlyStoppingConfig::new(1).with_minimum_improvement(self.minimum_improvement).check()?;
         self.sam()?;
         self.penalties.check()?;
         self.gradients.init()?;
@@ -237,6 +247,12 @@ impl RunConfig {
             augment.check()?;
         }
         Ok(())
+    }
+
+    /// When to stop early, if ever.
+    pub(super) fn early_stopping(&self) -> Option<EarlyStoppingConfig> {
+        let patience = self.early_stopping?;
+        Some(EarlyStoppingConfig::new(patience).with_minimum_improvement(self.minimum_improvement))
     }
 
     /// Where the gradients are taken, if not at the weights.

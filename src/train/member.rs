@@ -78,7 +78,7 @@ impl Member<'_> {
     pub(super) fn history(&self) -> Result<History, TrainError> {
         let path = self.folder.join("history.json");
         if !path.exists() {
-            return Ok(History::default());
+            return Ok(History { criterion: self.config.criterion, ..History::default() });
         }
         let mut history: History = files::read_json(&path)?;
         // The checkpoint of an epoch is written after its metrics, and the program may have ended in between.
@@ -244,7 +244,7 @@ impl Member<'_> {
         let recorder = Recorder {
             path: self.folder.join("history.json"),
             history: Arc::new(Mutex::new(history)),
-            patience: self.config.early_stopping,
+            early_stopping: self.config.early_stopping(),
             plateau: scheduler.plateau(),
             stop: options.stop.clone(),
             seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),

@@ -33,7 +33,7 @@ pub use dataset::{CLASSES, RunData};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, likeliest, predict};
 pub use find_lr::find_lr;
-pub use history::{EpochMetrics, History};
+pub use history::{Criterion, EpochMetrics, History};
 pub use loader::{Batches, ImageBatch, ImageLoader, Normalization, Stopwatch};
 pub use optimizer::{OptimizerKind, SgdNoiseConfig};
 pub use run::{Run, RunOptions};
