@@ -1,5 +1,6 @@
 //! Networks to train, and their loss.
 
+pub mod backpropagation;
 mod cnn;
 mod convolution;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
