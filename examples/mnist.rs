@@ -12,7 +12,7 @@
 
 use burn_descent::data::{Augmentation, DataSource, read_digit_png};
 use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
-use burn_descent::model::LabelSmoothing;
+use burn_descent::model::{Activation, DropoutForm, Initialization, LabelSmoothing};
 use burn_descent::penalty::Penalty;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
@@ -128,6 +128,15 @@ struct TrainArgs {
     /// Share of the inputs dropped in training.
     #[arg(long, value_name = "SHARE")]
     dropout_input: Option<f64>,
+    /// Where dropout makes up for what is missing: inverted (in training) or at-test.
+    #[arg(long, value_name = "FORM")]
+    dropout_form: Option<DropoutForm>,
+    /// The function of the hidden units: relu, leaky-relu, gelu, tanh or sigmoid.
+    #[arg(long)]
+    activation: Option<Activation>,
+    /// What the weights are drawn from: kaiming, xavier, normal=DEVIATION or zeros.
+    #[arg(long, value_name = "HOW")]
+    initialization: Option<Initialization>,
     /// Whether batch normalization stands before each activation.
     #[arg(long, value_name = "true|false")]
     batch_norm: Option<bool>,
@@ -274,7 +283,10 @@ impl TrainArgs {
                 set(&mut mlp.widths, &self.widths);
                 set(&mut mlp.dropout, &self.dropout);
                 set(&mut mlp.dropout_input, &self.dropout_input);
+                set(&mut mlp.dropout_form, &self.dropout_form);
                 set(&mut mlp.batch_norm, &self.batch_norm);
+                set(&mut mlp.activation, &self.activation);
+                set(&mut mlp.initialization, &self.initialization);
                 let unused = [("--kernels", self.kernels.is_some()), ("--strides", self.strides.is_some())];
                 for (flag, given) in unused.into_iter().chain([("--hidden", self.hidden.is_some())]) {
                     if given {
@@ -294,7 +306,10 @@ impl TrainArgs {
                 cnn.hidden = self.hidden.or(cnn.hidden);
                 set(&mut cnn.dropout, &self.dropout);
                 set(&mut cnn.dropout_input, &self.dropout_input);
+                set(&mut cnn.dropout_form, &self.dropout_form);
                 set(&mut cnn.batch_norm, &self.batch_norm);
+                set(&mut cnn.activation, &self.activation);
+                set(&mut cnn.initialization, &self.initialization);
             }
         }
         if let Some(name) = &self.optimizer
