@@ -36,7 +36,7 @@
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
-//! - With the feature `train` (on by default): [`data`], [`model`], [`train`] and [`files`], which the examples are made
+//! - With the feature `train` (on by default): `data`, `model`, `train` and `files`, which the examples are made
 //!   of.
 //!
 //! # How it runs
