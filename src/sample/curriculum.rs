@@ -95,9 +95,9 @@ impl Ranking {
 /// use burn_descent::sample::{Pace, Pacing};
 /// use burn_descent::schedule::Span;
 ///
-/// let pacing = Pacing { pace: Pace::Linear, start: 0.2, over: Span::Epochs(2) };
+/// let pacing = Pacing { pace: Pace::Linear, start: 0.5, over: Span::Epochs(2) };
 /// // The first step, after one epoch of ten steps, after two and after nine.
-/// assert_eq!([0, 10, 20, 90].map(|step| pacing.share(step, 10)), [0.2, 0.6, 1.0, 1.0]);
+/// assert_eq!([0, 10, 20, 90].map(|step| pacing.share(step, 10)), [0.5, 0.75, 1.0, 1.0]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pacing {

@@ -18,7 +18,7 @@
 //! use burn::data::dataset::{Dataset, InMemDataset};
 //! use burn_descent::sample::{Sampler, bootstrap, stratified};
 //!
-//! let labels = [0, 0, 0, 0, 0, 0, 1, 1, 1];
+//! let labels = [0_usize, 0, 0, 0, 0, 0, 1, 1, 1];
 //! let [held_out, rest] = stratified(&labels, 3, 1)?;
 //! assert_eq!(held_out.iter().filter(|&&position| labels[position] == 1).count(), 1);
 //! assert_eq!((rest.len(), bootstrap(9, 1)?.len()), (6, 9));
