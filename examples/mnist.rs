@@ -14,13 +14,15 @@ use burn_descent::data::{Augmentation, DataSource, read_digit_png};
 use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
 use burn_descent::model::{Activation, DropoutForm, Initialization, LabelSmoothing};
 use burn_descent::penalty::Penalty;
+use burn_descent::sample::Curriculum;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
-    Backend, Criterion, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError,
-    Variation, find_lr, likeliest,
+    Backend, Criterion, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, Sampling, Split,
+    StopSignal, TrainError, Variation, find_lr, likeliest,
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use clap::{Args, Parser, Subcommand};
+use serde::de::DeserializeOwned;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -107,6 +109,20 @@ struct TrainArgs {
     /// Hold out so many training images for validation [default: 5000].
     #[arg(long, value_name = "N")]
     validation_images: Option<usize>,
+    /// How validation images are chosen: random, or stratified, with the share of each class that all images have.
+    #[arg(long, value_parser = named::<Split>)]
+    split: Option<Split>,
+    /// Which training images make up an epoch: shuffled, bootstrap (drawn with replacement once for each network: with
+    /// --ensemble, bagging) or balanced (as many from each class).
+    #[arg(long, value_parser = named::<Sampling>)]
+    sampling: Option<Sampling>,
+    /// Train on the easiest images first: linear, root or step=START,LENGTH, the share to begin with and when all are there
+    /// (linear=0.2,5epochs, root=0.2,500steps); the hardest first by anti-linear=..., any by random-linear=....
+    #[arg(long, value_name = "PACE=START,LENGTH")]
+    curriculum: Option<Curriculum>,
+    /// The run whose losses tell how hard an image is [default: a small network, trained for an epoch beforehand].
+    #[arg(long, value_name = "NAME")]
+    teacher: Option<String>,
     /// mlp or cnn [default: cnn].
     #[arg(long)]
     model: Option<String>,
@@ -231,6 +247,11 @@ fn label_smoothing(text: &str) -> Result<LabelSmoothing, String> {
     Ok(if all { LabelSmoothing::AllClasses(share) } else { LabelSmoothing::OtherClasses(share) })
 }
 
+/// The variant of that name.
+fn named<T: DeserializeOwned>(name: &str) -> Result<T, String> {
+    serde_json::from_value(name.into()).map_err(|error| error.to_string())
+}
+
 fn variation(text: &str) -> Result<(String, Variation), String> {
     let (name, variation) = text.split_once('=').ok_or("expected NAME=FROM..TO, such as momentum=0.5..0.95")?;
     Ok((name.to_owned(), variation.parse().map_err(|error: TrainError| error.to_string())?))
@@ -273,6 +294,10 @@ impl TrainArgs {
         set(&mut config.dataset, &self.dataset);
         set(&mut config.validation_images, &self.validation_images);
         config.train_images = self.train_images.or(config.train_images);
+        set(&mut config.split, &self.split);
+        set(&mut config.sampling, &self.sampling);
+        config.curriculum = self.curriculum.or(config.curriculum);
+        config.teacher = self.teacher.clone().or(config.teacher);
         if let Some(name) = &self.model
             && name != config.model.name()
         {

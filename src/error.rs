@@ -36,6 +36,8 @@ pub enum Range {
     Positive,
     /// `[0, 1]`.
     Fraction,
+    /// `(0, 1]`.
+    PositiveFraction,
     /// `(0, 1)`.
     OpenFraction,
     /// Greater than this.
@@ -56,6 +58,7 @@ impl Range {
             Self::NonNegative => value >= 0.0 && value.is_finite(),
             Self::Positive => value > 0.0 && value.is_finite(),
             Self::Fraction => (0.0..=1.0).contains(&value),
+            Self::PositiveFraction => value > 0.0 && value <= 1.0,
             Self::OpenFraction => value > 0.0 && value < 1.0,
             Self::Above(bound) => value > bound && value.is_finite(),
             Self::AtLeast(bound) => value >= bound && value.is_finite(),
@@ -80,6 +83,7 @@ impl fmt::Display for Range {
             Self::NonNegative => f.write_str("in [0, ∞)"),
             Self::Positive => f.write_str("in (0, ∞)"),
             Self::Fraction => f.write_str("in [0, 1]"),
+            Self::PositiveFraction => f.write_str("in (0, 1]"),
             Self::OpenFraction => f.write_str("in (0, 1)"),
             Self::Above(bound) => write!(f, "above {bound}"),
             Self::AtLeast(bound) => write!(f, "at least {bound}"),

@@ -36,8 +36,8 @@
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
-//! - With the feature `train` (on by default): `data`, `model`, `train` and `files`, which the examples are made
-//!   of.
+//! - With the feature `train` (on by default): `sample`, the order and choice of examples for any Burn data set; `data`,
+//!   `model`, `train` and `files`, which the examples are made of.
 //!
 //! # How it runs
 //!
@@ -75,6 +75,8 @@ pub mod model;
 pub mod optim;
 pub mod penalty;
 pub mod rule;
+#[cfg(feature = "train")]
+pub mod sample;
 pub mod schedule;
 #[cfg(feature = "train")]
 pub mod train;

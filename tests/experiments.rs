@@ -130,6 +130,39 @@ fn mistakes_in_a_race_are_told() {
     fails("race", &sandbox, "--validation-images 60 --a9a .", &["a9a.t", "line 2", "`+3`"]);
 }
 
+const ORDERS: &str = "--validation-images 60 --train-images 200 --epochs 2 --seeds 2 --curriculum linear=0.3,1";
+
+#[test]
+fn orders_of_the_images_are_compared() {
+    let sandbox = sandbox();
+    let printed = succeeds("data_order", &sandbox, &format!("{ORDERS} --tail 0.2"));
+    let folder = sandbox.path().join("artifacts/data_order");
+    let outcomes = json(folder.join("outcomes.json"));
+    let outcomes = outcomes.as_array().expect("a list");
+    assert_eq!(outcomes.len(), 2 * (4 + 4 + 2));
+    let of = |data: &str, order: &str| {
+        let row = outcomes.iter().filter(|outcome| outcome["data"] == data && outcome["order"] == order);
+        row.map(|outcome| outcome["test_loss"].as_f64().expect("a loss")).collect::<Vec<f64>>()
+    };
+    assert_ne!(of("as they are", "shuffled"), of("as they are", "linear=0.3,1epochs"));
+    assert_ne!(of("as they are", "shuffled"), of("wrong labels", "shuffled"));
+    assert_ne!(of("unequal classes", "shuffled"), of("unequal classes", "balanced"));
+    assert_eq!(
+        fs::read_to_string(folder.join("report.md")).expect("a report"),
+        printed.split_once("\nkept in").expect("a last line").0
+    );
+}
+
+#[test]
+fn mistakes_in_orders_are_told() {
+    let sandbox = sandbox();
+    fails("data_order", &sandbox, "--seeds 0", &["--seeds", "0", "at least 1"]);
+    fails("data_order", &sandbox, "--noise 2", &["--noise", "2", "[0, 1]"]);
+    fails("data_order", &sandbox, "--tail nan", &["--tail", "NaN", "[0, 1]"]);
+    fails("data_order", &sandbox, "--curriculum step=2,1", &["Pacing", "start", "(0, 1]"]);
+    fails("data_order", &sandbox, "--curriculum step", &["--curriculum", "linear|root|step"]);
+}
+
 #[test]
 fn the_adadelta_tables_are_made() {
     let sandbox = sandbox();

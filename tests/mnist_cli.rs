@@ -428,6 +428,46 @@ fn augmentation_is_kept_with_the_run() {
 }
 
 #[test]
+fn images_are_split_drawn_and_ordered_as_asked() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("plain", "--epochs 2");
+    let ways = [
+        ("stratified", "--split stratified"),
+        ("bagging", "--sampling bootstrap"),
+        ("balanced", "--sampling balanced"),
+        ("easy", "--curriculum linear=0.3,2epochs"),
+        ("hard", "--curriculum anti-root=0.3,6steps"),
+        ("any", "--curriculum random-step=0.3,1 --sampling bootstrap"),
+        ("taught", "--curriculum step=0.3,1 --teacher plain"),
+    ];
+    let mut losses = vec![number(&sandbox.epochs("plain")[1]["train_loss"])];
+    for (name, flags) in ways {
+        sandbox.trains(name, &format!("--epochs 2 {flags}"));
+        losses.push(number(&sandbox.epochs(name)[1]["train_loss"]));
+        assert_eq!(sandbox.run(name).join("difficulty.json").exists(), flags.contains("--curriculum"), "{name}");
+    }
+    losses.sort_by(f64::total_cmp);
+    losses.dedup();
+    assert_eq!(losses.len(), 8, "each way should be another: {losses:?}");
+    let config = sandbox.json("taught", "config.json");
+    assert_eq!((&config["curriculum"], &config["teacher"]), (&"step=0.3,1epochs".into(), &"plain".into()));
+    assert_eq!(sandbox.json("bagging", "config.json")["sampling"], "bootstrap");
+    assert_eq!(sandbox.json("stratified", "config.json")["split"], "stratified");
+    let [own, taught] = ["easy", "taught"].map(|name| sandbox.json(name, "difficulty.json"));
+    assert_ne!(own, taught);
+
+    // A run that goes on needs its teacher no more.
+    let path = sandbox.run("taught").join("config.json");
+    let mut config = json(&path);
+    config["epochs"] = 3.into();
+    fs::write(path, config.to_string()).expect("the configuration is written");
+    fs::remove_dir_all(sandbox.run("plain")).expect("the teacher was there");
+    sandbox.succeeds("--plain --resume taught");
+    assert_eq!(sandbox.epochs("taught").len(), 3);
+    sandbox.succeeds("find-lr --model mlp --widths 16 --validation-images 50 --curriculum linear=0.3,2");
+}
+
+#[test]
 fn every_optimizer_trains() {
     let sandbox = Sandbox::new();
     for name in OptimizerKind::names() {
@@ -787,6 +827,10 @@ fn wrong_data_are_told() {
         sandbox.fails(&train, &[text, &sandbox.data().display().to_string()]);
         put(&sandbox.data(), name, &right);
     }
+    let right = fs::read(sandbox.data().join(labels)).expect("the right file");
+    put(&sandbox.data(), labels, &idx(&[IMAGES[0]], &[[0, 1, 3].repeat(100)].concat()));
+    sandbox.fails(&format!("{train} --sampling balanced"), &["class 2 has no example", "each of 10 classes"]);
+    put(&sandbox.data(), labels, &right);
     fs::remove_file(sandbox.data().join(labels)).expect("the file was there");
     sandbox.fails(&train, &["a file is missing", labels]);
     let elsewhere = format!("{train} --data {}", sandbox.path("nowhere").display());
@@ -806,6 +850,10 @@ fn unknown_names_list_the_known() {
     sandbox.is_refused("--plain --dataset cifar", &["--dataset", "`cifar`", "mnist, fashion, synthetic"]);
     sandbox.is_refused("--plain --backend tpu", &["--backend", "`tpu`", "auto, flex, ndarray, wgpu, cuda"]);
     sandbox.is_refused("--plain --augment blur=1", &["--augment", "`blur`", "rotation, shift, scale, noise"]);
+    sandbox.is_refused("--plain --split by-hand", &["--split", "`by-hand`", "`random` or `stratified`"]);
+    sandbox.is_refused("--plain --sampling all", &["--sampling", "`all`", "`shuffled`, `bootstrap`, `balanced`"]);
+    sandbox.is_refused("--plain --curriculum cubic=1,2", &["--curriculum", "`cubic=1,2`", "linear|root|step"]);
+    sandbox.fails(&format!("{TINY} --curriculum linear=0.2,1 --teacher none"), &["no run `none`", "known runs: none"]);
     sandbox.is_refused("--plain --epoch 3", &["--epoch"]);
     sandbox.is_refused("evaluate run", &["evaluate"]);
     sandbox.fails(
@@ -824,7 +872,13 @@ fn unknown_names_list_the_known() {
 #[test]
 fn values_out_of_range_are_told() {
     let sandbox = Sandbox::new();
-    let cases: [(&str, &[&str]); 31] = [
+    let cases: [(&str, &[&str]); 37] = [
+        ("--curriculum linear=0,1", &["Pacing", "start", "(0, 1]", "is 0"]),
+        ("--curriculum anti-root=2,1", &["Pacing", "start", "(0, 1]", "is 2"]),
+        ("--curriculum step=0.5,0", &["Pacing", "over", "at least 1", "is 0"]),
+        ("--curriculum step=0.5,1 --sampling balanced", &["curriculum", "left out", "balanced", "step=0.5,1epochs"]),
+        ("--teacher other", &["teacher", "left out", "`curriculum`", "other"]),
+        ("--teacher other --curriculum random-step=0.5,1", &["teacher", "left out", "other"]),
         ("--lr 0", &["lr", "(0, ∞)", "is 0"]),
         ("--lr -1", &["lr", "(0, ∞)", "is -1"]),
         ("--lr nan", &["lr", "(0, ∞)", "is NaN"]),

@@ -5,6 +5,7 @@ mod common;
 #[path = "common/digits.rs"]
 mod digits;
 
+use burn::data::dataloader::DataLoader;
 use burn::module::{Module, Param, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -15,10 +16,11 @@ use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
 use burn_descent::optim::Epsilon;
 use burn_descent::optim::{AdamConfig, MomentumConfig, NadamConfig, SgdConfig, WeightDecay, evaluation_weights};
 use burn_descent::penalty::PenaltiesConfig;
+use burn_descent::sample::{Curriculum, Sampler};
 use burn_descent::schedule::{OneCycleConfig, RunLength};
 use burn_descent::train::{
-    Backend, CLASSES, Classifier, History, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig,
-    RunData, RunOptions, StopSignal, Stopwatch, Trial, Variation,
+    Backend, CLASSES, Classifier, History, ImageBatch, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run,
+    RunConfig, RunData, RunOptions, Sampling, Split, StopSignal, Stopwatch, Trial, Variation,
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use common::deviation;
@@ -33,6 +35,18 @@ static SEED: Mutex<()> = Mutex::new(());
 /// The four files of a small data set, as MNIST has them.
 fn write_data(folder: &Path) {
     write_parts(folder, &digits(0, 200), &digits(200, 50));
+}
+
+/// Runs in `folder`, on its data.
+fn options(folder: &Path) -> RunOptions {
+    RunOptions {
+        root: folder.join("runs"),
+        source: DataSource::new().folder(folder),
+        plain: true,
+        overwrite: true,
+        stop: StopSignal::default(),
+        notify: |_| {},
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -118,6 +132,140 @@ fn validation_images_are_held_out_by_the_seed() {
     let few = load(1, Some(30));
     assert_eq!(few.validation_indices, data.validation_indices, "fewer training images leave validation as it is");
     assert_eq!(few.train_indices, data.train_indices[..30]);
+}
+
+/// Digit n is the harder the higher n is. 50 images in batches of 8 are seven batches.
+#[test]
+fn a_loader_with_a_curriculum_begins_with_the_easiest() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let images = digits(0, 50);
+    let difficulty: Vec<f64> = images.labels().iter().map(|&label| f64::from(label)).collect();
+    let curriculum: Curriculum = "linear=0.2,10steps".parse().expect("a curriculum");
+    let sampler = || curriculum.sampler(&difficulty, 8, 3).expect("in range");
+    let paced = |epoch| loader(3, epoch, None).with_sampler(sampler()).expect("50 examples");
+    let unbroken = paced(1);
+    let [first, second, third] = [epoch(&unbroken), epoch(&unbroken), epoch(&unbroken)];
+    assert!(first.1[..8].iter().all(|&label| label < 2), "{:?}", first.1);
+    for (step, labels) in first.1.chunks(8).enumerate() {
+        let hardest = (10.0 * (0.2 + 0.08 * step as f64)).ceil() as i64;
+        assert!(labels.iter().all(|&label| label < hardest), "step {step}: {labels:?}");
+    }
+    let mut labels = third.1.clone();
+    labels.sort();
+    assert_eq!(labels, (0..50).map(|index| index / 5).collect::<Vec<i64>>(), "each image should come once in the end");
+    assert!(second == epoch(&paced(2)), "a resumed loader should go on as the unbroken one");
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    assert!(third == one_thread.install(|| epoch(&paced(3))), "threads should not matter");
+    let error = loader(3, 1, None).with_sampler(Sampler::shuffled(49)).map(drop).expect_err("one too few");
+    assert_eq!(error.to_string(), "49 places in an order, expected 50: one for each example");
+}
+
+/// As for several devices, each of which loads its part.
+#[test]
+fn the_slices_of_a_loader_are_the_parts_of_its_epochs() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let whole = loader(3, 1, None);
+    let slices = [whole.slice(0, 20), whole.slice(20, 50)];
+    assert_eq!(slices.each_ref().map(|slice| slice.num_items()), [20, 30]);
+    for _ in 0..2 {
+        let labels = |batch: ImageBatch| batch.targets.into_data().convert::<i64>().try_into_vec::<i64>();
+        let batches = slices.iter().flat_map(|slice| slice.iter().collect::<Vec<_>>());
+        let parts = batches.flat_map(|batch| labels(batch.expect("a batch")).expect("integers"));
+        assert_eq!(parts.collect::<Vec<i64>>(), epoch(&whole).1);
+    }
+}
+
+#[test]
+fn a_stratified_split_keeps_the_share_of_each_class() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let load = |seed, train_images| {
+        let config =
+            RunConfig { validation_images: 60, split: Split::Stratified, seed, train_images, ..RunConfig::default() };
+        RunData::load(&config, &DataSource::new().folder(folder.path()), true).expect("the data")
+    };
+    let of_each = |data: &RunData, indices: &[usize]| {
+        let mut counts = [0; CLASSES];
+        indices.iter().for_each(|&index| counts[usize::from(data.train.label(index))] += 1);
+        counts
+    };
+    let (data, few) = (load(1, None), load(1, Some(30)));
+    assert_eq!(of_each(&data, &data.validation_indices), [6; CLASSES]);
+    assert_eq!(of_each(&data, &data.train_indices), [14; CLASSES]);
+    assert_eq!(of_each(&data, &few.train_indices), [3; CLASSES]);
+    assert_eq!(few.validation_indices, data.validation_indices, "fewer training images leave validation as it is");
+    assert!(few.train_indices.iter().all(|index| data.train_indices.contains(index)));
+    assert_ne!(load(2, None).validation_indices, data.validation_indices);
+}
+
+/// A network that was trained for a moment finds mislabelled images harder, and a run keeps what it found.
+#[test]
+fn a_teacher_finds_wrong_labels_hard() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let right = digits(0, 1000);
+    let wrong = |index: usize| index.is_multiple_of(7);
+    let labels = (0..1000).map(|index| (right.label(index) + u8::from(wrong(index))) % 10).collect();
+    let spoilt = LabelledImages::new(28, 28, right.pixels().to_vec(), labels).expect("28x28 images");
+    write_parts(folder.path(), &spoilt, &digits(1000, 50));
+    let options = options(folder.path());
+    let config = RunConfig {
+        model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16])),
+        validation_images: 100,
+        batch_size: 16,
+        epochs: 1,
+        curriculum: Some("anti-root=0.5,1".parse().expect("a curriculum")),
+        backend: Backend::Flex,
+        ..RunConfig::default()
+    };
+    let data = RunData::load(&config, &options.source, true).expect("the data");
+    let mut run = Run::create(config, Some("run"), &options).expect("a new run");
+    run.train(&options).expect("the run trains");
+    let text = fs::read_to_string(run.folder().join("difficulty.json")).expect("difficulties");
+    let difficulty: Vec<f64> = serde_json::from_str(&text).expect("numbers");
+    assert_eq!(difficulty.len(), 900);
+    let mean = |of_wrong: bool| {
+        let of = data.train_indices.iter().zip(&difficulty).filter(|(index, _)| wrong(**index) == of_wrong);
+        let of: Vec<f64> = of.map(|(_, difficulty)| *difficulty).collect();
+        of.iter().sum::<f64>() / of.len() as f64
+    };
+    assert!(mean(true) > mean(false) + 0.5, "{} for wrong labels, {} for right ones", mean(true), mean(false));
+}
+
+/// A trial goes by the difficulties that it is given, of which there are to be as many as images, and numbers.
+#[test]
+fn difficulties_of_ones_own_are_taken_and_checked() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let config = RunConfig {
+        model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16])),
+        validation_images: 50,
+        epochs: 1,
+        curriculum: Some("step=0.1,1".parse().expect("a curriculum")),
+        backend: Backend::Flex,
+        ..RunConfig::default()
+    };
+    let mut data = RunData::load(&config, &DataSource::new().folder(folder.path()), true).expect("the data");
+    let mut trial = |config: &RunConfig, difficulty: Vec<f64>| {
+        data.difficulty = Some(difficulty);
+        let mut trial = Trial::new(config, &data, &Device::flex()).map_err(|error| error.to_string())?;
+        while trial.train(1).expect("the trial trains").is_some() {}
+        Ok::<_, String>(trial.test().expect("an evaluation").loss)
+    };
+    let rising: Vec<f64> = (0..150).map(f64::from).collect();
+    let falling = rising.iter().rev().copied().collect::<Vec<_>>();
+    let anti = RunConfig { curriculum: Some("anti-step=0.1,1".parse().expect("a curriculum")), ..config.clone() };
+    assert_eq!(trial(&config, rising.clone()), trial(&anti, falling.clone()));
+    assert_ne!(trial(&config, rising.clone()), trial(&config, falling));
+    let error = trial(&config, rising[1..].to_vec()).expect_err("one too few");
+    assert_eq!(error, "149 difficulties, expected 150: one for each example");
+    let error = trial(&config, [&rising[1..], &[f64::NAN]].concat()).expect_err("no number");
+    assert_eq!(error, "difficulty 149 is NaN, expected a finite number");
+    data.difficulty = None;
+    let taught = RunConfig { teacher: Some("other".to_owned()), ..config };
+    let error = Trial::new(&taught, &data, &Device::flex()).map(drop).expect_err("no runs").to_string();
+    assert!(error.starts_with("teacher should be left out where `RunData::difficulty` is not given"), "{error}");
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -473,11 +621,12 @@ fn values(path: &Path) -> Vec<u8> {
 
 /// What surrounds each optimizer in the resumption test, by turns: nothing, and every transform of gradients and weights.
 /// 150 images in batches of 32 are five batches, of which accumulation by twos leaves one over.
-fn surroundings() -> [(&'static str, RunConfig); 5] {
+fn surroundings() -> [(&'static str, RunConfig); 7] {
     let none = RunConfig::default;
     let chain = || ChainConfig::new().apply_if_finite(3).accumulate(2).centralize().clip_value(0.5).clip_norm(1.0);
     let ema = EmaConfig::new().with_decay(0.9);
     let lookahead = LookaheadConfig::new().with_period(4);
+    let curriculum = "linear=0.3,12steps".parse().expect("a curriculum");
     let penalties = PenaltiesConfig::new().l1(1e-3, ParamGroup::from_predicate("weight"));
     let penalties = penalties.lasso(1e-3, ParamGroup::all()).max_norm(1.0, ParamGroup::all());
     [
@@ -485,6 +634,14 @@ fn surroundings() -> [(&'static str, RunConfig); 5] {
         ("chain-ema", RunConfig { gradients: chain(), ema: Some(ema), ..none() }),
         ("chain-swa", RunConfig { gradients: chain(), swa: Some(1), ..none() }),
         ("penalties-lookahead-ema", RunConfig { penalties, lookahead: Some(lookahead), ema: Some(ema), ..none() }),
+        (
+            "stratified-balanced-ema",
+            RunConfig { split: Split::Stratified, sampling: Sampling::Balanced, ema: Some(ema), ..none() },
+        ),
+        (
+            "bootstrap-curriculum-ema",
+            RunConfig { sampling: Sampling::Bootstrap, curriculum: Some(curriculum), ema: Some(ema), ..none() },
+        ),
         ("sam-ema", RunConfig { sam: Some(SamConfig::new()), gradients: chain(), ema: Some(ema), ..none() }),
     ]
 }
@@ -513,14 +670,7 @@ fn expect_the_same_when_broken(
     schedule: &str,
     surroundings: &RunConfig,
 ) -> PathBuf {
-    let options = RunOptions {
-        root: folder.join("runs"),
-        source: DataSource::new().folder(folder),
-        plain: true,
-        overwrite: true,
-        stop: StopSignal::default(),
-        notify: |_| {},
-    };
+    let options = options(folder);
     let config = |epochs| small(optimizer, schedule, epochs, surroundings);
     let train = |run: &mut Run| run.train(&options).expect("the run trains");
     let mut unbroken = Run::create(config(3), Some(&format!("{name}-unbroken")), &options).expect("a new run");
@@ -589,14 +739,7 @@ fn averaged_weights_are_validated_and_kept() {
         let pixels = held_out.iter().flat_map(|index| all.image(*index).to_vec()).collect();
         let labels = held_out.iter().map(|index| all.label(*index)).collect();
         write_parts(folder.path(), &all, &LabelledImages::new(28, 28, pixels, labels).expect("28x28 images"));
-        let options = RunOptions {
-            root: folder.path().join("runs"),
-            source,
-            plain: true,
-            overwrite: true,
-            stop: StopSignal::default(),
-            notify: |_| {},
-        };
+        let options = options(folder.path());
         let mut run = Run::create(config, Some(around), &options).expect("a new run");
         let summary = run.train(&options).expect("the run trains");
         let member = &summary.members[0];
@@ -644,14 +787,7 @@ fn a_trial_equals_a_run() {
     let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_data(folder.path());
-    let options = RunOptions {
-        root: folder.path().join("runs"),
-        source: DataSource::new().folder(folder.path()),
-        plain: true,
-        overwrite: true,
-        stop: StopSignal::default(),
-        notify: |_| {},
-    };
+    let options = options(folder.path());
     let optimizer = OptimizerKind::named("nadam").expect("a known optimizer");
     for (around, surroundings) in surroundings() {
         // Whole batches to validate on: Burn's loss is a mean over batches, of whatever size.

@@ -1,11 +1,14 @@
 use super::variation::Course;
-use super::{Backend, Criterion, OptimizerKind, TrainError, Variation, WeightTransform, WeightTransforms, files};
+use super::{
+    Backend, Criterion, OptimizerKind, Sampling, Split, TrainError, Variation, WeightTransform, WeightTransforms, files,
+};
 use crate::data::{Augmentation, KnownDataset};
 use crate::early_stopping::EarlyStoppingConfig;
 use crate::error::ConfigError;
 use crate::gradient::{ChainConfig, GradientTransform};
 use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
 use crate::penalty::PenaltiesConfig;
+use crate::sample::{Curriculum, Ranking};
 use crate::schedule::{OneCycleConfig, RunLength, Schedule};
 use crate::weights::{EmaConfig, LookaheadConfig, Sam, SamConfig, SwaConfig};
 use burn::optim::ModuleOptimizer;
@@ -104,6 +107,19 @@ pub struct RunConfig {
     pub train_images: Option<usize>,
     /// How many training images are held out for validation. At least 1.
     pub validation_images: usize,
+    /// How these are chosen.
+    #[serde(default)]
+    pub split: Split,
+    /// Which training images make up an epoch.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// Train on easy images first.
+    #[serde(default)]
+    pub curriculum: Option<Curriculum>,
+    /// The run whose losses say how hard an image is; if absent, a small network that is trained for an epoch beforehand. Only
+    /// with a curriculum, and none that is random.
+    #[serde(default)]
+    pub teacher: Option<String>,
     /// The network.
     pub model: ModelConfig,
     /// The optimizer and its hyperparameters.
@@ -166,6 +182,10 @@ impl Default for RunConfig {
             dataset: DatasetKind::Mnist,
             train_images: None,
             validation_images: 5000,
+            split: Split::Random,
+            sampling: Sampling::Shuffled,
+            curriculum: None,
+            teacher: None,
             model: ModelConfig::Cnn(CnnConfig::new()),
             lr: optimizer.default_learning_rate(),
             optimizer,
@@ -221,6 +241,7 @@ impl RunConfig {
                 return Err(TrainError::Value { field, value: value.to_string(), expected: "at least 1" });
             }
         }
+        self.check_curriculum()?;
         crate::Range::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
         self.label_smoothing.check()?;
@@ -253,6 +274,23 @@ impl RunConfig {
     pub(super) fn early_stopping(&self) -> Option<EarlyStoppingConfig> {
         let patience = self.early_stopping?;
         Some(EarlyStoppingConfig::new(patience).with_minimum_improvement(self.minimum_improvement))
+    }
+
+    fn check_curriculum(&self) -> Result<(), TrainError> {
+        if let Some(curriculum) = &self.curriculum {
+            curriculum.pacing.check()?;
+            if self.sampling == Sampling::Balanced {
+                let expected = "left out where `sampling` is balanced";
+                return Err(TrainError::Value { field: "curriculum", value: curriculum.to_string(), expected });
+            }
+        }
+        match &self.teacher {
+            Some(name) if self.curriculum.is_none_or(|curriculum| curriculum.ranking == Ranking::Random) => {
+                let expected = "left out without a `curriculum` by difficulty";
+                Err(TrainError::Value { field: "teacher", value: name.clone(), expected })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where the gradients are taken, if not at the weights.

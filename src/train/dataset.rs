@@ -20,6 +20,9 @@ pub struct RunData {
     pub train_indices: Vec<usize>,
     /// Which of `train` are held out for validation.
     pub validation_indices: Vec<usize>,
+    /// How hard each of `train_indices` is, higher for harder ones, for a curriculum; if absent, a teacher finds out. Not read
+    /// from anywhere: for numbers of one's own.
+    pub difficulty: Option<Vec<f64>>,
     /// Pixel mean and deviation.
     pub normalization: Normalization,
     /// Why the data are not what was asked for, if they are not.
@@ -64,7 +67,17 @@ impl RunData {
         let (train_indices, validation_indices) = split(&train, config)?;
         let normalization = normalization(kind);
         let (train, test) = (Arc::new(train), Arc::new(test));
-        Ok(Self { kind, origin, train, test, train_indices, validation_indices, normalization, notice })
+        Ok(Self {
+            kind,
+            origin,
+            train,
+            test,
+            train_indices,
+            validation_indices,
+            difficulty: None,
+            normalization,
+            notice,
+        })
     }
 
     /// The shape of one image, `[channels, height, width]`.
@@ -89,9 +102,11 @@ fn split(train: &LabelledImages, config: &RunConfig) -> Result<(Vec<usize>, Vec<
     }
     let mut indices: Vec<usize> = (0..train.len()).collect();
     indices.shuffle(&mut ChaCha8Rng::seed_from_u64(config.seed));
-    let mut training = indices.split_off(config.validation_images);
-    training.truncate(config.train_images.unwrap_or(usize::MAX));
-    Ok((training, indices))
+    let divide = |indices, part| config.split.divide(train, indices, part, config.seed);
+    let [validation, training] = divide(indices, config.validation_images)?;
+    let some = config.train_images.unwrap_or(usize::MAX).min(training.len());
+    let [training, _] = divide(training, some)?;
+    Ok((training, validation))
 }
 
 fn draw(first: usize, count: usize) -> Result<LabelledImages, TrainError> {

@@ -3,6 +3,7 @@ use crate::data::{AugmentationError, DataError};
 use crate::error::ConfigError;
 use crate::gradient::NonFiniteGradients;
 use crate::penalty::PenaltyError;
+use crate::sample::SampleError;
 use crate::schedule::ScheduleError;
 use crate::weights::NoStatistics;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,9 @@ pub enum TrainError {
     /// A penalty is out of range, or there is no parameter for it.
     #[error(transparent)]
     Penalty(#[from] PenaltyError),
+    /// Images could not be split, drawn or ordered as asked for.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
     /// A name is not among the known ones.
     #[error("unknown {what} `{name}`; known: {known}")]
     Unknown {

@@ -18,16 +18,20 @@ impl Evaluation {
     /// Compares the probabilities of each image with its label.
     pub fn new(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Self {
         let mut confusion = vec![vec![0; CLASSES]; CLASSES];
-        let mut loss = 0.0;
         for (row, label) in probabilities.iter().zip(labels) {
-            let label = usize::from(*label);
-            confusion[label][likeliest(row)] += 1;
-            loss -= f64::from(row[label].max(f32::MIN_POSITIVE)).ln();
+            confusion[usize::from(*label)][likeliest(row)] += 1;
         }
+        let loss: f64 = losses(probabilities, labels).iter().sum();
         let right: u64 = (0..CLASSES).map(|class| confusion[class][class]).sum();
         let images = labels.len().max(1) as f64;
         Self { accuracy: right as f64 / images, loss: loss / images, confusion }
     }
+}
+
+/// The negative logarithm of the probability of each label: how hard an image is for a network.
+pub fn losses(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<f64> {
+    let loss = |(row, label): (&[f32; CLASSES], &u8)| -f64::from(row[usize::from(*label)].max(f32::MIN_POSITIVE)).ln();
+    probabilities.iter().zip(labels).map(loss).collect()
 }
 
 /// The class with the highest probability; the first of equals.

@@ -1,7 +1,8 @@
 use super::member::Member;
 use super::run::run_folder;
 use super::steps::Way;
-use super::{ImageLoader, RunConfig, RunData, RunOptions, StopSignal, Stopwatch, TrainError, files};
+use super::teacher::difficulty;
+use super::{RunConfig, RunData, RunOptions, StopSignal, Stopwatch, TrainError, files};
 use crate::schedule::{LrCurve, RangeTestConfig};
 use burn::optim::GradientsParams;
 use burn::train::TrainStep;
@@ -31,15 +32,16 @@ pub fn find_lr(
     config.check()?;
     test.check()?;
     let folder = run_folder(&options.root, name)?;
-    let device = config.backend.device()?.1.autodiff();
+    let (_, plain) = config.backend.device()?;
+    let device = plain.clone().autodiff();
     let data = RunData::load(config, &options.source, true)?;
     if let Some(notice) = &data.notice {
         (options.notify)(notice);
     }
-    let indices = data.train_indices.clone();
-    let loader = ImageLoader::new(data.train.clone(), indices, config.batch_size, data.normalization, &device)
-        .for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
     let member = Member { config, seed: config.seed, folder: folder.clone(), log: None };
+    let difficulty = difficulty(config, &data, &plain, Some(&options.root))?;
+    let (stop, stopwatch) = (StopSignal::default(), Stopwatch::default());
+    let loader = member.training_loader(&data, &difficulty, &device, 1, stop, stopwatch)?;
     let model = member.training_model(data.image(), &device)?;
     let batches = std::iter::repeat_with(|| loader.epoch()).flatten().flatten();
     let mut way = Way::new(config, &model)?;

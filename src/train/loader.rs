@@ -1,11 +1,11 @@
 use super::StopSignal;
 use crate::data::{Augmentation, LabelledImages};
+use crate::sample::{SampleError, Sampler, generator};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand::rngs::ChaCha8Rng;
-use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
+use rand::Rng;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,12 +34,14 @@ pub struct Normalization {
 
 /// Loads batches of images from memory, as a Burn data loader.
 ///
-/// A training loader shuffles and distorts; what it does in an epoch depends on the seed and the epoch alone, whatever
+/// A training loader orders ([`Sampler`]) and distorts; what it does in an epoch depends on the seed and the epoch alone, whatever
 /// the number of threads, so that a resumed run sees what the unbroken run would have seen.
 #[derive(Clone)]
 pub struct ImageLoader {
     images: Arc<LabelledImages>,
     indices: Arc<Vec<usize>>,
+    /// The part of each epoch that is loaded.
+    part: Range<usize>,
     batch_size: usize,
     normalization: Normalization,
     training: Option<Training>,
@@ -51,6 +53,7 @@ pub struct ImageLoader {
 struct Training {
     seed: u64,
     augment: Option<Augmentation>,
+    sampler: Arc<Sampler>,
     epoch: Arc<AtomicUsize>,
     stop: StopSignal,
     stopwatch: Stopwatch,
@@ -82,11 +85,11 @@ impl ImageLoader {
         normalization: Normalization,
         device: &Device,
     ) -> Self {
-        let device = device.clone();
-        Self { images, indices: Arc::new(indices), batch_size, normalization, training: None, device }
+        let (part, device) = (0..indices.len(), device.clone());
+        Self { images, indices: Arc::new(indices), part, batch_size, normalization, training: None, device }
     }
 
-    /// The same loader for training: in a fresh order each epoch, with distortions, until `stop` is given.
+    /// The same loader for training: shuffled afresh for each epoch, with distortions, until `stop` is given.
     /// The next epoch is number `epoch`.
     pub fn for_training(
         mut self,
@@ -97,13 +100,28 @@ impl ImageLoader {
         stopwatch: Stopwatch,
     ) -> Self {
         let epoch = Arc::new(AtomicUsize::new(epoch));
-        self.training = Some(Training { seed, augment, epoch, stop, stopwatch });
+        let sampler = Arc::new(Sampler::shuffled(self.indices.len()));
+        self.training = Some(Training { seed, augment, sampler, epoch, stop, stopwatch });
         self
+    }
+
+    /// The same training loader with its epochs by `sampler`, whose positions are those in the loader's indices. Nothing
+    /// changes where the loader is not for training.
+    ///
+    /// # Errors
+    ///
+    /// If the sampler orders another number of examples.
+    pub fn with_sampler(mut self, sampler: Sampler) -> Result<Self, SampleError> {
+        sampler.expect(self.indices.len())?;
+        if let Some(training) = &mut self.training {
+            training.sampler = Arc::new(sampler);
+        }
+        Ok(self)
     }
 
     /// The number of batches in an epoch.
     pub fn batches(&self) -> usize {
-        self.indices.len().div_ceil(self.batch_size)
+        self.part.len().div_ceil(self.batch_size)
     }
 
     /// The batches of one epoch, in order.
@@ -112,10 +130,12 @@ impl ImageLoader {
         let mut epoch = 0;
         if let Some(training) = &self.training {
             epoch = training.epoch.fetch_add(1, Ordering::SeqCst);
-            indices.shuffle(&mut generator(training.seed, epoch as u64, u64::MAX));
+            let order = training.sampler.epoch(training.seed, epoch as u64);
+            indices = order.into_iter().map(|position| indices[position]).collect();
             // Dropout draws from the device.
             self.device.seed(training.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ epoch as u64);
         }
+        let indices = indices[self.part.clone()].to_vec();
         let ended = indices.is_empty();
         Batches { loader: self.clone(), indices, epoch, position: 0, ended, started: Instant::now() }
     }
@@ -153,15 +173,6 @@ impl ImageLoader {
             seed: 0,
         }
     }
-}
-
-/// A generator for one purpose of one epoch.
-fn generator(seed: u64, epoch: u64, purpose: u64) -> ChaCha8Rng {
-    let mut bytes = [0; 32];
-    for (bytes, word) in bytes.chunks_exact_mut(8).zip([seed, epoch, purpose]) {
-        bytes.copy_from_slice(&word.to_le_bytes());
-    }
-    ChaCha8Rng::from_seed(bytes)
 }
 
 /// The batches of one epoch.
@@ -217,7 +228,7 @@ impl DataLoader<ImageBatch> for ImageLoader {
     }
 
     fn num_items(&self) -> usize {
-        self.indices.len()
+        self.part.len()
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<ImageBatch>> {
@@ -225,6 +236,12 @@ impl DataLoader<ImageBatch> for ImageLoader {
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<ImageBatch>> {
-        Arc::new(Self { indices: Arc::new(self.indices[start..end].to_vec()), ..self.clone() })
+        let mut slice = self.clone();
+        slice.part = self.part.start + start..self.part.start + end;
+        // The slices of an epoch are told apart by their parts, and each counts its epochs by itself.
+        if let Some(training) = &mut slice.training {
+            training.epoch = Arc::new(AtomicUsize::new(training.epoch.load(Ordering::SeqCst)));
+        }
+        Arc::new(slice)
     }
 }

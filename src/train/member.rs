@@ -7,8 +7,8 @@ use super::metrics::{Failure, MetricFiles};
 use super::progress::PlainProgress;
 use super::steps::{Evaluated, Steps, Way};
 use super::{
-    Classifier, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, RunOptions, Stopwatch, TrainError,
-    files,
+    Classifier, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, RunOptions, StopSignal, Stopwatch,
+    TrainError, files,
 };
 use crate::optim::{RecordMismatch, check_record, evaluation_weights};
 use crate::schedule::RunLength;
@@ -162,6 +162,24 @@ impl Member<'_> {
         self.config.init_optimizer(data.train_indices.len().div_ceil(self.config.batch_size))
     }
 
+    /// The images that the network trains on, of which epoch `epoch` is the next. `difficulty` is that of
+    /// [`difficulty`](super::teacher::difficulty).
+    pub(super) fn training_loader(
+        &self,
+        data: &RunData,
+        difficulty: &[f64],
+        device: &Device,
+        epoch: usize,
+        stop: StopSignal,
+        stopwatch: Stopwatch,
+    ) -> Result<ImageLoader, TrainError> {
+        let RunConfig { sampling, curriculum, batch_size, augment, .. } = *self.config;
+        let (indices, sampler) =
+            sampling.draw(curriculum, &data.train, &data.train_indices, difficulty, batch_size, self.seed)?;
+        let loader = ImageLoader::new(data.train.clone(), indices, batch_size, data.normalization, device);
+        Ok(loader.for_training(self.seed, augment, epoch, stop, stopwatch).with_sampler(sampler)?)
+    }
+
     /// How the network to evaluate is made, if it is not the one that trains: averaged weights, and the statistics of
     /// batch normalization for them, from training images as they are. The same at each time that it is asked for.
     pub(super) fn evaluation(&self, data: &RunData, device: &Device) -> Option<Evaluated> {
@@ -225,19 +243,14 @@ impl Member<'_> {
         options: &RunOptions,
         history: History,
     ) -> Result<History, TrainError> {
-        let loader = |indices: &[usize]| {
-            ImageLoader::new(data.train.clone(), indices.to_vec(), self.config.batch_size, data.normalization, device)
-        };
         let last = history.last_epoch();
         let stopwatch = Stopwatch::default();
         let before = history.epochs.last().map_or(0.0, |metrics| metrics.seconds);
-        let training = loader(&data.train_indices).for_training(
-            self.seed,
-            self.config.augment,
-            last + 1,
-            options.stop.clone(),
-            stopwatch.clone(),
-        );
+        let difficulty = data.difficulty.as_deref().unwrap_or_default();
+        let training =
+            self.training_loader(data, difficulty, device, last + 1, options.stop.clone(), stopwatch.clone())?;
+        let (images, indices) = (data.train.clone(), data.validation_indices.clone());
+        let validation = ImageLoader::new(images, indices, self.config.batch_size, data.normalization, device);
         let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
         let scheduler = self.config.schedule.scheduler(self.config.lr, length)?;
         let failure = Failure::default();
@@ -258,17 +271,16 @@ impl Member<'_> {
         let learner = Learner::new(model, self.optimizer(data)?, scheduler);
         let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);
         let checkpoints = self.checkpoints();
-        let mut supervised =
-            SupervisedTraining::new(&self.folder, Arc::new(training), Arc::new(loader(&data.validation_indices)))
-                .metrics((LossMetric::new(), AccuracyMetric::new()))
-                .metric_train_numeric(LearningRateMetric::new())
-                .num_epochs(self.config.epochs)
-                .with_metric_logger(MetricFiles::new(&self.folder, Failure::clone(&failure)))
-                .with_custom_checkpointers(checkpoints.model, checkpoints.optimizer, checkpoints.scheduler)
-                .with_checkpointing_strategy(recorder.clone())
-                .early_stopping(recorder.clone())
-                .with_interrupter(options.stop.interrupter())
-                .with_application_logger(log.map(|log| Box::new(log) as _));
+        let mut supervised = SupervisedTraining::new(&self.folder, Arc::new(training), Arc::new(validation))
+            .metrics((LossMetric::new(), AccuracyMetric::new()))
+            .metric_train_numeric(LearningRateMetric::new())
+            .num_epochs(self.config.epochs)
+            .with_metric_logger(MetricFiles::new(&self.folder, Failure::clone(&failure)))
+            .with_custom_checkpointers(checkpoints.model, checkpoints.optimizer, checkpoints.scheduler)
+            .with_checkpointing_strategy(recorder.clone())
+            .early_stopping(recorder.clone())
+            .with_interrupter(options.stop.interrupter())
+            .with_application_logger(log.map(|log| Box::new(log) as _));
         if last > 0 {
             supervised = supervised.checkpoint(last);
         }

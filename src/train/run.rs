@@ -2,9 +2,10 @@ use super::dataset::CLASSES;
 use super::evaluate::{average, predict};
 use super::find_lr::LR_CURVE;
 use super::member::Member;
+use super::teacher::difficulty;
 use super::{
-    Backend, Classifier, DatasetKind, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal, Summary,
-    TrainError, Versions, files,
+    Backend, Classifier, DatasetKind, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal,
+    Stopwatch, Summary, TrainError, Versions, files,
 };
 use crate::data::{DataSource, LabelledImages};
 use burn::module::Module;
@@ -123,7 +124,8 @@ impl Run {
     /// If data, checkpoints or folders cannot be read or written, or training stops on an error.
     pub fn train(&mut self, options: &RunOptions) -> Result<Summary, TrainError> {
         let (backend, device) = self.config.backend.device()?;
-        let data = RunData::load(&self.config, &options.source, self.replaces || !self.folder.join(CONFIG).exists())?;
+        let mut data =
+            RunData::load(&self.config, &options.source, self.replaces || !self.folder.join(CONFIG).exists())?;
         if let Some(notice) = &data.notice {
             (options.notify)(notice);
             self.config.dataset = data.kind;
@@ -131,6 +133,17 @@ impl Run {
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
         self.member(0).expect_trainable(data.image(), &device)?;
+        let known = self.folder.join(DIFFICULTY);
+        if self.config.curriculum.is_some() {
+            data.difficulty = Some(match !self.replaces && known.exists() {
+                true => files::read_json(&known)?,
+                false => difficulty(&self.config, &data, &device, Some(&options.root))?.into_owned(),
+            });
+        }
+        // Nor is it known before whether there are images to draw.
+        let known_difficulty = data.difficulty.as_deref().unwrap_or_default();
+        let (stop, stopwatch) = (options.stop.clone(), Stopwatch::default());
+        self.member(0).training_loader(&data, known_difficulty, &device, 1, stop, stopwatch)?;
         if std::mem::take(&mut self.replaces) {
             std::fs::remove_dir_all(&self.folder).map_err(TrainError::io("replace", &self.folder))?;
         }
@@ -138,6 +151,9 @@ impl Run {
         let path = self.folder.join(CONFIG);
         if !path.exists() {
             files::write_json(&path, &self.config)?;
+        }
+        if let Some(difficulty) = data.difficulty.as_ref().filter(|_| !known.exists()) {
+            files::write_json(&known, difficulty)?;
         }
         let mut members = Vec::new();
         let mut outputs = Vec::new();
@@ -204,9 +220,19 @@ impl Run {
         let (_, device) = self.config.backend.device()?;
         let config = RunConfig { dataset: dataset.unwrap_or(self.config.dataset), ..self.config.clone() };
         let data = RunData::load(&config, &options.source, false)?;
-        let loader = test_loader(&data, &device);
-        let outputs: Vec<_> = self.models(data.image(), &device)?.iter().map(|model| predict(model, &loader)).collect();
-        Ok(Evaluation::new(&average(&outputs), data.test.labels()))
+        let probabilities = self.predict(&test_loader(&data, &device), data.image(), &device)?;
+        Ok(Evaluation::new(&probabilities, data.test.labels()))
+    }
+
+    /// The class probabilities of every image of the loader, in its order.
+    pub(super) fn predict(
+        &self,
+        loader: &ImageLoader,
+        image: [usize; 3],
+        device: &Device,
+    ) -> Result<Vec<[f32; CLASSES]>, TrainError> {
+        let outputs: Vec<_> = self.models(image, device)?.iter().map(|model| predict(model, loader)).collect();
+        Ok(average(&outputs))
     }
 
     /// The class probabilities of one 28x28 image of gray levels.
@@ -219,8 +245,8 @@ impl Run {
         let normalization = super::dataset::normalization(self.config.dataset);
         let image = Arc::new(LabelledImages::new(28, 28, pixels, vec![0])?);
         let loader = ImageLoader::new(image, vec![0], 1, normalization, &device);
-        let outputs: Vec<_> = self.models([1, 28, 28], &device)?.iter().map(|model| predict(model, &loader)).collect();
-        average(&outputs).into_iter().next().ok_or_else(|| TrainError::NoCheckpoint(self.name.clone()))
+        let mut probabilities = self.predict(&loader, [1, 28, 28], &device)?.into_iter();
+        probabilities.next().ok_or_else(|| TrainError::NoCheckpoint(self.name.clone()))
     }
 
     /// The networks with the kept weights.
@@ -265,6 +291,8 @@ impl Run {
 }
 
 const CONFIG: &str = "config.json";
+/// What a curriculum goes by, kept so that a resumed run goes by the same.
+const DIFFICULTY: &str = "difficulty.json";
 
 /// The test images in their order.
 pub(super) fn test_loader(data: &RunData, device: &Device) -> ImageLoader {

@@ -1,6 +1,7 @@
 use super::member::Member;
 use super::run::{EVALUATION_BATCH, test_loader};
 use super::steps::{Evaluated, Way};
+use super::teacher::difficulty;
 use super::{
     Batches, Classifier, Evaluation, ImageLoader, RunConfig, RunData, StopSignal, Stopwatch, TrainError, predict,
 };
@@ -65,19 +66,14 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     ///
-    /// The first field of the configuration that is out of range.
+    /// The first field of the configuration that is out of range, or images that cannot be drawn or ordered as it says.
     pub fn new(config: &'a RunConfig, data: &'a RunData, device: &Device) -> Result<Self, TrainError> {
         config.check()?;
         let member = Member { config, seed: config.seed, folder: PathBuf::new(), log: None };
         let autodiff = device.clone().autodiff();
-        let loader = ImageLoader::new(
-            data.train.clone(),
-            data.train_indices.clone(),
-            config.batch_size,
-            data.normalization,
-            &autodiff,
-        );
-        let training = loader.for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
+        let (stop, stopwatch) = (StopSignal::default(), Stopwatch::default());
+        let difficulty = difficulty(config, data, device, None)?;
+        let training = member.training_loader(data, &difficulty, &autodiff, 1, stop, stopwatch)?;
         let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
         let model = member.training_model(data.image(), &autodiff)?;
         Ok(Self {
