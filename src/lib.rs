@@ -33,8 +33,8 @@
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
-//! - With the feature `train` (on by default): [`data`], [`model`], [`train`] and [`files`], which the examples are made
-//!   of.
+//! - With the feature `train` (on by default): [`augment`], distortions of images on the device and views of test images;
+//!   [`data`], [`model`], [`train`] and [`files`], which the examples are made of.
 //!
 //! # How it runs
 //!
@@ -57,6 +57,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "train")]
+pub mod augment;
 pub mod average;
 #[cfg(feature = "train")]
 pub mod data;

@@ -30,8 +30,9 @@ pub fn find_lr(
         (options.notify)(notice);
     }
     let indices = data.train_indices.clone();
+    let augment = config.augmentation(data.image())?;
     let loader = ImageLoader::new(data.train.clone(), indices, config.batch_size, data.normalization, &device)
-        .for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
+        .for_training(config.seed, augment, 1, StopSignal::default(), Stopwatch::default());
     device.seed(config.seed);
     let model = Classifier::new(&config.model, config.label_smoothing, data.image(), CLASSES, &device)?;
     let batches = std::iter::repeat_with(|| loader.epoch()).flatten().flatten();

@@ -224,7 +224,7 @@ impl Member<'_> {
         let before = history.epochs.last().map_or(0.0, |metrics| metrics.seconds);
         let training = loader(&data.train_indices).for_training(
             self.seed,
-            self.config.augment,
+            self.config.augmentation(data.image())?,
             last + 1,
             options.stop.clone(),
             stopwatch.clone(),

@@ -1,11 +1,12 @@
 use super::dataset::CLASSES;
-use super::evaluate::{average, predict};
+use super::evaluate::{average, predict, predict_views};
 use super::find_lr::LR_CURVE;
 use super::member::Member;
 use super::{
     Backend, Classifier, DatasetKind, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal, Summary,
     TrainError, Versions, files,
 };
+use crate::augment::Views;
 use crate::data::{DataSource, LabelledImages};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -193,16 +194,23 @@ impl Run {
     }
 
     /// Tests the run's kept weights again, on its own data set or, to see what it learned for another, on `dataset`.
+    /// Each network's probabilities are averaged over `views` of an image.
     ///
     /// # Errors
     ///
     /// If data or weights cannot be read.
-    pub fn evaluate(&self, options: &RunOptions, dataset: Option<DatasetKind>) -> Result<Evaluation, TrainError> {
+    pub fn evaluate(
+        &self,
+        options: &RunOptions,
+        dataset: Option<DatasetKind>,
+        views: Views,
+    ) -> Result<Evaluation, TrainError> {
         let (_, device) = self.config.backend.device()?;
         let config = RunConfig { dataset: dataset.unwrap_or(self.config.dataset), ..self.config.clone() };
         let data = RunData::load(&config, &options.source, false)?;
         let loader = test_loader(&data, &device);
-        let outputs: Vec<_> = self.models(data.image(), &device)?.iter().map(|model| predict(model, &loader)).collect();
+        let models = self.models(data.image(), &device)?;
+        let outputs = models.iter().map(|model| predict_views(model, &loader, views)).collect::<Result<Vec<_>, _>>()?;
         Ok(Evaluation::new(&average(&outputs), data.test.labels()))
     }
 

@@ -78,7 +78,8 @@ impl<'a> Trial<'a> {
             data.normalization,
             &autodiff,
         );
-        let training = loader.for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
+        let augment = config.augmentation(data.image())?;
+        let training = loader.for_training(config.seed, augment, 1, StopSignal::default(), Stopwatch::default());
         let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
         Ok(Self {
             model: member.new_model(data.image(), &autodiff)?,
