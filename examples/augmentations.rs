@@ -76,7 +76,7 @@ fn landscape([height, width]: [usize; 2], hour: f32, device: &Device) -> Tensor<
         } else if row < horizon {
             let share = row as f32 / horizon as f32;
             [0.3 + 0.4 * share * hour, 0.5 + 0.2 * share, 0.9 - 0.5 * hour * share]
-        } else if (row / 6 + column / 6) % 2 == 0 {
+        } else if (row / 6 + column / 6).is_multiple_of(2) {
             [0.75, 0.7, 0.6]
         } else {
             [0.35, 0.2 + 0.3 * hour, 0.25]
