@@ -13,13 +13,14 @@
 use burn_descent::augment::{AugmentConfig, Views};
 use burn_descent::data::{DataSource, read_digit_png};
 use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
-use burn_descent::model::LabelSmoothing;
+use burn_descent::model::{Activation, DropoutForm, Initialization, LabelSmoothing};
+use burn_descent::penalty::Penalty;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
-    Backend, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError, find_lr,
-    likeliest,
+    Backend, Criterion, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, StopSignal, TrainError,
+    Variation, find_lr, likeliest,
 };
-use burn_descent::weights::{EmaConfig, LookaheadConfig};
+use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -131,6 +132,15 @@ struct TrainArgs {
     /// Share of the inputs dropped in training.
     #[arg(long, value_name = "SHARE")]
     dropout_input: Option<f64>,
+    /// Where dropout makes up for what is missing: inverted (in training) or at-test.
+    #[arg(long, value_name = "FORM")]
+    dropout_form: Option<DropoutForm>,
+    /// The function of the hidden units: relu, leaky-relu, gelu, tanh or sigmoid.
+    #[arg(long)]
+    activation: Option<Activation>,
+    /// What the weights are drawn from: kaiming, xavier, normal=DEVIATION or zeros.
+    #[arg(long, value_name = "HOW")]
+    initialization: Option<Initialization>,
     /// Whether batch normalization stands before each activation.
     #[arg(long, value_name = "true|false")]
     batch_norm: Option<bool>,
@@ -141,6 +151,10 @@ struct TrainArgs {
     /// A hyperparameter of the optimizer: beta_1=0.8, form=lecture, noise.eta=0.3, epsilon={"inside":1e-7}.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     hyperparameters: Vec<String>,
+    /// A hyperparameter that changes over the run: momentum=0.5..0.95 (linearly), epsilon=1e-3:exponential=0.5 (times what
+    /// a schedule does to the rate), momentum=0.85..0.95:one-cycle (against the rate).
+    #[arg(long, value_name = "NAME=FROM..TO:SCHEDULE", value_parser = variation)]
+    vary: Vec<(String, Variation)>,
     /// Learning rate [default: the optimizer's].
     #[arg(long)]
     lr: Option<f64>,
@@ -149,6 +163,14 @@ struct TrainArgs {
     /// and per=step count steps (an unknown parameter lists them all) [default: one-cycle].
     #[arg(long)]
     schedule: Option<Schedule>,
+    /// Sharpness-aware minimization: take the gradients RHO up the slope (0.05). Two passes a step.
+    #[arg(long, value_name = "RHO")]
+    sam: Option<f64>,
+    /// A penalty on the weights: l2, frobenius or l1=STRENGTH as part of the loss; l2-decoupled, frobenius-decoupled or
+    /// lasso=STRENGTH by a move after each step, to exact zeros; max-norm=LIMIT of the weights into each unit. With @weight, only
+    /// on parameters with that in their path: lasso=1e-4@weight.
+    #[arg(long = "penalty", value_name = "KIND=STRENGTH")]
+    penalties: Vec<Penalty>,
     /// Skip steps whose gradients are not all finite, at most N in a row.
     #[arg(long, value_name = "N")]
     skip_nonfinite: Option<u64>,
@@ -190,9 +212,15 @@ struct TrainArgs {
     /// Train K networks with seeds of their own and average their outputs.
     #[arg(long, value_name = "K")]
     ensemble: Option<usize>,
-    /// Stop after N epochs without a lower validation loss.
+    /// Keep the weights with the best validation loss or accuracy, and stop by it [default: loss].
+    #[arg(long, value_name = "loss|accuracy")]
+    criterion: Option<Criterion>,
+    /// Stop after N epochs without an improvement.
     #[arg(long, value_name = "N")]
     early_stopping: Option<usize>,
+    /// What an epoch must be better by to count as an improvement [default: 0].
+    #[arg(long, value_name = "BY")]
+    minimum_improvement: Option<f64>,
     /// Seed of everything random [default: 1].
     #[arg(long)]
     seed: Option<u64>,
@@ -207,6 +235,11 @@ fn label_smoothing(text: &str) -> Result<LabelSmoothing, String> {
     let (all, share) = text.strip_prefix("all:").map_or((false, text), |share| (true, share));
     let share = share.parse().map_err(|_| format!("expected a share such as 0.1 or all:0.1, but is {text}"))?;
     Ok(if all { LabelSmoothing::AllClasses(share) } else { LabelSmoothing::OtherClasses(share) })
+}
+
+fn variation(text: &str) -> Result<(String, Variation), String> {
+    let (name, variation) = text.split_once('=').ok_or("expected NAME=FROM..TO, such as momentum=0.5..0.95")?;
+    Ok((name.to_owned(), variation.parse().map_err(|error: TrainError| error.to_string())?))
 }
 
 fn lookahead(text: &str) -> Result<LookaheadConfig, String> {
@@ -256,7 +289,10 @@ impl TrainArgs {
                 set(&mut mlp.widths, &self.widths);
                 set(&mut mlp.dropout, &self.dropout);
                 set(&mut mlp.dropout_input, &self.dropout_input);
+                set(&mut mlp.dropout_form, &self.dropout_form);
                 set(&mut mlp.batch_norm, &self.batch_norm);
+                set(&mut mlp.activation, &self.activation);
+                set(&mut mlp.initialization, &self.initialization);
                 let unused = [("--kernels", self.kernels.is_some()), ("--strides", self.strides.is_some())];
                 for (flag, given) in unused.into_iter().chain([("--hidden", self.hidden.is_some())]) {
                     if given {
@@ -276,7 +312,10 @@ impl TrainArgs {
                 cnn.hidden = self.hidden.or(cnn.hidden);
                 set(&mut cnn.dropout, &self.dropout);
                 set(&mut cnn.dropout_input, &self.dropout_input);
+                set(&mut cnn.dropout_form, &self.dropout_form);
                 set(&mut cnn.batch_norm, &self.batch_norm);
+                set(&mut cnn.activation, &self.activation);
+                set(&mut cnn.initialization, &self.initialization);
             }
         }
         if let Some(name) = &self.optimizer
@@ -284,12 +323,16 @@ impl TrainArgs {
         {
             config.optimizer = OptimizerKind::named(name)?;
             config.lr = config.optimizer.default_learning_rate();
+            config.vary.clear();
         }
         for assignment in &self.hyperparameters {
             config.optimizer = config.optimizer.with(assignment)?;
         }
+        config.vary.extend(self.vary.iter().cloned());
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
+        config.sam = self.sam.map(|rho| SamConfig::new().with_rho(rho)).or(config.sam);
+        config.penalties.penalties.extend(self.penalties.iter().cloned());
         let transforms = [
             self.skip_nonfinite.map(GradientTransform::ApplyIfFinite),
             self.accumulate.map(GradientTransform::Accumulate),
@@ -308,7 +351,9 @@ impl TrainArgs {
         set(&mut config.label_smoothing, &self.label_smoothing);
         config.augment = self.augment.clone().or(config.augment);
         set(&mut config.ensemble, &self.ensemble);
+        set(&mut config.criterion, &self.criterion);
         config.early_stopping = self.early_stopping.or(config.early_stopping);
+        set(&mut config.minimum_improvement, &self.minimum_improvement);
         set(&mut config.seed, &self.seed);
         set(&mut config.backend, &self.place.backend);
         Ok(config)

@@ -30,6 +30,9 @@
 //!   norm, centralization, accumulation, skipping what is not finite; one after the other, in the order written.
 //! - [`weights`]: averages of the weights over *any* Burn optimizer (EMA, SWA, Lookahead), sharpness-aware minimization,
 //!   re-estimation of batch normalization.
+//! - [`penalty`]: penalties on the parameters of any module, coupled or as proximal steps, and limits on norms.
+//! - [`early_stopping`]: when a metric no longer gets better.
+//! - [`group`]: checks of the parameter groups that all of these are given.
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
@@ -62,14 +65,17 @@ pub mod augment;
 pub mod average;
 #[cfg(feature = "train")]
 pub mod data;
+pub mod early_stopping;
 mod error;
 #[cfg(feature = "train")]
 pub mod files;
 pub mod gradient;
+pub mod group;
 mod kernel;
 #[cfg(feature = "train")]
 pub mod model;
 pub mod optim;
+pub mod penalty;
 pub mod rule;
 pub mod schedule;
 #[cfg(feature = "train")]

@@ -1,8 +1,12 @@
 //! The `mnist` example as its user meets it: tiny real runs, and each mistake answered in one line.
 #![cfg(all(feature = "train", feature = "flex", unix))]
 
+#[path = "common/digits.rs"]
+mod digits;
+
 use burn_descent::data::{EmbeddedDigits, write_gray_png};
 use burn_descent::train::OptimizerKind;
+use digits::{digits, write_parts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,16 +50,8 @@ impl Sandbox {
     /// Drawn digits, as the four files of MNIST.
     fn write_data(&self, folder: &Path) {
         fs::create_dir(folder).expect("a new folder");
-        let digits = EmbeddedDigits::new(1);
-        let mut first = 0;
-        for (part, count) in ["train", "t10k"].into_iter().zip(IMAGES) {
-            let drawn: Vec<_> = (first..first + count).map(|index| digits.digit(index as u64)).collect();
-            let pixels: Vec<u8> = drawn.iter().flat_map(|(pixels, _)| *pixels).collect();
-            let labels: Vec<u8> = drawn.iter().map(|(_, label)| *label).collect();
-            put(folder, &format!("{part}-images-idx3-ubyte"), &idx(&[count, 28, 28], &pixels));
-            put(folder, &format!("{part}-labels-idx1-ubyte"), &idx(&[count], &labels));
-            first += count;
-        }
+        let [train, test] = IMAGES.map(|images| images as u64);
+        write_parts(folder, &digits(0, train), &digits(train, test));
     }
 
     /// The program, to be run in the sandbox with `arguments` (between spaces), on its data.
@@ -396,6 +392,19 @@ fn early_stopping_keeps_the_best_weights() {
     assert!(printed.contains("stopped       no lower validation loss in 2 epochs"), "{printed}");
     assert_eq!(sandbox.summary("early")["members"][0]["validation_loss"], epochs[best - 1]["validation_loss"]);
     sandbox.fails("--plain --resume early", &["`early`", "complete"]);
+
+    // No epoch is better than the first by so much.
+    sandbox.trains("strict", "--epochs 50 --early-stopping 3 --minimum-improvement 100");
+    assert_eq!(sandbox.epochs("strict").len(), 4);
+
+    sandbox.trains("accurate", "--epochs 50 --early-stopping 4 --criterion accuracy --schedule constant --lr 0.02");
+    let history = sandbox.json("accurate", "history.json");
+    let accuracies: Vec<f64> =
+        sandbox.epochs("accurate").iter().map(|epoch| number(&epoch["validation_accuracy"])).collect();
+    let best = (0..accuracies.len()).rev().max_by(|one, other| accuracies[*one].total_cmp(&accuracies[*other]));
+    assert_eq!(history["best_epoch"].as_u64().map(|epoch| epoch as usize - 1), best, "{accuracies:?}");
+    assert_eq!(history["stopped"], "no higher validation accuracy in 4 epochs");
+    sandbox.fails(&format!("{TINY} --minimum-improvement -1"), &["minimum_improvement", "[0, ∞)", "-1"]);
 }
 
 #[test]
@@ -440,6 +449,7 @@ fn every_optimizer_trains() {
 fn every_transform_trains() {
     let sandbox = Sandbox::new();
     let cases = [
+        ("sam", "--sam 0.1"),
         ("skip", "--skip-nonfinite 3"),
         ("accumulate", "--accumulate 2"),
         ("centralize", "--centralize"),
@@ -450,7 +460,8 @@ fn every_transform_trains() {
         ("swa", "--swa 2"),
         (
             "all",
-            "--skip-nonfinite 3 --accumulate 2 --centralize --clip-value 1 --clip-norm 1 --lookahead 2:0.8 --ema 0.9",
+            "--sam 0.05 --skip-nonfinite 3 --accumulate 2 --centralize --clip-value 1 --clip-norm 1 --lookahead 2:0.8 \
+             --ema 0.9",
         ),
     ];
     sandbox.trains("none", "--epochs 2");
@@ -462,6 +473,11 @@ fn every_transform_trains() {
         assert_eq!(same, name == "skip", "{name}: only what skips nothing changes nothing");
         assert!(sandbox.succeeds(&format!("eval {name}")).contains(&format!("{:.2} %", 100.0 * accuracy)), "{name}");
     }
+    // Without dropout, which SAM draws for each batch anew, no way up is no way at all.
+    for (name, flags) in [("whole", "--dropout 0"), ("whole-sam", "--dropout 0 --sam 0")] {
+        sandbox.trains(name, &format!("--epochs 2 {flags}"));
+    }
+    assert_eq!(sandbox.epochs("whole-sam"), sandbox.epochs("whole"));
     let config = sandbox.json("all", "config.json");
     let kinds = |list: &Value| -> Vec<String> {
         let kind = |transform: &Value| transform.as_object().and_then(|kind| kind.keys().next().cloned());
@@ -469,9 +485,43 @@ fn every_transform_trains() {
     };
     let expected = ["apply_if_finite", "accumulate", "centralize", "clip_value", "clip_norm"];
     assert_eq!(kinds(&config["gradients"]), expected, "in the order that --help tells");
+    assert_eq!(config["sam"]["rho"], 0.05);
     assert_eq!((config["ema"]["decay"].clone(), config["lookahead"]["period"].clone()), (0.9.into(), 2.into()));
     sandbox.trains("again", &format!("--config {} --clip-norm 1", sandbox.run("all").join("config.json").display()));
     assert_eq!(sandbox.epochs("again"), sandbox.epochs("all"), "the same configuration");
+}
+
+#[test]
+fn hyperparameters_vary() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("none", "--epochs 2");
+    sandbox.trains("constant", "--epochs 2 --vary beta_1=0.9:constant --vary epsilon=1e-8..1e-8");
+    assert_eq!(sandbox.epochs("constant"), sandbox.epochs("none"), "what stays is no variation");
+    sandbox.trains("rising", "--epochs 2 --vary beta_1=0.1..0.8 --vary beta_1=0.5..0.9 --accumulate 3");
+    sandbox.trains("accumulated", "--epochs 2 --accumulate 3");
+    assert_ne!(sandbox.epochs("rising"), sandbox.epochs("accumulated"));
+    let config = sandbox.json("rising", "config.json");
+    assert_eq!(config["vary"], serde_json::json!({ "beta_1": "0.5..0.9:linear" }), "the last one counts");
+
+    let path = sandbox.run("rising").join("config.json").display().to_string();
+    sandbox.trains("again", &format!("--config {path}"));
+    assert_eq!(sandbox.epochs("again"), sandbox.epochs("rising"), "the same configuration");
+    sandbox.trains("other", &format!("--config {path} --optimizer momentum --vary momentum=0.85..0.95:one-cycle"));
+    let vary = sandbox.json("other", "config.json")["vary"].clone();
+    assert_eq!(vary["momentum"], "0.85..0.95:one-cycle=peak=0.3,start=25,end=10000");
+    assert_eq!(vary.as_object().map(|vary| vary.len()), Some(1), "another optimizer has other hyperparameters");
+
+    // Out of range in the last of 40 steps, which the data tell: the run to be replaced is still there.
+    let late = "--name none --overwrite --epochs 10 --vary beta_1=0.9:exponential=1.003,per=step";
+    sandbox.fails(&format!("{TINY} {late}"), &["Nadam", "beta_1", "[0, 1)", "is 1.00"]);
+    sandbox.fails(&format!("{TINY} --vary beta_1=0.5..1.5"), &["Nadam", "beta_1", "[0, 1)", "is 1"]);
+    sandbox.fails(&format!("{TINY} --vary beta_3=0..1"), &["nadam", "no number `beta_3`", "known: beta_1, beta_2"]);
+    sandbox.fails(&format!("{TINY} --optimizer lion --vary beta_1=0..1"), &["lion", "Burn's own", "cannot vary"]);
+    sandbox.fails(&format!("{TINY} --optimizer sgd --vary momentum=0..1"), &["sgd", "no number that could vary"]);
+    sandbox.fails(&format!("{TINY} --vary beta_1=0.9:plateau"), &["vary", "plateau", "losses"]);
+    sandbox.is_refused("--plain --vary beta_1", &["--vary", "NAME=FROM..TO"]);
+    sandbox.is_refused("--plain --vary beta_1=0.9", &["--vary", "VALUE:SCHEDULE", "`0.9`"]);
+    sandbox.is_refused("--plain --vary beta_1=0.9:warm", &["--vary", "`warm`", "constant, linear"]);
 }
 
 #[test]
@@ -526,6 +576,23 @@ fn learning_rates_are_tried() {
     assert!(printed.contains("steepest descent at ") && printed.contains("lr_curve.json"), "{printed}");
     sandbox.succeeds(&format!("find-lr {TINY}"));
     assert_eq!(sandbox.json("find-lr", "lr_curve.json"), curve, "the same configuration gives the same curve");
+
+    // By the run's own way of taking steps.
+    let found = |name: &str, flags: &str| {
+        sandbox.succeeds(&format!("find-lr {TINY} --name {name} {flags}"));
+        sandbox.json(name, "lr_curve.json")
+    };
+    assert_eq!(found("by-ones", "--accumulate 1"), curve);
+    for (name, flags) in [
+        ("norm", "--clip-norm 1e-6"),
+        ("sam", "--sam 0.5"),
+        ("lookahead", "--lookahead 2:0.1"),
+        ("vary", "--vary beta_1=0..0.9"),
+    ] {
+        assert_ne!(found(name, flags), curve, "{name}");
+    }
+    let standing = found("standing", "--accumulate 1000");
+    assert_eq!(standing["points"].as_array().map(Vec::len), Some(300), "without a step nothing diverges");
 
     // Beside a run that is there already, and before one of that name.
     sandbox.trains("there", "--epochs 1");
@@ -758,13 +825,16 @@ fn unknown_names_list_the_known() {
     sandbox.fails(&format!("{TINY} --set beta_1=high"), &["nadam", "`beta_1=high`", "expected f64"]);
     sandbox.fails(&format!("{TINY} --set form=none"), &["nadam", "`form=none`", "expected one of", "lecture"]);
     sandbox.fails(&format!("{TINY} --set beta_1"), &["nadam", "`beta_1`", "NAME=VALUE"]);
+    sandbox.is_refused(&format!("{TINY} --penalty l3=1"), &["--penalty", "l3=1", "lasso", "max-norm"]);
+    sandbox.fails(&format!("{TINY} --penalty l2=-1"), &["Penalty", "strength", "[0, ∞)", "-1"]);
+    sandbox.fails(&format!("{TINY} --penalty l2=1@wieght"), &["wieght", "such as", "weight"]);
     sandbox.fails(&format!("{TINY} --kernels 3"), &["--kernels", "--model mlp", "--model cnn"]);
 }
 
 #[test]
 fn values_out_of_range_are_told() {
     let sandbox = Sandbox::new();
-    let cases: [(&str, &[&str]); 29] = [
+    let cases: [(&str, &[&str]); 31] = [
         ("--lr 0", &["lr", "(0, ∞)", "is 0"]),
         ("--lr -1", &["lr", "(0, ∞)", "is -1"]),
         ("--lr nan", &["lr", "(0, ∞)", "is NaN"]),
@@ -777,6 +847,8 @@ fn values_out_of_range_are_told() {
         ("--dropout-input -0.1", &["Mlp", "dropout_input", "[0, 1)", "is -0.1"]),
         ("--label-smoothing 1", &["LabelSmoothing", "[0, 1)", "is 1"]),
         ("--label-smoothing all:-0.5", &["LabelSmoothing", "[0, 1)", "is -0.5"]),
+        ("--sam -0.1", &["Sam", "rho", "[0, ∞)", "is -0.1"]),
+        ("--sam inf", &["Sam", "rho", "[0, ∞)", "is inf"]),
         ("--clip-norm 0", &["clip_norm", "(0, ∞)", "is 0"]),
         ("--clip-value -1", &["ClipValue", "limit", "(0, ∞)", "is -1"]),
         ("--accumulate 0", &["accumulate", "at least 1", "is 0"]),
@@ -838,6 +910,7 @@ fn runs_are_not_mixed_up() {
         "--plain --resume begun --widths 32 --epochs 9",
         &["epochs is 3", "9 was asked for", "model.mlp.widths is [16]", "[32] was asked for"],
     );
+    sandbox.fails("--plain --resume begun --sam 0.1", &["`begun`", "sam is null", "{\"rho\":0.1} was asked for"]);
     sandbox.fails("--plain --resume begun --model cnn", &["`begun`", "model is", "mlp", "cnn"]);
     sandbox.is_refused("--plain --resume begun --name other", &["--resume", "--name"]);
     sandbox.fails(&format!("{TINY} --name done"), &["done", "exists already", "--resume", "--overwrite"]);

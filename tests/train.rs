@@ -2,21 +2,28 @@
 #![cfg(all(feature = "train", feature = "flex"))]
 
 mod common;
+#[path = "common/digits.rs"]
+mod digits;
 
-use burn::module::Param;
-use burn::optim::GradientsParams;
+use burn::module::{Module, Param, ParamGroup};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
+use burn::train::{InferenceStep, TrainStep};
 use burn_descent::augment::{AugmentConfig, Transform};
-use burn_descent::data::{DataSource, EmbeddedDigits, LabelledImages};
-use burn_descent::gradient::ChainConfig;
+use burn_descent::data::{DataSource, LabelledImages};
+use burn_descent::gradient::{ChainConfig, GradientNoiseConfig};
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy, soft_cross_entropy};
-use burn_descent::optim::evaluation_weights;
+use burn_descent::optim::Epsilon;
+use burn_descent::optim::{AdamConfig, MomentumConfig, NadamConfig, SgdConfig, WeightDecay, evaluation_weights};
+use burn_descent::penalty::PenaltiesConfig;
+use burn_descent::schedule::{OneCycleConfig, RunLength};
 use burn_descent::train::{
-    Backend, History, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig, RunData, RunOptions,
-    StopSignal, Stopwatch, Trial,
+    Backend, CLASSES, Classifier, History, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run, RunConfig,
+    RunData, RunOptions, StopSignal, Stopwatch, Trial, Variation,
 };
-use burn_descent::weights::{EmaConfig, LookaheadConfig};
+use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use common::deviation;
+use digits::{digits, write_parts};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,26 +31,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Held by whoever seeds the device's generator, which all threads share.
 static SEED: Mutex<()> = Mutex::new(());
 
-fn digits(first: u64, count: u64) -> LabelledImages {
-    let digits = EmbeddedDigits::new(1);
-    let drawn: Vec<_> = (first..first + count).map(|index| digits.digit(index)).collect();
-    let pixels = drawn.iter().flat_map(|(pixels, _)| *pixels).collect();
-    LabelledImages::new(28, 28, pixels, drawn.iter().map(|(_, label)| *label).collect()).expect("28x28 images")
-}
-
 /// The four files of a small data set, as MNIST has them.
 fn write_data(folder: &Path) {
     write_parts(folder, &digits(0, 200), &digits(200, 50));
-}
-
-fn write_parts(folder: &Path, train: &LabelledImages, test: &LabelledImages) {
-    for (part, images) in [("train", train), ("t10k", test)] {
-        let count = images.len() as u32;
-        let header = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
-        let write = |name: String, bytes: Vec<u8>| fs::write(folder.join(name), bytes).expect("the file is written");
-        write(format!("{part}-images-idx3-ubyte"), [&header(&[0x803, count, 28, 28]), images.pixels()].concat());
-        write(format!("{part}-labels-idx1-ubyte"), [&header(&[0x801, count]), images.labels()].concat());
-    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -51,10 +41,14 @@ fn write_parts(folder: &Path, train: &LabelledImages, test: &LabelledImages) {
 
 /// A training loader that starts at `epoch`.
 fn loader(seed: u64, epoch: usize, augment: Option<&AugmentConfig>) -> ImageLoader {
+    loader_on(&Device::flex(), seed, epoch, augment)
+}
+
+fn loader_on(device: &Device, seed: u64, epoch: usize, augment: Option<&AugmentConfig>) -> ImageLoader {
     let augment = augment.map(|augment| augment.init().expect("it is in range"));
     let normalization = Normalization { mean: 0.1, std: 0.3 };
     let images = Arc::new(digits(0, 50));
-    ImageLoader::new(images, (0..50).collect(), 8, normalization, &Device::flex()).for_training(
+    ImageLoader::new(images, (0..50).collect(), 8, normalization, device).for_training(
         seed,
         augment,
         epoch,
@@ -267,6 +261,41 @@ fn soft_targets_share_the_loss() {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// Sharpness
+
+/// A step of the network from the same weights on the same batch, by SAM with `rho` or without: the loss that it reports,
+/// and the validation losses before and after the weights have moved.
+fn sharpness_aware_step(rho: Option<f64>) -> [f32; 3] {
+    let device = Device::flex().autodiff();
+    device.seed(1);
+    let config = ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.5));
+    let model = Classifier::new(&config, LabelSmoothing::None, [1, 28, 28], CLASSES, &device).expect("in range");
+    let model = model.with_sam(rho.map(|rho| SamConfig::new().with_rho(rho).init().expect("in range")));
+    let batch = loader_on(&device, 3, 1, None).epoch().next().expect("a batch").expect("a batch");
+    let validate = |model: &Classifier| InferenceStep::step(&model.valid(), batch.clone()).loss.into_scalar::<f32>();
+
+    device.seed(batch.seed);
+    let output = TrainStep::step(&model, batch.clone());
+    let before = validate(&model);
+    let mut optimizer = SgdConfig::new().init().expect("in range");
+    let model = optimizer.step(0.5, model, output.grads);
+    [output.item.loss.into_scalar(), before, validate(&model)]
+}
+
+/// The second pass moves no statistics of batch normalization, drops the units that the first did, and is the one whose
+/// gradients count.
+#[test]
+fn sharpness_is_sought_on_the_same_batch() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let plain = sharpness_aware_step(None);
+    assert_eq!(sharpness_aware_step(Some(0.0)), plain, "rho 0 is no way at all");
+    let [near, far] = [1e-6, 1.0].map(|rho| sharpness_aware_step(Some(rho)));
+    assert_eq!([near[..2].to_vec(), far[..2].to_vec()], [&plain[..2]; 2], "what is seen is the first pass");
+    assert!((near[2] - plain[2]).abs() < 1e-4, "{near:?} for {plain:?}");
+    assert!((far[2] - plain[2]).abs() > 1e-2, "{far:?} for {plain:?}");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // Optimizers by name
 
 #[test]
@@ -343,6 +372,152 @@ fn hyperparameters_are_set_by_name() {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// Hyperparameters that vary
+
+/// The steps of a run of two epochs of five batches, of which every two make a step: 2, 2, 1, and again.
+const LASTS: [u64; 6] = [1, 3, 4, 6, 8, 9];
+const LENGTH: RunLength = RunLength { epochs: 2, steps_per_epoch: 5 };
+
+fn varied(optimizer: OptimizerKind, variations: &[(&str, &str)]) -> RunConfig {
+    let read = |(name, text): &(&str, &str)| ((*name).to_owned(), text.parse().expect("a variation"));
+    RunConfig {
+        optimizer,
+        vary: variations.iter().map(read).collect(),
+        gradients: ChainConfig::new().accumulate(2),
+        epochs: 2,
+        ..RunConfig::default()
+    }
+}
+
+/// The values of a parameter after each of the steps that such a run takes, and two more.
+fn trajectory(mut optimizer: ModuleOptimizer) -> Vec<Vec<f64>> {
+    let mut param = Param::from_tensor(Tensor::<1>::from_data([1.0, -2.0, 0.5], &Device::flex().autodiff()));
+    let step = |step: usize| {
+        let mut gradients = GradientsParams::new();
+        gradients.register(param.id, param.val().inner() * (step as f64 + 1.0));
+        param = optimizer.step(0.01, param.clone(), gradients);
+        common::values(&param.val())
+    };
+    (0..LASTS.len() + 2).map(step).collect()
+}
+
+#[test]
+fn varied_hyperparameters_follow_the_batches() {
+    // 0.5 + 0.4·p, where the last of a step's batches has the share p of the run before it.
+    let rising = |step: u64| 0.9 + (0.5 - 0.9) * (1.0 - LASTS[step as usize - 1] as f64 / 10.0);
+    let halved = |step: u64| if step > 3 { 0.5 } else { 1.0 };
+    let decay = move |step| Some(WeightDecay::Decoupled(0.2 * halved(step)));
+    let cycle = |step: u64| OneCycleConfig::new().momentum(0.85, 0.95, LASTS[step as usize - 1], LENGTH);
+    let noise = GradientNoiseConfig::new().with_eta(0.3);
+    let kind = |name| OptimizerKind::named(name).expect("a known optimizer");
+    let set = |name, assignment| kind(name).with(assignment).expect("it fits");
+
+    let momentum = || MomentumConfig::new().build().expect("in range");
+    let adam = AdamConfig::new().with_weight_decay(decay(1)).build().expect("in range");
+    let nadam = NadamConfig::new().with_epsilon(Epsilon::Inside(1.0)).build().expect("in range");
+    let noisy = noise.wrap(momentum().varying(6, move |config, step| config.momentum = cycle(step)).expect("in range"));
+    let cases: [(RunConfig, ModuleOptimizer); 5] = [
+        (
+            varied(kind("momentum"), &[("momentum", "0.5..0.9")]),
+            momentum().varying(6, move |config, step| config.momentum = rising(step)).expect("in range").into(),
+        ),
+        (
+            varied(kind("momentum"), &[("momentum", "0.85..0.95:one-cycle")]),
+            momentum().varying(6, move |config, step| config.momentum = cycle(step)).expect("in range").into(),
+        ),
+        (
+            varied(set("adam", "weight_decay={\"decoupled\":1}"), &[("weight_decay", "0.2:exponential=0.5")]),
+            adam.varying(6, move |config, step| config.weight_decay = decay(step)).expect("in range").into(),
+        ),
+        (
+            varied(set("nadam", "epsilon={\"inside\":1}"), &[("epsilon", "1:step=1:0.5"), ("beta_1", "0.5..0.9")]),
+            nadam
+                .varying(6, move |config, step| {
+                    (config.epsilon, config.beta_1) = (Epsilon::Inside(halved(step)), rising(step));
+                })
+                .expect("in range")
+                .into(),
+        ),
+        (
+            varied(
+                kind("sgd-noise"),
+                &[("noise.eta", "0.3:exponential=0.5"), ("sgd.momentum", "0.85..0.95:one-cycle")],
+            ),
+            noisy
+                .expect("in range")
+                .varying(6, move |config, step| config.eta = 0.3 * halved(step))
+                .expect("in range")
+                .into(),
+        ),
+    ];
+    for (config, expected) in cases {
+        let found = trajectory(config.init_optimizer(5).expect("in range"));
+        assert_eq!(found, trajectory(expected), "{:?}", config.vary);
+        assert_ne!(found, trajectory(config.optimizer.init().expect("in range")), "{:?}", config.vary);
+    }
+}
+
+/// The names that an error lists.
+fn known(error: &str) -> Vec<String> {
+    error.split_once("known: ").into_iter().flat_map(|(_, known)| known.split(", ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_number_can_vary_and_a_constant_one_is_none() {
+    let mut numbers = 0;
+    for name in OptimizerKind::names().filter(|name| !name.starts_with("burn-") && *name != "lion") {
+        let kind = OptimizerKind::named(name).expect("a known optimizer");
+        let error = varied(kind.clone(), &[("?", "0..1")]).check().expect_err("no such number").to_string();
+        let json = serde_json::to_value(&kind).expect("JSON")[name].clone();
+        let constant = |number: &String| {
+            let value = json.pointer(&format!("/{}", number.replace('.', "/"))).expect("a place");
+            (number.clone(), format!("{value}:constant").parse::<Variation>().expect("a variation"))
+        };
+        let mut config = varied(kind.clone(), &[]);
+        config.vary = known(&error).iter().map(constant).collect();
+        numbers += config.vary.len();
+        assert_eq!(config.vary.is_empty(), error.ends_with("it has no number that could vary"), "{error}");
+        let [found, expected] = [config.init_optimizer(5), kind.init()].map(|optimizer| optimizer.expect("in range"));
+        assert_eq!(trajectory(found), trajectory(expected), "{name}");
+    }
+    assert!(numbers > 50, "only {numbers} numbers");
+}
+
+#[test]
+fn variations_are_read_and_refused() {
+    let error = |optimizer: &str, variation: (&str, &str)| {
+        let optimizer = OptimizerKind::named(optimizer).expect("a known optimizer");
+        varied(optimizer, &[variation]).check().expect_err("not to be followed").to_string()
+    };
+    assert_eq!(
+        error("nadam", ("beta_3", "0..1")),
+        "nadam: `beta_3=0..1:linear` does not fit: no number `beta_3` that could vary; known: beta_1, beta_2, \
+         epsilon.outside, form.schedule.momentum_decay"
+    );
+    assert!(error("sgd-noise", ("noise", "0..1")).contains("known: noise.eta, noise.gamma, sgd.form."));
+    assert!(error("burn-adam", ("beta_1", "0..1")).ends_with("Burn's own optimizers cannot vary"));
+    assert_eq!(error("momentum", ("momentum", "0..2")), "Momentum: momentum should be in [0, 1), but is 1");
+    assert_eq!(error("sgd-noise", ("noise.eta", "0..-2")), "GradientNoise: eta should be in [0, ∞), but is -1");
+    assert!(error("momentum", ("momentum", "0..0.9:warm-up=1steps+plateau")).contains("does not depend on the losses"));
+    assert_eq!(error("momentum", ("momentum", "1:cosine=2")), "Schedule: minimum should be in [0, 1], but is 2");
+    let nadam = OptimizerKind::named("nadam").expect("a known optimizer");
+    let twice = varied(nadam, &[("epsilon", "1..2"), ("epsilon.outside", "1..2")]).check().expect_err("one too many");
+    assert!(twice.to_string().ends_with("`epsilon.outside` varies by another name already"), "{twice}");
+    for text in ["0.9", "..", "0.5..", "a..b", "inf..0", "0.5..nan:linear"] {
+        let error = text.parse::<Variation>().expect_err("no variation").to_string();
+        let expected = "vary should be FROM..TO, VALUE:SCHEDULE or FROM..TO:SCHEDULE, but is";
+        assert_eq!(error, format!("{expected} `{text}`"));
+    }
+    for (text, whole) in
+        [("0.5..0.9", "0.5..0.9:linear"), ("1e-3:step=2:0.5", "0.001..0:step=every=2epochs,factor=0.5")]
+    {
+        let variation: Variation = text.parse().expect("a variation");
+        assert_eq!(variation.to_string(), whole);
+        assert_eq!(whole.parse::<Variation>().expect("a variation"), variation);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // Resumption
 
 /// The values in a burnpack file. Its description, which holds random parameter ids, is left out: ten bytes of header
@@ -355,16 +530,19 @@ fn values(path: &Path) -> Vec<u8> {
 
 /// What surrounds each optimizer in the resumption test, by turns: nothing, and every transform of gradients and weights.
 /// 150 images in batches of 32 are five batches, of which accumulation by twos leaves one over.
-fn surroundings() -> [(&'static str, RunConfig); 4] {
+fn surroundings() -> [(&'static str, RunConfig); 5] {
     let none = RunConfig::default;
     let chain = || ChainConfig::new().apply_if_finite(3).accumulate(2).centralize().clip_value(0.5).clip_norm(1.0);
     let ema = EmaConfig::new().with_decay(0.9);
     let lookahead = LookaheadConfig::new().with_period(4);
+    let penalties = PenaltiesConfig::new().l1(1e-3, ParamGroup::from_predicate("weight"));
+    let penalties = penalties.lasso(1e-3, ParamGroup::all()).max_norm(1.0, ParamGroup::all());
     [
         ("plain", none()),
         ("chain-ema", RunConfig { gradients: chain(), ema: Some(ema), ..none() }),
         ("chain-swa", RunConfig { gradients: chain(), swa: Some(1), ..none() }),
-        ("lookahead-ema", RunConfig { lookahead: Some(lookahead), ema: Some(ema), ..none() }),
+        ("penalties-lookahead-ema", RunConfig { penalties, lookahead: Some(lookahead), ema: Some(ema), ..none() }),
+        ("sam-ema", RunConfig { sam: Some(SamConfig::new()), gradients: chain(), ema: Some(ema), ..none() }),
     ]
 }
 
@@ -484,6 +662,19 @@ fn averaged_weights_are_validated_and_kept() {
         assert!((found.0 - expected.0).abs() < 1e-5, "{around}: loss {found:?}, validated was {expected:?}");
         assert!((found.1 - expected.1).abs() < 1e-9, "{around}: accuracy {found:?}, validated was {expected:?}");
     }
+}
+
+#[test]
+fn a_resumed_run_goes_on_where_its_hyperparameters_were() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let optimizer = OptimizerKind::named("sgd-noise").expect("a known optimizer");
+    let surroundings = varied(
+        optimizer.clone(),
+        &[("sgd.momentum", "0.5..0.9:exponential=0.9,per=step"), ("noise.eta", "1e-3:exponential=0.9,per=step")],
+    );
+    expect_the_same_when_broken(folder.path(), "varied", &optimizer, "exponential=0.5", &surroundings);
 }
 
 #[test]

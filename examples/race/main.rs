@@ -199,7 +199,7 @@ fn race(problem: &dyn Problem, names: &[String], arguments: &Arguments) -> Resul
                 runner.test().to_string(),
                 runner.epochs_to(middle).map_or_else(String::new, |epochs| format!("{epochs:.1}")),
                 format!("{:.2}", runner.worst()),
-                format!("{seconds:.1}"),
+                format!("{seconds:.2}"),
             ]
         })
         .collect();
@@ -208,7 +208,7 @@ fn race(problem: &dyn Problem, names: &[String], arguments: &Arguments) -> Resul
     let (seeds, grid) = (arguments.seeds, &arguments.grid);
     let grid = grid.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
     Ok(format!(
-        "## {name}\n\n{description}. Rates: {grid} times the optimizer's default, constant; mean and deviation over {seeds} seeds at \
+        "\n## {name}\n\n{description}. Rates: {grid} times the optimizer's default, constant; mean and deviation over {seeds} seeds at \
          the best of them; \"worst rate\" is the validation accuracy at the worst.\n\n{}\n![validation loss]({picture})\n\n{}\n",
         table(&heading, &rows),
         paragraph(&runners)
@@ -289,7 +289,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let sparse = arguments.a9a.as_ref().map(|folder| Sparse::read(folder, device.clone(), batch_size, epochs, every));
     let sparse = sparse.transpose()?;
     let images = Images { config, data, device, every };
-    let mut report = "# Which optimizer to choose\n\n".to_owned();
+    let mut report = "# Which optimizer to choose\n".to_owned();
     for problem in
         [Some(&images as &dyn Problem), sparse.as_ref().map(|sparse| sparse as &dyn Problem)].into_iter().flatten()
     {

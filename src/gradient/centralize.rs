@@ -18,6 +18,17 @@ pub enum OutputAxis {
     Last,
 }
 
+impl OutputAxis {
+    /// All axes of a weight of `rank` axes (at least 2) but that of the outputs.
+    pub(crate) fn others(self, rank: usize) -> Vec<usize> {
+        let outputs = match (self, rank) {
+            (Self::Burn, 2) | (Self::Last, _) => rank - 1,
+            (Self::Burn | Self::First, _) => 0,
+        };
+        (0..rank).filter(|axis| *axis != outputs).collect()
+    }
+}
+
 /// Configuration of [`Centralization`]: gradients without their mean (Yong et al. 2020).
 ///
 /// ```text
@@ -56,12 +67,7 @@ impl TensorTransform for CentralizationConfig {
         if D < 2 {
             return gradient;
         }
-        let outputs = match (self.outputs, D) {
-            (OutputAxis::Burn, 2) | (OutputAxis::Last, _) => D - 1,
-            (OutputAxis::Burn | OutputAxis::First, _) => 0,
-        };
-        let others: Vec<usize> = (0..D).filter(|axis| *axis != outputs).collect();
-        let mean = gradient.clone().mean_dims(&others);
+        let mean = gradient.clone().mean_dims(&self.outputs.others(D));
         gradient - mean
     }
 

@@ -1,20 +1,20 @@
 //! The gradients of a module, one after the other.
 
+use crate::group::{Walk, walked};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use std::collections::HashSet;
 
 /// The parameter that a gradient belongs to.
 pub(crate) struct Parameter<'a> {
     pub(crate) id: ParamId,
-    path: &'a [String],
+    walk: &'a Walk,
 }
 
 impl Parameter<'_> {
     /// The path in the module, such as `network.layers.0.weight`.
     pub(crate) fn path(&self) -> String {
-        self.path.join(".")
+        self.walk.path()
     }
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn for_each_gradient<M: Module>(
     gradients: &mut GradientsParams,
     action: &mut impl EachGradient,
 ) {
-    module.visit(&mut Visitor { path: Vec::new(), seen: HashSet::new(), gradients: Access::Taken(gradients), action });
+    module.visit(&mut Visitor { walk: Walk::default(), gradients: Access::Taken(gradients), action });
 }
 
 /// Shows each gradient that a parameter of `module` has to `action`, and leaves it as it is.
@@ -40,7 +40,7 @@ pub(crate) fn for_each_shared_gradient<M: Module>(
     gradients: &GradientsParams,
     action: &mut impl EachGradient,
 ) {
-    module.visit(&mut Visitor { path: Vec::new(), seen: HashSet::new(), gradients: Access::Shared(gradients), action });
+    module.visit(&mut Visitor { walk: Walk::default(), gradients: Access::Shared(gradients), action });
 }
 
 enum Access<'a> {
@@ -49,26 +49,19 @@ enum Access<'a> {
 }
 
 struct Visitor<'a, A> {
-    path: Vec<String>,
-    seen: HashSet<ParamId>,
+    walk: Walk,
     gradients: Access<'a>,
     action: &'a mut A,
 }
 
 impl<A: EachGradient> ModuleVisitor for Visitor<'_, A> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
+    walked!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.seen.insert(param.id) {
+        if !self.walk.is_first(param.id) {
             return;
         }
-        let parameter = Parameter { id: param.id, path: &self.path };
+        let parameter = Parameter { id: param.id, walk: &self.walk };
         match &mut self.gradients {
             Access::Taken(gradients) => {
                 let gradient = gradients.remove::<D>(param.id);

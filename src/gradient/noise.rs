@@ -1,6 +1,6 @@
 use crate::error::{ConfigError, Range};
 use crate::kernel::{self, Addend};
-use crate::optim::{Sgd, SgdConfig, evaluating};
+use crate::optim::{Sgd, SgdConfig, Varying, evaluating};
 use burn::config::Config;
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Element, ElementConversion, Tensor};
@@ -70,9 +70,13 @@ impl GradientNoiseConfig {
     ///
     /// The first field that is out of range.
     pub fn wrap<O: Optimizer>(&self, optimizer: O) -> Result<GradientNoise<O>, ConfigError> {
+        self.check()?;
+        Ok(GradientNoise { config: Varying::constant(self.clone()), optimizer, parameters: Arc::default() })
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
         Range::NonNegative.check("GradientNoise", "eta", self.eta)?;
-        Range::NonNegative.check("GradientNoise", "gamma", self.gamma)?;
-        Ok(GradientNoise { config: self.clone(), optimizer, parameters: Arc::default() })
+        Range::NonNegative.check("GradientNoise", "gamma", self.gamma)
     }
 
     /// Noisy stochastic gradient descent.
@@ -93,7 +97,7 @@ impl GradientNoiseConfig {
 /// before those in the record (a trunk that thaws after its head was trained), draws other noise than unbroken.
 #[derive(Clone, Debug)]
 pub struct GradientNoise<O> {
-    config: GradientNoiseConfig,
+    config: Varying<GradientNoiseConfig>,
     optimizer: O,
     parameters: Arc<AtomicU64>,
 }
@@ -108,6 +112,20 @@ pub struct GradientNoiseState<S> {
 }
 
 impl<O: Optimizer> GradientNoise<O> {
+    /// The same noise with hyperparameters that change from step to step, as in
+    /// [`Elementwise::varying`](crate::optim::Elementwise::varying).
+    ///
+    /// # Errors
+    ///
+    /// The first hyperparameter that is out of range at any of the steps.
+    pub fn varying(
+        self,
+        steps: u64,
+        change: impl Fn(&mut GradientNoiseConfig, u64) + Send + Sync + 'static,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self { config: self.config.over(steps, change, GradientNoiseConfig::check)?, ..self })
+    }
+
     /// The state of a parameter that takes its first step.
     fn first_state<S>(&self) -> GradientNoiseState<S> {
         GradientNoiseState { inner: None, time: 0, parameter: self.parameters.fetch_add(1, Ordering::Relaxed) }
@@ -131,11 +149,12 @@ impl<O: Optimizer> Optimizer for GradientNoise<O> {
         // A parameter that came with a record keeps its place; new ones come after it.
         self.parameters.fetch_max(state.parameter + 1, Ordering::Relaxed);
         state.time += 1;
+        let config = self.config.at(state.time);
         let noise = Noise {
-            seed: self.config.seed,
+            seed: config.seed,
             parameter: state.parameter,
             step: state.time,
-            deviation: self.config.variance(state.time).sqrt(),
+            deviation: config.variance(state.time).sqrt(),
         };
         let grad = kernel::add(grad, &noise);
         let (tensor, inner) = self.optimizer.step(lr, tensor, grad, state.inner);

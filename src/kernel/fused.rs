@@ -79,9 +79,14 @@ struct Pass<'a, E, R: Rule<N>, const N: usize> {
 unsafe impl<E: Element, R: Rule<N>, const N: usize> Send for Pass<'_, E, R, N> {}
 unsafe impl<E: Element, R: Rule<N>, const N: usize> Sync for Pass<'_, E, R, N> {}
 
-/// Threads take blocks of this many values (some pages of each buffer) one after the other, so that one that starts
-/// late, or that loses its processor for a while, does not keep the others waiting.
-const BLOCK: usize = 32 * 1024;
+/// Threads take blocks of values one after the other, so that one that starts late, or that loses its processor for a
+/// while, does not keep the others waiting: some blocks a thread, of no fewer values than pay for the taking, and no more than
+/// some pages of each buffer.
+fn block(len: usize) -> usize {
+    const BLOCKS_A_THREAD: usize = 8;
+    let share = len / (BLOCKS_A_THREAD * rayon::current_num_threads().max(1));
+    share.clamp(4 * 1024, 32 * 1024).next_multiple_of(1024)
+}
 
 impl<E: Element, R: Rule<N>, const N: usize> Pass<'_, E, R, N> {
     /// # Safety
@@ -89,20 +94,20 @@ impl<E: Element, R: Rule<N>, const N: usize> Pass<'_, E, R, N> {
     /// Every pointer must be valid for `len` values, `out` and the state for writing; the state must overlap nothing,
     /// and `out` nothing but the very values that it replaces.
     unsafe fn run_on_threads(self) {
-        let blocks = self.len.div_ceil(BLOCK);
-        let threads = blocks.min(rayon::current_num_threads());
+        let block = block(self.len);
+        let threads = self.len.div_ceil(block).min(rayon::current_num_threads());
         if threads < 2 {
             return Arch::new().dispatch(self);
         }
         let next = AtomicUsize::new(0);
         let take_blocks = || {
             loop {
-                let start = next.fetch_add(1, Ordering::Relaxed) * BLOCK;
+                let start = next.fetch_add(1, Ordering::Relaxed) * block;
                 if start >= self.len {
                     break;
                 }
                 // SAFETY: `start` and the block's end are within the buffers, and nobody else takes this block.
-                Arch::new().dispatch(unsafe { self.piece(start, BLOCK.min(self.len - start)) });
+                Arch::new().dispatch(unsafe { self.piece(start, block.min(self.len - start)) });
             }
         };
         // This thread works too: the others may take a while to wake up.

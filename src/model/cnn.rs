@@ -1,15 +1,14 @@
-use super::{convolve, normalize};
+use super::{Activation, Dropout, DropoutForm, Initialization, convolve, normalize};
 use crate::error::{ConfigError, Range};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::relu;
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
 /// Configuration of [`Cnn`] (coverage J2).
 ///
-/// Each block is a convolution with "same" padding, batch normalization and a rectified linear unit. Blocks with a
+/// Each block is a convolution with "same" padding, batch normalization and an activation. Blocks with a
 /// stride of 2 halve the image, in place of pooling.
 ///
 /// | field | default | meaning |
@@ -20,7 +19,10 @@ use burn::tensor::{Device, Tensor};
 /// | `hidden` | none | units of a hidden layer between the blocks and the output |
 /// | `dropout_input` | 0 | share of the pixels dropped in training, in `[0, 1)` |
 /// | `dropout` | 0 | share of the features dropped before the linear layers, in `[0, 1)` |
+/// | `dropout_form` | `Inverted` | where dropout makes up for what is missing |
 /// | `batch_norm` | true | batch normalization before each activation |
+/// | `activation` | `Relu` | the function of the hidden units |
+/// | `initialization` | `Kaiming` | what the weights are drawn from |
 #[derive(Config, Debug, PartialEq)]
 pub struct CnnConfig {
     /// Output channels of each block.
@@ -40,9 +42,18 @@ pub struct CnnConfig {
     /// Share of the features dropped before the linear layers in training.
     #[config(default = 0.0)]
     pub dropout: f64,
+    /// Where dropout makes up for what is missing.
+    #[config(default = "DropoutForm::Inverted")]
+    pub dropout_form: DropoutForm,
     /// Whether batch normalization stands before each activation.
     #[config(default = true)]
     pub batch_norm: bool,
+    /// The function of the hidden units.
+    #[config(default = "Activation::Relu")]
+    pub activation: Activation,
+    /// What the weights are drawn from.
+    #[config(default = "Initialization::Kaiming")]
+    pub initialization: Initialization,
 }
 
 /// A convolutional network.
@@ -54,6 +65,8 @@ pub struct Cnn {
     output: Linear,
     dropout_input: Dropout,
     dropout: Dropout,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl CnnConfig {
@@ -78,7 +91,8 @@ impl CnnConfig {
             Range::Positive.check("Cnn", "hidden", hidden as f64)?;
         }
         Range::Decay.check("Cnn", "dropout_input", self.dropout_input)?;
-        Range::Decay.check("Cnn", "dropout", self.dropout)
+        Range::Decay.check("Cnn", "dropout", self.dropout)?;
+        self.initialization.check()
     }
 
     /// A network from images of `[channels, height, width]` to the logits of `classes` classes.
@@ -98,6 +112,7 @@ impl CnnConfig {
                     .with_stride([stride, stride])
                     .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
                     .with_bias(!self.batch_norm)
+                    .with_initializer(self.initialization.initializer())
                     .init(device),
             );
             if self.batch_norm {
@@ -107,13 +122,17 @@ impl CnnConfig {
             (height, width) = (height.div_ceil(stride), width.div_ceil(stride));
         }
         let features = last * height * width;
+        let linear = |inputs, outputs| {
+            LinearConfig::new(inputs, outputs).with_initializer(self.initialization.initializer()).init(device)
+        };
         Ok(Cnn {
             blocks,
             norms,
-            hidden: self.hidden.map(|hidden| LinearConfig::new(features, hidden).init(device)),
-            output: LinearConfig::new(self.hidden.unwrap_or(features), classes).init(device),
-            dropout_input: DropoutConfig::new(self.dropout_input).init(),
-            dropout: DropoutConfig::new(self.dropout).init(),
+            hidden: self.hidden.map(|hidden| linear(features, hidden)),
+            output: linear(self.hidden.unwrap_or(features), classes),
+            dropout_input: Dropout::new(self.dropout_input, self.dropout_form)?,
+            dropout: Dropout::new(self.dropout, self.dropout_form)?,
+            activation: self.activation,
         })
     }
 }
@@ -127,11 +146,11 @@ impl Cnn {
             if let Some(norm) = self.norms.get(index) {
                 x = normalize(norm, x);
             }
-            x = relu(x);
+            x = self.activation.apply(x);
         }
         let mut x = self.dropout.forward(x.flatten::<2>(1, 3));
         if let Some(hidden) = &self.hidden {
-            x = self.dropout.forward(relu(hidden.forward(x)));
+            x = self.dropout.forward(self.activation.apply(hidden.forward(x)));
         }
         self.output.forward(x)
     }

@@ -1,8 +1,8 @@
+use super::{Activation, Dropout, DropoutForm, Initialization};
 use crate::error::{ConfigError, Range};
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
-use burn::tensor::activation::relu;
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 /// Configuration of [`Mlp`] (coverage J1).
@@ -12,7 +12,10 @@ use burn::tensor::{Device, Tensor};
 /// | `widths` | `[512, 512]` | units of each hidden layer |
 /// | `dropout_input` | 0 | share of the inputs dropped in training, in `[0, 1)`; the lecture (Kao) drops 0.2 |
 /// | `dropout` | 0.2 | share of the hidden units dropped in training, in `[0, 1)`; the lecture drops 0.5 |
+/// | `dropout_form` | `Inverted` | where dropout makes up for what is missing |
 /// | `batch_norm` | true | batch normalization before each activation |
+/// | `activation` | `Relu` | the function of the hidden units |
+/// | `initialization` | `Kaiming` | what the weights are drawn from |
 #[derive(Config, Debug, PartialEq)]
 pub struct MlpConfig {
     /// Units of each hidden layer.
@@ -24,12 +27,21 @@ pub struct MlpConfig {
     /// Share of the hidden units dropped in training.
     #[config(default = 0.2)]
     pub dropout: f64,
+    /// Where dropout makes up for what is missing.
+    #[config(default = "DropoutForm::Inverted")]
+    pub dropout_form: DropoutForm,
     /// Whether batch normalization stands before each activation.
     #[config(default = true)]
     pub batch_norm: bool,
+    /// The function of the hidden units.
+    #[config(default = "Activation::Relu")]
+    pub activation: Activation,
+    /// What the weights are drawn from.
+    #[config(default = "Initialization::Kaiming")]
+    pub initialization: Initialization,
 }
 
-/// A multilayer perceptron with rectified linear units.
+/// A multilayer perceptron.
 #[derive(Module, Debug)]
 pub struct Mlp {
     hidden: Vec<Linear>,
@@ -37,6 +49,8 @@ pub struct Mlp {
     output: Linear,
     dropout_input: Dropout,
     dropout: Dropout,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl MlpConfig {
@@ -50,7 +64,8 @@ impl MlpConfig {
             Range::Positive.check("Mlp", "widths", *width as f64)?;
         }
         Range::Decay.check("Mlp", "dropout_input", self.dropout_input)?;
-        Range::Decay.check("Mlp", "dropout", self.dropout)
+        Range::Decay.check("Mlp", "dropout", self.dropout)?;
+        self.initialization.check()
     }
 
     /// A network from `inputs` numbers to the logits of `classes` classes.
@@ -63,8 +78,10 @@ impl MlpConfig {
         let mut hidden = Vec::new();
         let mut norms = Vec::new();
         let mut last = inputs;
+        let linear =
+            |inputs, outputs| LinearConfig::new(inputs, outputs).with_initializer(self.initialization.initializer());
         for &width in &self.widths {
-            hidden.push(LinearConfig::new(last, width).with_bias(!self.batch_norm).init(device));
+            hidden.push(linear(last, width).with_bias(!self.batch_norm).init(device));
             if self.batch_norm {
                 norms.push(BatchNormConfig::new(width).init(device));
             }
@@ -73,9 +90,10 @@ impl MlpConfig {
         Ok(Mlp {
             hidden,
             norms,
-            output: LinearConfig::new(last, classes).init(device),
-            dropout_input: DropoutConfig::new(self.dropout_input).init(),
-            dropout: DropoutConfig::new(self.dropout).init(),
+            output: linear(last, classes).init(device),
+            dropout_input: Dropout::new(self.dropout_input, self.dropout_form)?,
+            dropout: Dropout::new(self.dropout, self.dropout_form)?,
+            activation: self.activation,
         })
     }
 }
@@ -89,7 +107,7 @@ impl Mlp {
             if let Some(norm) = self.norms.get(index) {
                 x = norm.forward(x);
             }
-            x = self.dropout.forward(relu(x));
+            x = self.dropout.forward(self.activation.apply(x));
         }
         self.output.forward(x)
     }

@@ -1,42 +1,28 @@
-use super::{RuleState, WeightDecay, evaluating};
+use super::{RuleState, Varying, WeightDecay, evaluating};
 use crate::error::ConfigError;
 use crate::kernel::{self, AnyRank, Step, any_rank, of_rank};
 use crate::rule::Rule;
 use burn::optim::{LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
-use std::fmt;
-use std::sync::Arc;
 
 /// A Burn optimizer that runs a [`Rule`] on every element of a parameter, as one fused pass where the backend allows.
 ///
 /// Made by the `build` of a configuration, which checks the hyperparameters.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Elementwise<R, const N: usize> {
-    rule: R,
-    decay: Option<WeightDecay>,
-    variation: Option<Variation<R>>,
-}
-
-/// Sets what differs at a step.
-type Change<R> = dyn Fn(&mut R, u64) + Send + Sync;
-
-/// How a rule's hyperparameters change, and for how many steps.
-#[derive(Clone)]
-struct Variation<R> {
-    steps: u64,
-    change: Arc<Change<R>>,
+    rule: Varying<R>,
+    decay: fn(&R) -> Option<WeightDecay>,
 }
 
 impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
-    /// An optimizer that follows `rule`, with `decay` of the weights before it.
+    /// An optimizer that follows `rule`, with the `decay` of the weights that it has, before it.
     ///
     /// # Errors
     ///
     /// The first hyperparameter that is out of range.
-    pub fn new(rule: R, decay: Option<WeightDecay>) -> Result<Self, ConfigError> {
-        rule.check()?;
-        decay.map_or(Ok(()), WeightDecay::check)?;
-        Ok(Self { rule, decay, variation: None })
+    pub fn new(rule: R, decay: fn(&R) -> Option<WeightDecay>) -> Result<Self, ConfigError> {
+        Self::check(&rule, decay)?;
+        Ok(Self { rule: Varying::constant(rule), decay })
     }
 
     /// The same optimizer with hyperparameters that change from step to step. At a parameter's step t (from 1) `change` gets
@@ -58,33 +44,17 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
     ///
     /// The first hyperparameter that is out of range at any of the steps.
     pub fn varying(
-        mut self,
+        self,
         steps: u64,
         change: impl Fn(&mut R, u64) + Send + Sync + 'static,
     ) -> Result<Self, ConfigError> {
-        let variation = Variation { steps, change: Arc::new(change) };
-        self.variation = Some(variation);
-        (1..=steps).try_for_each(|step| self.rule_at(step).check())?;
-        Ok(self)
+        let rule = self.rule.over(steps, change, |rule| Self::check(rule, self.decay))?;
+        Ok(Self { rule, ..self })
     }
 
-    /// The rule of step `time`.
-    fn rule_at(&self, time: u64) -> R {
-        let mut rule = self.rule.clone();
-        if let Some(Variation { steps, change }) = &self.variation
-            && *steps > 0
-        {
-            change(&mut rule, time.min(*steps));
-        }
-        rule
-    }
-}
-
-impl<R: fmt::Debug, const N: usize> fmt::Debug for Elementwise<R, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let steps = self.variation.as_ref().map(|variation| variation.steps);
-        let mut debug = f.debug_struct("Elementwise");
-        debug.field("rule", &self.rule).field("decay", &self.decay).field("varying_steps", &steps).finish()
+    fn check(rule: &R, decay: fn(&R) -> Option<WeightDecay>) -> Result<(), ConfigError> {
+        rule.check()?;
+        decay(rule).map_or(Ok(()), WeightDecay::check)
     }
 }
 
@@ -98,16 +68,17 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
         mut state: RuleState<R, N>,
     ) -> (AnyRank, RuleState<R, N>) {
         state.time += 1;
-        let rule = self.rule_at(state.time);
+        let rule = self.rule.at(state.time);
         let scalars = rule.scalars(lr, state.time, &mut state.carry);
-        let step = Step { rule, scalars, decay: WeightDecay::step(self.decay, lr) };
+        let decay = WeightDecay::step((self.decay)(&rule), lr);
+        let step = Step { rule, scalars, decay };
         let (theta, tensors) = kernel::run(&step, theta, grad, state.tensors);
         state.tensors = tensors;
         (theta, state)
     }
 
     fn evaluation_any_rank(&self, theta: AnyRank, state: &RuleState<R, N>) -> AnyRank {
-        kernel::evaluation(&self.rule_at(state.time), theta, &state.tensors, state.time)
+        kernel::evaluation(&self.rule.at(state.time), theta, &state.tensors, state.time)
     }
 }
 

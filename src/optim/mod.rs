@@ -36,6 +36,7 @@ mod rprop;
 mod schedule_free;
 mod sgd;
 mod state;
+mod varying;
 mod yogi;
 
 pub use adabelief::{Adabelief, AdabeliefConfig, AdabeliefScalars};
@@ -69,6 +70,7 @@ pub(crate) use decay::DecayStep;
 pub(crate) use evaluation::evaluating;
 #[cfg(feature = "train")]
 pub(crate) use record::check as check_record;
+pub(crate) use varying::Varying;
 
 /// `optimizer`, with the clipping of gradients that a configuration asks for.
 pub(crate) fn clipped(optimizer: ModuleOptimizer, clipping: Option<&GradientClippingConfig>) -> ModuleOptimizer {
@@ -96,7 +98,7 @@ macro_rules! optimizer {
             ///
             /// The first hyperparameter that is out of range.
             pub fn build(&self) -> Result<$name, $crate::ConfigError> {
-                $crate::optim::Elementwise::new(self.clone(), ($decay)(self))
+                $crate::optim::Elementwise::new(self.clone(), $decay)
             }
 
             /// The optimizer of a whole module, with the configured gradient clipping.

@@ -190,7 +190,7 @@ impl Schedule {
     }
 
     /// The plateau in it.
-    fn plateau(&self) -> Option<PlateauConfig> {
+    pub(crate) fn plateau(&self) -> Option<PlateauConfig> {
         match self {
             Self::Plateau(config) => Some(*config),
             Self::WarmUp(config) => config.then.plateau(),

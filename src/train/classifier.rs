@@ -2,6 +2,7 @@ use super::steps::Steps;
 use super::{ImageBatch, ModelConfig};
 use crate::error::ConfigError;
 use crate::model::{Cnn, LabelSmoothing, Mlp, cross_entropy, soft_cross_entropy};
+use crate::weights::Sam;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -15,6 +16,9 @@ pub struct Classifier {
     /// How the training labels are smoothed. Validation uses them as they are.
     #[module(skip)]
     smoothing: LabelSmoothing,
+    /// Where its gradients are taken, if not at its weights.
+    #[module(skip)]
+    sam: Option<Sam>,
     /// How its steps are taken, where that is not the optimizer's affair alone.
     #[module(skip)]
     steps: Option<Steps>,
@@ -46,9 +50,18 @@ impl Classifier {
             ModelConfig::Mlp(config) => Network::Mlp(config.init(image.iter().product(), classes, device)?),
             ModelConfig::Cnn(config) => Network::Cnn(config.init(image, classes, device)?),
         };
-        let classifier = Self { network, smoothing, steps: None };
+        let classifier = Self { network, smoothing, sam: None, steps: None };
         classifier.visit(&mut Draw);
         Ok(classifier)
+    }
+
+    /// The same network, trained by the gradients that `sam` takes nearby.
+    ///
+    /// Each batch passes twice. The loss and the answers of a training step are those of the first pass, at the weights
+    /// themselves, and so are the running statistics of batch normalization, which in the second pass normalizes by the
+    /// batch as in the first. Dropout drops the same units in both.
+    pub fn with_sam(self, sam: Option<Sam>) -> Self {
+        Self { sam, ..self }
     }
 
     /// The same network, whose steps are taken by `steps`.
@@ -76,6 +89,14 @@ impl Classifier {
         };
         ClassificationOutput::new(loss, logits, batch.targets)
     }
+
+    fn output_and_gradients(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+        if self.sam.is_some() {
+            batch.images.device().seed(batch.seed);
+        }
+        let output = self.output(batch, self.smoothing);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
 }
 
 /// Makes Burn draw the weights now, and not at their first use, by when somebody else may have seeded the device.
@@ -95,8 +116,11 @@ impl TrainStep for Classifier {
         if let Some(steps) = &self.steps {
             steps.begin(batch.last);
         }
-        let output = self.output(batch, self.smoothing);
-        TrainOutput::new(self, output.loss.backward(), output)
+        let mut output = self.output_and_gradients(batch.clone());
+        if let Some(perturbed) = self.sam.and_then(|sam| sam.perturbed(self, &output.grads)) {
+            output.grads = perturbed.output_and_gradients(batch).grads;
+        }
+        output
     }
 
     fn optimize(self, optimizer: &mut ModuleOptimizer, lr: ModuleLearningRate, gradients: GradientsParams) -> Self {

@@ -1,12 +1,18 @@
-use super::{Backend, OptimizerKind, TrainError, WeightTransform, WeightTransforms, files};
+use super::variation::Course;
+use super::{Backend, Criterion, OptimizerKind, TrainError, Variation, WeightTransform, WeightTransforms, files};
 use crate::augment::{Augment, AugmentConfig, AugmentError};
 use crate::data::KnownDataset;
+use crate::early_stopping::EarlyStoppingConfig;
+use crate::error::ConfigError;
 use crate::gradient::{ChainConfig, GradientTransform};
 use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
-use crate::schedule::{OneCycleConfig, Schedule};
-use crate::weights::{EmaConfig, LookaheadConfig, SwaConfig};
+use crate::penalty::PenaltiesConfig;
+use crate::schedule::{OneCycleConfig, RunLength, Schedule};
+use crate::weights::{EmaConfig, LookaheadConfig, Sam, SamConfig, SwaConfig};
+use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -103,10 +109,20 @@ pub struct RunConfig {
     pub model: ModelConfig,
     /// The optimizer and its hyperparameters.
     pub optimizer: OptimizerKind,
+    /// The hyperparameters that change over the run, by the names of the optimizer's numbers: `epsilon`, `noise.eta`. Not
+    /// for Burn's own optimizers.
+    #[serde(default)]
+    pub vary: BTreeMap<String, Variation>,
     /// The learning rate, in `(0, ∞)`.
     pub lr: f64,
     /// How the learning rate changes.
     pub schedule: Schedule,
+    /// Take the gradients where the loss is highest nearby: two passes a step.
+    #[serde(default)]
+    pub sam: Option<SamConfig>,
+    /// Penalties on the weights, of which those that are coupled have their gradients added first.
+    #[serde(default)]
+    pub penalties: PenaltiesConfig,
     /// What is done with the gradients before the optimizer sees them, in this order.
     #[serde(default)]
     pub gradients: ChainConfig,
@@ -130,8 +146,14 @@ pub struct RunConfig {
     pub augment: Option<AugmentConfig>,
     /// Number of networks, each with a seed of its own, whose outputs are averaged. At least 1.
     pub ensemble: usize,
-    /// Stop after so many epochs without a lower validation loss; never if absent.
+    /// What of validation tells which weights to keep, and when to stop.
+    #[serde(default)]
+    pub criterion: Criterion,
+    /// Stop after so many epochs without an improvement; never if absent. At least 1.
     pub early_stopping: Option<usize>,
+    /// What an epoch must be better by to count as an improvement, in `[0, ∞)`: of the loss, or of the accuracy from 0 to 1.
+    #[serde(default)]
+    pub minimum_improvement: f64,
     /// Seed of the split, the initial weights, the order, the distortions and dropout.
     pub seed: u64,
     /// Where to run.
@@ -148,7 +170,10 @@ impl Default for RunConfig {
             model: ModelConfig::Cnn(CnnConfig::new()),
             lr: optimizer.default_learning_rate(),
             optimizer,
+            vary: BTreeMap::new(),
             schedule: Schedule::OneCycle(OneCycleConfig::new()),
+            sam: None,
+            penalties: PenaltiesConfig::new(),
             gradients: ChainConfig::new(),
             lookahead: None,
             ema: None,
@@ -158,7 +183,9 @@ impl Default for RunConfig {
             label_smoothing: LabelSmoothing::None,
             augment: None,
             ensemble: 1,
+            criterion: Criterion::Loss,
             early_stopping: None,
+            minimum_improvement: 0.0,
             seed: 1,
             backend: Backend::Auto,
         }
@@ -198,6 +225,9 @@ impl RunConfig {
         crate::Range::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
         self.label_smoothing.check()?;
+        EarlyStoppingConfig::new(1).with_minimum_improvement(self.minimum_improvement).check()?;
+        self.sam()?;
+        self.penalties.check()?;
         self.gradients.init()?;
         if let Some(epoch) = self.swa {
             if !(1..=self.epochs).contains(&epoch) {
@@ -209,7 +239,7 @@ impl RunConfig {
                 return Err(TrainError::Value { field: "swa", value: epoch.to_string(), expected });
             }
         }
-        self.optimizer.init_with(&self.weight_transforms(1))?;
+        self.init_optimizer(1)?;
         match &self.model {
             ModelConfig::Mlp(config) => config.check()?,
             ModelConfig::Cnn(config) => config.check()?,
@@ -234,13 +264,46 @@ impl RunConfig {
         }
     }
 
-    /// What is wrapped around the optimizer, where an epoch has so many batches.
-    pub fn weight_transforms(&self, batches: usize) -> WeightTransforms {
+    /// When to stop early, if ever.
+    pub(super) fn early_stopping(&self) -> Option<EarlyStoppingConfig> {
+        let patience = self.early_stopping?;
+        Some(EarlyStoppingConfig::new(patience).with_minimum_improvement(self.minimum_improvement))
+    }
+
+    /// Where the gradients are taken, if not at the weights.
+    pub(super) fn sam(&self) -> Result<Option<Sam>, ConfigError> {
+        self.sam.map(|config| config.init()).transpose()
+    }
+
+    /// The optimizer of a network, where an epoch has so many batches: with hyperparameters that vary, and what is wrapped
+    /// around it.
+    ///
+    /// # Errors
+    ///
+    /// The first hyperparameter that there is none of, or that is out of range at any step.
+    pub fn init_optimizer(&self, batches: usize) -> Result<ModuleOptimizer, TrainError> {
+        let length = RunLength { epochs: self.epochs, steps_per_epoch: batches as u64 };
+        // An optimizer's step comes after the last of the batches that are accumulated for it.
+        let accumulated = self.accumulated();
+        let lasts = (1..=batches).filter(|batch| batch.is_multiple_of(accumulated) || *batch == batches);
+        let steps =
+            (0..self.epochs).flat_map(|epoch| lasts.clone().map(move |last| (epoch * batches + last - 1) as u64));
+        let course = Course::new(&self.optimizer, &self.vary, steps, length)?;
+        self.optimizer.init_with(&course, &self.weight_transforms(batches))
+    }
+
+    /// The number of batches in a step of the optimizer.
+    fn accumulated(&self) -> usize {
         let accumulated = self.gradients.transforms.iter().map(|transform| match transform {
             GradientTransform::Accumulate(batches) => (*batches).max(1),
             _ => 1,
         });
-        let steps = batches.div_ceil(accumulated.fold(1, usize::saturating_mul)) as u64;
+        accumulated.fold(1, usize::saturating_mul)
+    }
+
+    /// What is wrapped around the optimizer, where an epoch has so many batches.
+    pub fn weight_transforms(&self, batches: usize) -> WeightTransforms {
+        let steps = batches.div_ceil(self.accumulated()) as u64;
         let swa = self.swa.map(|epoch| {
             let config = SwaConfig::new().with_start(epoch.saturating_sub(1) as u64 * steps);
             WeightTransform::Swa(config)

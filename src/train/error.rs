@@ -3,6 +3,7 @@ use crate::augment::AugmentError;
 use crate::data::DataError;
 use crate::error::ConfigError;
 use crate::gradient::NonFiniteGradients;
+use crate::penalty::PenaltyError;
 use crate::schedule::ScheduleError;
 use crate::weights::NoStatistics;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,9 @@ pub enum TrainError {
     /// The schedule is not known or misspelt.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// A penalty is out of range, or there is no parameter for it.
+    #[error(transparent)]
+    Penalty(#[from] PenaltyError),
     /// A name is not among the known ones.
     #[error("unknown {what} `{name}`; known: {known}")]
     Unknown {

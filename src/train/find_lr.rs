@@ -1,7 +1,9 @@
-use super::dataset::CLASSES;
+use super::member::Member;
 use super::run::run_folder;
-use super::{Classifier, ImageLoader, RunConfig, RunData, RunOptions, StopSignal, Stopwatch, TrainError, files};
+use super::steps::Way;
+use super::{ImageLoader, RunConfig, RunData, RunOptions, StopSignal, Stopwatch, TrainError, files};
 use crate::schedule::{LrCurve, RangeTestConfig};
+use burn::optim::GradientsParams;
 use burn::train::TrainStep;
 use std::path::PathBuf;
 
@@ -10,7 +12,12 @@ pub(super) const LR_CURVE: &str = "lr_curve.json";
 
 /// Tests at which learning rates the network of `config` would learn, with its data, its optimizer and its seed, and
 /// writes the curve to `lr_curve.json` in the folder `name`, whether that is a run's or none yet. Gives the curve and
-/// the file. The configuration's own rate and schedule play no part.
+/// the file.
+///
+/// The steps are those that the run would begin with: its gradients go the same way, what is wrapped around the optimizer is
+/// there, and hyperparameters vary over the length of the run. Only its own rate and schedule play no part. Where gradients
+/// are accumulated, the batches between two steps are points of the curve too. More skipped steps than the run allows end
+/// the test as a loss does that is not finite.
 ///
 /// # Errors
 ///
@@ -33,12 +40,16 @@ pub fn find_lr(
     let augment = config.augmentation(data.image())?;
     let loader = ImageLoader::new(data.train.clone(), indices, config.batch_size, data.normalization, &device)
         .for_training(config.seed, augment, 1, StopSignal::default(), Stopwatch::default());
-    device.seed(config.seed);
-    let model = Classifier::new(&config.model, config.label_smoothing, data.image(), CLASSES, &device)?;
+    let member = Member { config, seed: config.seed, folder: folder.clone(), log: None };
+    let model = member.training_model(data.image(), &device)?;
     let batches = std::iter::repeat_with(|| loader.epoch()).flatten().flatten();
-    let curve = test.run(&model, &config.optimizer.init()?, batches, |model, batch| {
+    let mut way = Way::new(config, &model)?;
+    let curve = test.run(&model, &member.optimizer(&data)?, batches, |model, batch| {
         let output = TrainStep::step(model, batch);
-        (f64::from(output.item.loss.into_scalar::<f32>()), output.grads)
+        match way.gradients(model, output.grads) {
+            Ok(gradients) => (f64::from(output.item.loss.into_scalar::<f32>()), gradients),
+            Err(_) => (f64::NAN, GradientsParams::new()),
+        }
     })?;
     let path = folder.join(LR_CURVE);
     files::create_folder(&folder)?;

@@ -1,19 +1,66 @@
 use super::metrics::{Failure, fail};
 use super::{StopSignal, TrainError, files};
+use crate::early_stopping::{EarlyStopping, EarlyStoppingConfig, Goal};
+use crate::error::ConfigError;
 use crate::schedule::Plateau;
 use burn::train::EarlyStoppingStrategy;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What of an epoch's validation tells how good it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Criterion {
+    /// The validation loss: low is good.
+    #[default]
+    Loss,
+    /// The validation accuracy: high is good.
+    Accuracy,
+}
+
+impl Criterion {
+    fn goal(self) -> Goal {
+        match self {
+            Self::Loss => Goal::Lower,
+            Self::Accuracy => Goal::Higher,
+        }
+    }
+
+    /// NaN where the epoch diverged.
+    fn value(self, metrics: &EpochMetrics) -> f64 {
+        match self {
+            Self::Accuracy if metrics.validation_loss.is_finite() => metrics.validation_accuracy,
+            _ if metrics.validation_loss.is_finite() => metrics.validation_loss,
+            _ => f64::NAN,
+        }
+    }
+}
+
+impl FromStr for Criterion {
+    type Err = TrainError;
+
+    fn from_str(name: &str) -> Result<Self, TrainError> {
+        match name {
+            "loss" => Ok(Self::Loss),
+            "accuracy" => Ok(Self::Accuracy),
+            _ => Err(TrainError::unknown("criterion", name, ["loss", "accuracy"])),
+        }
+    }
+}
 
 /// What a run has come to, epoch by epoch. Written to `history.json` after each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// One entry an epoch.
     pub epochs: Vec<EpochMetrics>,
-    /// The epoch with the lowest validation loss.
+    /// What the best epoch is chosen by.
+    #[serde(default)]
+    pub criterion: Criterion,
+    /// The best epoch by the criterion; the first of equals.
     pub best_epoch: Option<usize>,
     /// Why the run ended before its last epoch, if it did.
     pub stopped: Option<String>,
@@ -45,7 +92,7 @@ fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::E
 }
 
 impl History {
-    /// The metrics of the epoch with the lowest validation loss.
+    /// The metrics of the best epoch.
     pub fn best(&self) -> Option<&EpochMetrics> {
         self.epochs.iter().find(|metrics| Some(metrics.epoch) == self.best_epoch)
     }
@@ -58,7 +105,7 @@ impl History {
     /// Forgets the last epoch.
     pub(super) fn go_back(&mut self) {
         self.epochs.pop();
-        self.best_epoch = best_epoch(&self.epochs);
+        self.best_epoch = best_epoch(&self.epochs, self.criterion);
         self.stopped = None;
     }
 
@@ -72,20 +119,31 @@ impl History {
     fn needed_at(&self, epoch: usize) -> Vec<usize> {
         let past = &self.epochs[..epoch.min(self.epochs.len())];
         let last = past.last().map(|metrics| metrics.epoch);
-        let best = best_epoch(past).filter(|best| Some(*best) != last);
+        let best = best_epoch(past, self.criterion).filter(|best| Some(*best) != last);
         last.into_iter().chain(best).collect()
     }
 
     fn add(&mut self, metrics: EpochMetrics) {
         self.epochs.push(metrics);
-        self.best_epoch = best_epoch(&self.epochs);
+        self.best_epoch = best_epoch(&self.epochs, self.criterion);
     }
 }
 
-/// The first epoch with the lowest validation loss.
-fn best_epoch(epochs: &[EpochMetrics]) -> Option<usize> {
-    let finite = epochs.iter().filter(|metrics| metrics.validation_loss.is_finite());
-    finite.min_by(|one, other| one.validation_loss.total_cmp(&other.validation_loss)).map(|metrics| metrics.epoch)
+/// The early stopping of a run that has these epochs behind it, and whether it is to stop.
+fn stopping(
+    epochs: &[EpochMetrics],
+    criterion: Criterion,
+    config: EarlyStoppingConfig,
+) -> Result<(EarlyStopping, bool), ConfigError> {
+    let mut stopping = config.with_goal(criterion.goal()).init()?;
+    let stops = epochs.iter().fold(false, |_, metrics| stopping.observe(criterion.value(metrics)));
+    Ok((stopping, stops))
+}
+
+/// The best epoch.
+fn best_epoch(epochs: &[EpochMetrics], criterion: Criterion) -> Option<usize> {
+    let (stopping, _) = stopping(epochs, criterion, EarlyStoppingConfig::new(1)).ok()?;
+    stopping.best().map(|(check, _)| epochs[check - 1].epoch)
 }
 
 /// Keeps the history, the checkpoints of the best and the last epoch, and stops early.
@@ -96,7 +154,7 @@ fn best_epoch(epochs: &[EpochMetrics]) -> Option<usize> {
 pub(super) struct Recorder {
     pub(super) path: PathBuf,
     pub(super) history: Arc<Mutex<History>>,
-    pub(super) patience: Option<usize>,
+    pub(super) early_stopping: Option<EarlyStoppingConfig>,
     /// Where the schedule learns of the validation losses, if it wants to.
     pub(super) plateau: Option<Plateau>,
     pub(super) stop: StopSignal,
@@ -138,10 +196,14 @@ impl Recorder {
             history.stopped = Some("diverged".to_owned());
         } else if self.stop.given() {
             history.stopped = Some("interrupted".to_owned());
-        } else if let (Some(patience), Some(best)) = (self.patience, history.best_epoch)
-            && epoch - best >= patience
+        } else if let Some(config) = self.early_stopping
+            && stopping(&history.epochs, history.criterion, config)?.1
         {
-            history.stopped = Some(format!("no lower validation loss in {patience} epochs"));
+            let metric = match history.criterion {
+                Criterion::Loss => "lower validation loss",
+                Criterion::Accuracy => "higher validation accuracy",
+            };
+            history.stopped = Some(format!("no {metric} in {} epochs", config.patience));
         }
         files::write_json(&self.path, &*history)?;
         Ok(actions)

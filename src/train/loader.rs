@@ -5,6 +5,7 @@ use crate::data::LabelledImages;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::Rng;
 use rand::seq::SliceRandom;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,8 @@ pub struct ImageBatch {
     pub mixture: Option<Tensor<2>>,
     /// Whether it is its epoch's last.
     pub last: bool,
+    /// Seeds dropout where the batch passes twice and is to meet the same units.
+    pub seed: u64,
 }
 
 /// The mean and standard deviation of a data set's pixels, as shares of full intensity.
@@ -160,6 +163,7 @@ impl ImageLoader {
             targets: Tensor::from_data(TensorData::new(targets, [indices.len()]), &self.device),
             mixture: None,
             last: false,
+            seed: 0,
         }
     }
 }
@@ -183,7 +187,12 @@ impl Iterator for Batches {
         }
         let stopped = self.loader.training.as_ref().is_some_and(|training| training.stop.given());
         let end = (self.position + self.loader.batch_size).min(self.indices.len());
-        let batch = self.loader.batch(&self.indices[self.position..end], self.epoch).map_err(DatasetError::new);
+        let mut batch = self.loader.batch(&self.indices[self.position..end], self.epoch).map_err(DatasetError::new);
+        if let (Some(training), Ok(batch)) = (&self.loader.training, &mut batch) {
+            // A purpose that is neither an image's nor the order's.
+            let purpose = u64::MAX - 1 - self.position as u64;
+            batch.seed = generator(training.seed, self.epoch as u64, purpose).next_u64();
+        }
         self.position = end;
         // Decided here once, so that the batch that says that it is the last is.
         self.ended = stopped || end == self.indices.len();

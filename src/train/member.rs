@@ -5,7 +5,7 @@ use super::dataset::CLASSES;
 use super::history::Recorder;
 use super::metrics::{Failure, MetricFiles};
 use super::progress::PlainProgress;
-use super::steps::{Evaluated, Steps};
+use super::steps::{Evaluated, Steps, Way};
 use super::{
     Classifier, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, RunOptions, Stopwatch, TrainError,
     files,
@@ -78,7 +78,7 @@ impl Member<'_> {
     pub(super) fn history(&self) -> Result<History, TrainError> {
         let path = self.folder.join("history.json");
         if !path.exists() {
-            return Ok(History::default());
+            return Ok(History { criterion: self.config.criterion, ..History::default() });
         }
         let mut history: History = files::read_json(&path)?;
         // The checkpoint of an epoch is written after its metrics, and the program may have ended in between.
@@ -100,9 +100,19 @@ impl Member<'_> {
         history.last_epoch() >= self.config.epochs || ended
     }
 
-    pub(super) fn new_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+    fn new_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
         device.seed(self.seed);
         Ok(Classifier::new(&self.config.model, self.config.label_smoothing, image, CLASSES, device)?)
+    }
+
+    /// The network as it trains.
+    pub(super) fn training_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+        Ok(self.new_model(image, device)?.with_sam(self.config.sam()?))
+    }
+
+    /// That a network can be made and trained as the configuration says, as far as the images' size is needed to know.
+    pub(super) fn expect_trainable(&self, image: [usize; 3], device: &Device) -> Result<(), TrainError> {
+        Way::new(self.config, &self.training_model(image, &device.clone().autodiff())?).map(drop)
     }
 
     fn load(&self, path: &Path, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
@@ -149,8 +159,7 @@ impl Member<'_> {
     }
 
     pub(super) fn optimizer(&self, data: &RunData) -> Result<ModuleOptimizer, TrainError> {
-        let batches = data.train_indices.len().div_ceil(self.config.batch_size);
-        Ok(self.config.optimizer.init_with(&self.config.weight_transforms(batches))?)
+        self.config.init_optimizer(data.train_indices.len().div_ceil(self.config.batch_size))
     }
 
     /// How the network to evaluate is made, if it is not the one that trains: averaged weights, and the statistics of
@@ -235,16 +244,16 @@ impl Member<'_> {
         let recorder = Recorder {
             path: self.folder.join("history.json"),
             history: Arc::new(Mutex::new(history)),
-            patience: self.config.early_stopping,
+            early_stopping: self.config.early_stopping(),
             plateau: scheduler.plateau(),
             stop: options.stop.clone(),
             seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
             failure: Failure::clone(&failure),
         };
-        let mut model = self.new_model(data.image(), &device.clone().autodiff())?;
-        let (chain, evaluation) = (self.config.gradients.init()?, self.evaluation(data, device));
-        if !chain.is_empty() || evaluation.is_some() {
-            model = model.with_steps(Steps::new(chain, evaluation, Failure::clone(&failure), options.stop.clone()));
+        let mut model = self.training_model(data.image(), &device.clone().autodiff())?;
+        let (way, evaluation) = (Way::new(self.config, &model)?, self.evaluation(data, device));
+        if !way.is_empty() || evaluation.is_some() {
+            model = model.with_steps(Steps::new(way, evaluation, Failure::clone(&failure), options.stop.clone()));
         }
         let learner = Learner::new(model, self.optimizer(data)?, scheduler);
         let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);

@@ -1,5 +1,5 @@
+use super::variation::Course;
 use super::{TrainError, WeightTransforms};
-use crate::error::ConfigError;
 use crate::gradient::GradientNoiseConfig;
 use crate::optim::{
     AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AsgdConfig,
@@ -229,26 +229,46 @@ impl OptimizerKind {
         serde_json::from_value(value).map_err(|error| misfit(error.to_string()))
     }
 
+    /// The number among the hyperparameters that `name` names, such as `epsilon.outside`, or `epsilon` for short where that
+    /// is the only number there. Else what is wrong with the name.
+    pub(super) fn number(&self, name: &str) -> Result<String, String> {
+        if self.is_burns() {
+            return Err("the hyperparameters of Burn's own optimizers cannot vary".to_owned());
+        }
+        let value = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        let mut numbers = Vec::new();
+        find_numbers(&value[self.name()], "", &mut numbers);
+        let beneath = |number: &&String| number.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        match numbers.iter().filter(|number| *number == name || beneath(number)).collect::<Vec<_>>()[..] {
+            [number] => Ok(number.clone()),
+            _ if numbers.is_empty() => Err("it has no number that could vary".to_owned()),
+            _ => Err(format!("no number `{name}` that could vary; known: {}", numbers.join(", "))),
+        }
+    }
+
+    /// Whether the optimizer is Burn's own.
+    fn is_burns(&self) -> bool {
+        use OptimizerKind::{BurnAdagrad, BurnAdam, BurnAdamw, BurnRmsprop, BurnSgd, Lion};
+        matches!(self, Lion(_) | BurnAdam(_) | BurnAdamw(_) | BurnAdagrad(_) | BurnSgd(_) | BurnRmsprop(_))
+    }
+
     /// The optimizer of a whole module.
     ///
     /// # Errors
     ///
     /// The first hyperparameter that is out of range.
-    pub fn init(&self) -> Result<ModuleOptimizer, ConfigError> {
-        self.init_with(&WeightTransforms::default())
+    pub fn init(&self) -> Result<ModuleOptimizer, TrainError> {
+        self.init_with(&Course::default(), &WeightTransforms::default())
     }
 
-    /// The optimizer of a whole module, under `weights`.
-    ///
-    /// # Errors
-    ///
-    /// The first field that is out of range.
-    pub fn init_with(&self, weights: &WeightTransforms) -> Result<ModuleOptimizer, ConfigError> {
+    /// The optimizer of a whole module, whose hyperparameters take their `course`, under `weights`.
+    pub(super) fn init_with(&self, course: &Course, weights: &WeightTransforms) -> Result<ModuleOptimizer, TrainError> {
         /// One of this crate's, with its clipping.
         macro_rules! ours {
-            ($config:expr) => {
-                (Arc::new($config.build()?), $config.grad_clipping.as_ref().map(GradientClippingConfig::init))
-            };
+            ($config:expr) => {{
+                let optimizer = $config.build()?.varying(course.steps(), course.change("", $config)?)?;
+                (Arc::new(optimizer), $config.grad_clipping.as_ref().map(GradientClippingConfig::init))
+            }};
         }
         /// One of Burn's, which does not show its clipping before it is made.
         macro_rules! burns {
@@ -276,7 +296,8 @@ impl OptimizerKind {
             Self::ScheduleFreeSgd(config) => ours!(config),
             Self::ScheduleFreeAdamw(config) => ours!(config),
             Self::SgdNoise(SgdNoiseConfig { sgd, noise }) => {
-                let noisy = noise.wrap(sgd.build()?)?;
+                let descent = sgd.build()?.varying(course.steps(), course.change("/sgd", sgd)?)?;
+                let noisy = noise.wrap(descent)?.varying(course.steps(), course.change("/noise", noise)?)?;
                 (Arc::new(noisy), sgd.grad_clipping.as_ref().map(GradientClippingConfig::init))
             }
             Self::Lion(config) => burns!(config),
@@ -286,6 +307,17 @@ impl OptimizerKind {
             Self::BurnSgd(config) => burns!(config),
             Self::BurnRmsprop(config) => burns!(config),
         };
-        weights.over(optimizer, clipping)
+        Ok(weights.over(optimizer, clipping)?)
+    }
+}
+
+/// The places of the numbers with fractions in `value`, as `epsilon.outside`. Clipping is no part of a step, and has none.
+fn find_numbers(value: &Value, path: &str, found: &mut Vec<String>) {
+    for (key, value) in value.as_object().into_iter().flatten().filter(|(key, _)| *key != "grad_clipping") {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match value {
+            Value::Number(number) if number.is_f64() => found.push(path),
+            _ => find_numbers(value, &path, found),
+        }
     }
 }

@@ -129,6 +129,9 @@ impl Run {
             (options.notify)(notice);
             self.config.dataset = data.kind;
         }
+        // Only now is the run's length known, over which hyperparameters vary.
+        self.member(0).optimizer(&data)?;
+        self.member(0).expect_trainable(data.image(), &device)?;
         if std::mem::take(&mut self.replaces) {
             std::fs::remove_dir_all(&self.folder).map_err(TrainError::io("replace", &self.folder))?;
         }

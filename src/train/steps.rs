@@ -1,9 +1,10 @@
-//! What a network carries through Burn's `Learner` beside its weights: the transforms of its gradients, and the weights
-//! that are evaluated in the place of those that train.
+//! What a network carries through Burn's `Learner` beside its weights: penalties, the transforms of its gradients, and the
+//! weights that are evaluated in the place of those that train.
 
 use super::metrics::{Failure, fail};
-use super::{Classifier, StopSignal, TrainError};
+use super::{Classifier, RunConfig, StopSignal, TrainError};
 use crate::gradient::Chain;
+use crate::penalty::Penalties;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use std::fmt;
@@ -16,8 +17,54 @@ pub(super) type Evaluated = Arc<dyn Fn(&ModuleOptimizer, Classifier) -> Result<C
 #[derive(Clone)]
 pub(super) struct Steps(Arc<Mutex<Shared>>);
 
-struct Shared {
+/// How the gradients of a batch lead to the next weights: what is around the optimizer's step.
+pub(super) struct Way {
+    penalties: Penalties,
     chain: Chain,
+}
+
+impl Way {
+    pub(super) fn new(config: &RunConfig, model: &Classifier) -> Result<Self, TrainError> {
+        Ok(Self { penalties: config.penalties.init(model)?, chain: config.gradients.init()? })
+    }
+
+    /// Whether there is nothing around the optimizer's step.
+    pub(super) fn is_empty(&self) -> bool {
+        self.penalties.is_empty() && self.chain.is_empty()
+    }
+
+    /// The gradients for the optimizer; none where they are kept back.
+    pub(super) fn gradients(
+        &mut self,
+        model: &Classifier,
+        gradients: GradientsParams,
+    ) -> Result<GradientsParams, TrainError> {
+        Ok(self.chain.apply(model, self.penalties.gradients(model, gradients))?)
+    }
+
+    /// `model` after the step of a batch, or as it is where the gradients are kept back or left out. What is kept back ends
+    /// with the `last` batch of an epoch, since no checkpoint keeps it: a resumed run goes on as an unbroken one.
+    pub(super) fn step(
+        &mut self,
+        mut model: Classifier,
+        optimizer: &mut ModuleOptimizer,
+        lr: &ModuleLearningRate,
+        gradients: GradientsParams,
+        last: bool,
+    ) -> Result<Classifier, TrainError> {
+        let mut all = vec![self.gradients(&model, gradients)?];
+        if last {
+            all.push(self.chain.flush(&model)?);
+        }
+        for gradients in all.into_iter().filter(|gradients| !gradients.is_empty()) {
+            model = self.penalties.after_step(lr.clone(), optimizer.step(lr.clone(), model, gradients));
+        }
+        Ok(model)
+    }
+}
+
+struct Shared {
+    way: Way,
     /// Whether the batch that is trained on is its epoch's last.
     last: bool,
     /// Makes the network to evaluate, where that is another than the one that trains.
@@ -29,8 +76,8 @@ struct Shared {
 }
 
 impl Steps {
-    pub(super) fn new(chain: Chain, evaluate: Option<Evaluated>, failure: Failure, stop: StopSignal) -> Self {
-        Self(Arc::new(Mutex::new(Shared { chain, last: false, evaluate, evaluated: None, failure, stop })))
+    pub(super) fn new(way: Way, evaluate: Option<Evaluated>, failure: Failure, stop: StopSignal) -> Self {
+        Self(Arc::new(Mutex::new(Shared { way, last: false, evaluate, evaluated: None, failure, stop })))
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -68,25 +115,15 @@ impl Steps {
 impl Shared {
     fn step(
         &mut self,
-        mut model: Classifier,
+        model: Classifier,
         optimizer: &mut ModuleOptimizer,
         lr: ModuleLearningRate,
         gradients: GradientsParams,
     ) -> Result<Classifier, TrainError> {
         self.evaluated = None;
-        let gradients = self.chain.apply(&model, gradients)?;
-        if !gradients.is_empty() {
-            model = optimizer.step(lr.clone(), model, gradients);
-        }
-        if self.last {
-            // What no checkpoint keeps ends with the epoch, so that a resumed run goes on as an unbroken one.
-            let left_over = self.chain.flush(&model)?;
-            if !left_over.is_empty() {
-                model = optimizer.step(lr, model, left_over);
-            }
-            if let Some(evaluate) = &self.evaluate {
-                self.evaluated = Some(evaluate(optimizer, model.clone().without_steps())?);
-            }
+        let model = self.way.step(model, optimizer, &lr, gradients, self.last)?;
+        if let Some(evaluate) = self.evaluate.as_ref().filter(|_| self.last) {
+            self.evaluated = Some(evaluate(optimizer, model.clone().without_steps())?);
         }
         Ok(model)
     }

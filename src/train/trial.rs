@@ -1,14 +1,13 @@
 use super::member::Member;
 use super::run::{EVALUATION_BATCH, test_loader};
-use super::steps::Evaluated;
+use super::steps::{Evaluated, Way};
 use super::{
     Batches, Classifier, Evaluation, ImageLoader, RunConfig, RunData, StopSignal, Stopwatch, TrainError, predict,
 };
-use crate::gradient::Chain;
 use crate::schedule::{RunLength, ScheduleRun};
 use burn::lr_scheduler::LrScheduler;
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use burn::train::TrainStep;
 use serde::Serialize;
@@ -37,7 +36,7 @@ pub struct Trial<'a> {
     device: Device,
     model: Classifier,
     optimizer: ModuleOptimizer,
-    chain: Chain,
+    way: Way,
     schedule: ScheduleRun,
     evaluation: Option<Evaluated>,
     training: ImageLoader,
@@ -81,10 +80,11 @@ impl<'a> Trial<'a> {
         let augment = config.augmentation(data.image())?;
         let training = loader.for_training(config.seed, augment, 1, StopSignal::default(), Stopwatch::default());
         let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
+        let model = member.training_model(data.image(), &autodiff)?;
         Ok(Self {
-            model: member.new_model(data.image(), &autodiff)?,
+            way: Way::new(config, &model)?,
+            model,
             optimizer: member.optimizer(data)?,
-            chain: config.gradients.init()?,
             schedule: config.schedule.scheduler(config.lr, length)?,
             evaluation: member.evaluation(data, device),
             training,
@@ -121,7 +121,8 @@ impl<'a> Trial<'a> {
             let output = self.model.step(batch);
             let loss = output.item.loss.inner();
             losses = Some(losses.map_or(loss.clone(), |sum| sum + loss));
-            self.step(output.grads, last)?;
+            let lr = self.schedule.step().into();
+            self.model = self.way.step(self.model.clone(), &mut self.optimizer, &lr, output.grads, last)?;
             taken += 1;
             if last {
                 break;
@@ -139,18 +140,6 @@ impl<'a> Trial<'a> {
             plateau.observe(self.validate()?.loss);
         }
         Ok(Some(self.progress))
-    }
-
-    fn step(&mut self, gradients: GradientsParams, last: bool) -> Result<(), TrainError> {
-        let lr = self.schedule.step();
-        let mut all = vec![self.chain.apply(&self.model, gradients)?];
-        if last {
-            all.push(self.chain.flush(&self.model)?);
-        }
-        for gradients in all.into_iter().filter(|gradients| !gradients.is_empty()) {
-            self.model = self.optimizer.step(lr, self.model.clone(), gradients);
-        }
-        Ok(())
     }
 
     /// The network as it is to be evaluated: with averaged weights, where the configuration says so.

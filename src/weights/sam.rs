@@ -19,7 +19,8 @@ use std::collections::HashMap;
 /// | --- | --- | --- | --- |
 /// | `rho` | 0.05 | `[0, ∞)` | ρ, how far off the gradient is taken; 0 is θ itself |
 ///
-/// Each step takes two gradients.
+/// Each step takes two gradients. Where the gradients of micro-batches are averaged, each of them goes its own way up, as
+/// those of the devices do in the paper.
 #[derive(Config, Debug, Copy, PartialEq)]
 pub struct SamConfig {
     /// How far off the gradient is taken, in `[0, ∞)`.
@@ -70,23 +71,33 @@ impl Sam {
     /// The gradients of the loss at `θ + ρ·g/‖g‖`, for a step from θ, which is where `model` stays.
     ///
     /// `gradients` gives those of the loss at the model that it is handed; it is called twice, for the same batch both
-    /// times. The running statistics of batch normalization follow the first of them alone. A gradient that is zero
-    /// everywhere moves nothing; one that is not finite makes those at the second point NaN.
+    /// times. The running statistics of batch normalization follow the first of them alone; dropout draws anew in the
+    /// second, unless `gradients` seeds the device. A gradient that is zero everywhere moves nothing; one that is not finite
+    /// makes those at the second point NaN.
     pub fn gradients<M: Module>(&self, model: &M, mut gradients: impl FnMut(&M) -> GradientsParams) -> GradientsParams {
         let first = gradients(model);
-        let Some(norm) = global_norm(model, &first) else {
-            return first;
-        };
+        match self.perturbed(model, &first) {
+            Some(perturbed) => gradients(&perturbed),
+            None => first,
+        }
+    }
+
+    /// `model` at `θ + ρ·g/‖g‖`, where g are its `gradients`; none without gradients. For loops that need more of the first
+    /// pass than [`gradients`](Self::gradients) hands out, such as its loss.
+    ///
+    /// It shares no running statistics with `model`.
+    pub fn perturbed<M: Module>(&self, model: &M, gradients: &GradientsParams) -> Option<M> {
+        let norm = global_norm(model, gradients)?;
         // Nothing to divide by: a gradient of zero shows no way up.
         let scale = norm.clone().recip() * self.rho;
         let scale = scale.mask_fill(norm.equal_scalar(0.0), 0.0);
         let mut ascent = Ascent { scale, steps: GradientsParams::new() };
-        for_each_shared_gradient(model, &first, &mut ascent);
+        for_each_shared_gradient(model, gradients, &mut ascent);
         let mut strategies = Strategies::default();
         model.visit(&mut strategies);
         // Through validation mode, which copies what the original shares with its clones: the running statistics.
         let model = model.valid().map(&mut Climb(ascent.steps)).train();
-        gradients(&model.map(&mut strategies))
+        Some(model.map(&mut strategies))
     }
 }
 

@@ -1,0 +1,89 @@
+use crate::error::{ConfigError, Range};
+use burn::nn::Initializer;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What the weights of hidden and output layers are drawn from (coverage G4). As text: `kaiming`, `xavier`, `normal=0.1`,
+/// `zeros`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Initialization {
+    /// Uniform in `±1/√inputs`, Burn's and PyTorch's default.
+    #[default]
+    Kaiming,
+    /// Uniform in `±√(6/(inputs + outputs))` (Glorot & Bengio 2010).
+    Xavier,
+    /// Normal with a mean of 0 and this standard deviation, in `[0, ∞)`. Biases too.
+    Normal(f64),
+    /// All zero: every unit of a layer stays like every other, unless noise tells them apart.
+    Zeros,
+}
+
+impl Initialization {
+    /// Whether the deviation is in its range.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
+    pub fn check(self) -> Result<(), ConfigError> {
+        match self {
+            Self::Normal(deviation) => Range::NonNegative.check("Initialization", "normal", deviation),
+            _ => Ok(()),
+        }
+    }
+
+    /// Burn's name for it.
+    pub(super) fn initializer(self) -> Initializer {
+        match self {
+            // As in Burn's own configurations of layers.
+            Self::Kaiming => Initializer::KaimingUniform { gain: 1.0 / 3.0_f64.sqrt(), fan_out_only: false },
+            Self::Xavier => Initializer::XavierUniform { gain: 1.0 },
+            Self::Normal(deviation) => Initializer::Normal { mean: 0.0, std: deviation },
+            Self::Zeros => Initializer::Zeros,
+        }
+    }
+}
+
+impl fmt::Display for Initialization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kaiming => f.write_str("kaiming"),
+            Self::Xavier => f.write_str("xavier"),
+            Self::Normal(deviation) => write!(f, "normal={deviation}"),
+            Self::Zeros => f.write_str("zeros"),
+        }
+    }
+}
+
+impl FromStr for Initialization {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "kaiming" => Ok(Self::Kaiming),
+            "xavier" => Ok(Self::Xavier),
+            "zeros" => Ok(Self::Zeros),
+            _ => {
+                let deviation = text.strip_prefix("normal=").and_then(|deviation| deviation.parse().ok());
+                deviation
+                    .map(Self::Normal)
+                    .ok_or_else(|| format!("expected kaiming, xavier, normal=DEVIATION or zeros, but is {text}"))
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for Initialization {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Initialization> for String {
+    fn from(initialization: Initialization) -> Self {
+        initialization.to_string()
+    }
+}
