@@ -10,7 +10,8 @@
 //! cargo run --example mnist -- predict cnn-nadam digit.png
 //! ```
 
-use burn_descent::data::{Augmentation, DataSource, read_digit_png};
+use burn_descent::augment::{AugmentConfig, Views};
+use burn_descent::data::{DataSource, read_digit_png};
 use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
 use burn_descent::model::{Activation, DropoutForm, Initialization, LabelSmoothing};
 use burn_descent::penalty::Penalty;
@@ -49,6 +50,9 @@ enum Command {
         /// Test on another data set: mnist, fashion or synthetic.
         #[arg(long)]
         dataset: Option<DatasetKind>,
+        /// Average over views of each image: identity, flips, five-crop, ten-crop or szegedy (144).
+        #[arg(long, default_value_t)]
+        views: Views,
         #[command(flatten)]
         place: PlaceArgs,
     },
@@ -216,9 +220,11 @@ struct TrainArgs {
     /// Share taken from the correct label and given to the others (0.1), or to all classes (all:0.1).
     #[arg(long, value_name = "SHARE", value_parser = label_smoothing)]
     label_smoothing: Option<LabelSmoothing>,
-    /// Distort the training images: rotation=10,shift=2,scale=0.1,noise=0.05, or `default`.
+    /// Distort the training images: `default` (rotation=10,shift=2,scale=0.1), or a list of these and of flip, crop=2,
+    /// shear=0.2, lens=0.2, elastic=1:4, brightness=0.2, contrast=0.2, noise=0.05, erase=0.2, mixup=0.2, cutmix=1, ... (an
+    /// unknown name lists them all); @0.5 after one does it by chance.
     #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "default")]
-    augment: Option<Augmentation>,
+    augment: Option<AugmentConfig>,
     /// Train K networks with seeds of their own and average their outputs.
     #[arg(long, value_name = "K")]
     ensemble: Option<usize>,
@@ -368,7 +374,7 @@ impl TrainArgs {
         set(&mut config.epochs, &self.epochs);
         set(&mut config.batch_size, &self.batch_size);
         set(&mut config.label_smoothing, &self.label_smoothing);
-        config.augment = self.augment.or(config.augment);
+        config.augment = self.augment.clone().or(config.augment);
         set(&mut config.ensemble, &self.ensemble);
         set(&mut config.criterion, &self.criterion);
         config.early_stopping = self.early_stopping.or(config.early_stopping);
@@ -428,8 +434,8 @@ fn open(name: &str, place: &PlaceArgs) -> Result<Run, TrainError> {
     })
 }
 
-fn eval(name: &str, dataset: Option<DatasetKind>, place: &PlaceArgs) -> Result<(), TrainError> {
-    print(&open(name, place)?.evaluate(&place.options(), dataset)?.to_string());
+fn eval(name: &str, dataset: Option<DatasetKind>, views: Views, place: &PlaceArgs) -> Result<(), TrainError> {
+    print(&open(name, place)?.evaluate(&place.options(), dataset, views)?.to_string());
     Ok(())
 }
 
@@ -447,7 +453,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         None => cli.train.run(),
-        Some(Command::Eval { name, dataset, place }) => eval(name, *dataset, place),
+        Some(Command::Eval { name, dataset, views, place }) => eval(name, *dataset, *views, place),
         Some(Command::FindLr { train }) => train.find_lr(),
         Some(Command::Predict { name, picture, place }) => predict(name, picture, place),
     };

@@ -44,6 +44,8 @@ pub enum Range {
     Above(f64),
     /// At least this.
     AtLeast(f64),
+    /// From the first to the second, both included.
+    Within(f64, f64),
     /// An odd number.
     Odd,
     /// This number of things.
@@ -62,6 +64,7 @@ impl Range {
             Self::OpenFraction => value > 0.0 && value < 1.0,
             Self::Above(bound) => value > bound && value.is_finite(),
             Self::AtLeast(bound) => value >= bound && value.is_finite(),
+            Self::Within(least, most) => (least..=most).contains(&value),
             Self::Odd => value % 2.0 == 1.0,
             Self::Exactly(number) => value == number as f64,
         }
@@ -87,6 +90,7 @@ impl fmt::Display for Range {
             Self::OpenFraction => f.write_str("in (0, 1)"),
             Self::Above(bound) => write!(f, "above {bound}"),
             Self::AtLeast(bound) => write!(f, "at least {bound}"),
+            Self::Within(least, most) => write!(f, "in [{least}, {most}]"),
             Self::Odd => f.write_str("odd"),
             Self::Exactly(number) => write!(f, "{number} in number"),
         }

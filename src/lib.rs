@@ -36,8 +36,9 @@
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
-//! - With the feature `train` (on by default): `sample`, the order and choice of examples for any Burn data set; `data`,
-//!   `model`, `train` and `files`, which the examples are made of.
+//! - With the feature `train` (on by default): `sample`, the order and choice of examples for any Burn data set; `augment`,
+//!   distortions of images on the device and views of test images; `data`, `model`, `train` and `files`, which the examples
+//!   are made of.
 //!
 //! # How it runs
 //!
@@ -60,6 +61,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "train")]
+pub mod augment;
 pub mod average;
 #[cfg(feature = "train")]
 pub mod data;

@@ -324,6 +324,10 @@ fn eval_repeats_the_test() {
     let accuracy = format!("test accuracy {:.2} %", 100.0 * number(&sandbox.summary("run")["test_accuracy"]));
     assert!(evaluated.contains(&accuracy), "{accuracy} is not in: {evaluated}");
     assert!(printed.contains(evaluated.trim()), "the whole table should be the same: {printed}{evaluated}");
+    assert_eq!(sandbox.succeeds("eval run --views identity"), evaluated);
+    let tables = ["flips", "five-crop", "ten-crop", "szegedy"]
+        .map(|views| sandbox.succeeds(&format!("eval run --views {views}")));
+    assert!(tables.iter().all(|table| table.contains("test accuracy") && *table != evaluated), "{tables:?}");
 }
 
 #[test]
@@ -421,8 +425,11 @@ fn augmentation_is_kept_with_the_run() {
     sandbox.trains("plain", "--epochs 1");
     sandbox.trains("default", "--epochs 1 --augment");
     sandbox.trains("chosen", "--epochs 1 --augment rotation=15,shift=1,noise=0.05");
-    assert_eq!(sandbox.json("default", "config.json")["augment"]["rotation"], 10.0);
-    assert_eq!(sandbox.json("chosen", "config.json")["augment"]["noise"], 0.05);
+    let step = |name: &str, index: usize| sandbox.json(name, "config.json")["augment"][index].clone();
+    assert_eq!(step("default", 0)["transform"]["rotation"], 10.0);
+    assert_eq!(step("chosen", 2)["transform"]["noise"], 0.05);
+    sandbox.trains("mixed", "--epochs 2 --augment flip,crop=2,lens=0.2,elastic=1:4,erase=0.2,mixup=0.2,cutmix=1@0.5");
+    assert_eq!(step("mixed", 6)["probability"], 0.5);
     let losses = ["plain", "default", "chosen"].map(|name| number(&sandbox.epochs(name)[0]["train_loss"]));
     assert!(losses[0] != losses[1] && losses[1] != losses[2], "{losses:?}");
 }
@@ -849,7 +856,10 @@ fn unknown_names_list_the_known() {
     sandbox.is_refused("--plain --schedule step=2", &["`step=2`", "step=EPOCHS:FACTOR"]);
     sandbox.is_refused("--plain --dataset cifar", &["--dataset", "`cifar`", "mnist, fashion, synthetic"]);
     sandbox.is_refused("--plain --backend tpu", &["--backend", "`tpu`", "auto, flex, ndarray, wgpu, cuda"]);
-    sandbox.is_refused("--plain --augment blur=1", &["--augment", "`blur`", "rotation, shift, scale, noise"]);
+    sandbox.is_refused("--plain --augment blur=1", &["--augment", "`blur`", "rotation=DEGREES, shift=PIXELS"]);
+    sandbox.is_refused("--plain --augment shift", &["--augment", "`shift`", "shift=PIXELS"]);
+    sandbox.is_refused("--plain --augment flip@2", &["--augment", "probability", "[0, 1]", "is 2"]);
+    sandbox.is_refused("eval run --views all", &["--views", "`all`", "identity, flips, five-crop, ten-crop, szegedy"]);
     sandbox.is_refused("--plain --split by-hand", &["--split", "`by-hand`", "`random` or `stratified`"]);
     sandbox.is_refused("--plain --sampling all", &["--sampling", "`all`", "`shuffled`, `bootstrap`, `balanced`"]);
     sandbox.is_refused("--plain --curriculum cubic=1,2", &["--curriculum", "`cubic=1,2`", "linear|root|step"]);

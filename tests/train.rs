@@ -10,9 +10,10 @@ use burn::module::{Module, Param, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainStep};
-use burn_descent::data::{Augmentation, DataSource, LabelledImages};
+use burn_descent::augment::{AugmentConfig, Transform};
+use burn_descent::data::{DataSource, LabelledImages};
 use burn_descent::gradient::{ChainConfig, GradientNoiseConfig};
-use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy};
+use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy, soft_cross_entropy};
 use burn_descent::optim::Epsilon;
 use burn_descent::optim::{AdamConfig, MomentumConfig, NadamConfig, SgdConfig, WeightDecay, evaluation_weights};
 use burn_descent::penalty::PenaltiesConfig;
@@ -53,11 +54,12 @@ fn options(folder: &Path) -> RunOptions {
 // Batches and splits
 
 /// A training loader that starts at `epoch`.
-fn loader(seed: u64, epoch: usize, augment: Option<Augmentation>) -> ImageLoader {
+fn loader(seed: u64, epoch: usize, augment: Option<&AugmentConfig>) -> ImageLoader {
     loader_on(&Device::flex(), seed, epoch, augment)
 }
 
-fn loader_on(device: &Device, seed: u64, epoch: usize, augment: Option<Augmentation>) -> ImageLoader {
+fn loader_on(device: &Device, seed: u64, epoch: usize, augment: Option<&AugmentConfig>) -> ImageLoader {
+    let augment = augment.map(|augment| augment.init().expect("it is in range"));
     let normalization = Normalization { mean: 0.1, std: 0.3 };
     let images = Arc::new(digits(0, 50));
     ImageLoader::new(images, (0..50).collect(), 8, normalization, device).for_training(
@@ -83,7 +85,7 @@ fn epoch(loader: &ImageLoader) -> (Vec<f32>, Vec<i64>) {
 #[test]
 fn batches_depend_on_the_seed_and_the_epoch_alone() {
     let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
-    for augment in [None, Some(Augmentation { noise: 0.1, ..Augmentation::default() })] {
+    for augment in [None, Some(&everything())] {
         let unbroken = loader(3, 1, augment);
         let [first, second] = [epoch(&unbroken), epoch(&unbroken)];
         assert!(first == epoch(&loader(3, 1, augment)), "the same seed should give the same epoch");
@@ -92,10 +94,47 @@ fn batches_depend_on_the_seed_and_the_epoch_alone() {
         assert!(first != epoch(&loader(4, 1, augment)), "each seed should have its own order");
         let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
         assert!(second == one_thread.install(|| epoch(&loader(3, 2, augment))), "threads should not matter");
-        let mut labels = second.1;
-        labels.sort();
-        assert_eq!(labels, (0..50).map(|index| index / 5).collect::<Vec<i64>>(), "each image should come once");
+        if augment.is_none() {
+            let mut labels = second.1;
+            labels.sort();
+            assert_eq!(labels, (0..50).map(|index| index / 5).collect::<Vec<i64>>(), "each image should come once");
+        }
     }
+}
+
+/// A distortion of every kind.
+fn everything() -> AugmentConfig {
+    let text = "default,flip,crop=1,lens=0.1,elastic=0.5:4,brightness=0.2,noise=0.1,erase=0.2,mixup=0.2,cutmix=1@0.5";
+    text.parse().expect("a pipeline")
+}
+
+#[test]
+fn mixed_batches_say_what_is_in_them() {
+    let config = AugmentConfig::new().then(Transform::Mixup(1.0));
+    for batch in loader(1, 1, Some(&config)).epoch() {
+        let batch = batch.expect("a batch");
+        let mixture = batch.mixture.expect("shares");
+        let shares = common::values(&mixture);
+        let targets = batch.targets.into_data().convert::<i64>().try_into_vec::<i64>().expect("labels are integers");
+        for (row, target) in shares.chunks(10).zip(targets) {
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{row:?}");
+            assert!(
+                row.iter().all(|share| *share <= row[target as usize]),
+                "{target} should be the main label of {row:?}"
+            );
+        }
+    }
+    let plain = AugmentConfig::digits();
+    assert!(loader(1, 1, Some(&plain)).epoch().all(|batch| batch.expect("a batch").mixture.is_none()));
+}
+
+#[test]
+fn a_run_refuses_distortions_that_change_the_size() {
+    let augment = AugmentConfig::new().then(Transform::Crop { padding: 0, size: Some([24, 24]) });
+    let config = RunConfig { augment: Some(augment), ..RunConfig::default() };
+    config.check().expect("every value is in its range");
+    let error = config.augmentation([1, 28, 28]).expect_err("another size").to_string();
+    assert_eq!(error, "the distorted images should be [28, 28] pixels, but are [24, 24]");
 }
 
 #[test]
@@ -348,6 +387,24 @@ fn smoothing_keeps_the_targets_a_distribution() {
     for smoothing in [LabelSmoothing::OtherClasses(1.0), LabelSmoothing::AllClasses(-0.1)] {
         let error = smoothing.check().expect_err("out of range").to_string();
         assert!(error.starts_with("LabelSmoothing: epsilon should be in [0, 1), but is "), "{error}");
+    }
+}
+
+/// A loss of shares is the same shares of the classes' losses.
+#[test]
+fn soft_targets_share_the_loss() {
+    for (backend, device) in common::cpu_devices() {
+        let logits = || Tensor::<2>::from_data(TensorData::from(LOGITS), &device);
+        let shares = Tensor::from_floats([[0.75, 0.0, 0.25, 0.0], [0.0, 0.5, 0.0, 0.5]], &device);
+        for smoothing in [LabelSmoothing::None, LabelSmoothing::AllClasses(0.1), LabelSmoothing::OtherClasses(0.2)] {
+            let of = |row: usize, class: i64| {
+                let logits = logits().narrow(0, row, 1);
+                f64::from(cross_entropy(logits, Tensor::from_ints([class], &device), smoothing).into_scalar::<f32>())
+            };
+            let expected = (0.75 * of(0, 0) + 0.25 * of(0, 2) + 0.5 * of(1, 1) + 0.5 * of(1, 3)) / 2.0;
+            let found = f64::from(soft_cross_entropy(logits(), smoothing.smooth(shares.clone())).into_scalar::<f32>());
+            assert!((found - expected).abs() < 1e-6, "{smoothing:?} on {backend}: {found}, expected {expected}");
+        }
     }
 }
 
@@ -650,7 +707,7 @@ fn surroundings() -> [(&'static str, RunConfig); 7] {
 fn small(optimizer: &OptimizerKind, schedule: &str, epochs: usize, surroundings: &RunConfig) -> RunConfig {
     RunConfig {
         model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.5).with_dropout_input(0.2)),
-        augment: Some(Augmentation { noise: 0.1, ..Augmentation::default() }),
+        augment: Some(everything()),
         lr: optimizer.default_learning_rate(),
         optimizer: optimizer.clone(),
         schedule: schedule.parse().expect("a schedule"),

@@ -8,6 +8,7 @@ use burn::backend::ir::OperationIr;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn_descent::ConfigError;
+use burn_descent::augment::Views;
 use burn_descent::data::DataSource;
 use burn_descent::model::MlpConfig;
 use burn_descent::optim::{
@@ -160,7 +161,7 @@ fn a_network_learns() {
     let summary = run.train(&options).expect("training on wgpu");
     assert_eq!(summary.backend, "wgpu");
     assert!(summary.test_accuracy > 0.5, "an epoch should reach 50 %, but reached {}", summary.test_accuracy);
-    let again = run.evaluate(&options, None).expect("evaluation on wgpu");
+    let again = run.evaluate(&options, None, Views::Identity).expect("evaluation on wgpu");
     assert!((again.accuracy - summary.test_accuracy).abs() < 1e-3);
 }
 

@@ -1,6 +1,5 @@
-//! Images and labels: reading, downloading, generating and distorting them. Sparse rows: reading them.
+//! Images and labels: reading, downloading and generating them. Sparse rows: reading them.
 
-mod augment;
 mod digits;
 mod error;
 mod idx;
@@ -10,11 +9,10 @@ mod mirror;
 mod picture;
 mod source;
 
-pub use augment::{Augmentation, AugmentationError};
 pub use digits::EmbeddedDigits;
 pub use error::{Attempt, DataError, Failure};
 pub use idx::{Images, LabelledImages, read_images, read_labelled, read_labels};
 pub use known::{KnownDataset, Manifest, RemoteFile};
 pub use libsvm::{SparseRows, read_libsvm};
-pub use picture::{read_digit_png, write_gray_png};
+pub use picture::{read_digit_png, write_gray_png, write_rgb_png};
 pub use source::{DataSource, Origin, Splits};

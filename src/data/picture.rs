@@ -64,15 +64,35 @@ pub fn read_digit_png(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
 /// # Errors
 /// [`DataError::Shape`] unless there are `width * height` pixels; [`DataError::Write`] naming the file.
 pub fn write_gray_png(path: impl AsRef<Path>, width: usize, height: usize, pixels: &[u8]) -> Result<(), DataError> {
-    let shape = || DataError::Shape { pixels: pixels.len(), count: 1, height, width };
-    let area = width.checked_mul(height).filter(|&area| area > 0 && area == pixels.len());
-    let (Some(_), Ok(columns), Ok(rows)) = (area, u32::try_from(width), u32::try_from(height)) else {
+    write_png(path.as_ref(), [width, height], pixels, ExtendedColorType::L8)
+}
+
+/// Writes colours as [`write_gray_png`] does gray levels: for each pixel red, green and blue, 0 to 255.
+///
+/// # Errors
+/// [`DataError::Shape`], counting pixels, unless there are `3 * width * height` values; [`DataError::Write`] naming the
+/// file.
+pub fn write_rgb_png(path: impl AsRef<Path>, width: usize, height: usize, pixels: &[u8]) -> Result<(), DataError> {
+    write_png(path.as_ref(), [width, height], pixels, ExtendedColorType::Rgb8)
+}
+
+fn write_png(
+    path: &Path,
+    [width, height]: [usize; 2],
+    values: &[u8],
+    color: ExtendedColorType,
+) -> Result<(), DataError> {
+    let channels = usize::from(color.channel_count());
+    let shape = || DataError::Shape { pixels: values.len() / channels, count: 1, height, width };
+    let expected = width.checked_mul(height).and_then(|area| area.checked_mul(channels));
+    let whole = expected.filter(|&expected| expected > 0 && expected == values.len());
+    let (Some(_), Ok(columns), Ok(rows)) = (whole, u32::try_from(width), u32::try_from(height)) else {
         return Err(shape());
     };
     let mut png = Vec::new();
-    let encoded = PngEncoder::new(&mut png).write_image(pixels, columns, rows, ExtendedColorType::L8);
-    encoded.map_err(|error| broken(path.as_ref(), error))?;
-    write_whole(path.as_ref(), &png)
+    let encoded = PngEncoder::new(&mut png).write_image(values, columns, rows, color);
+    encoded.map_err(|error| broken(path, error))?;
+    write_whole(path, &png)
 }
 
 fn broken(path: &Path, error: image::ImageError) -> DataError {

@@ -1,6 +1,7 @@
 use crate::error::{ConfigError, Range};
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// What share of the target's probability is taken from the correct class, and where it goes (coverage F9).
@@ -33,12 +34,26 @@ impl LabelSmoothing {
         }
     }
 
-    /// The ε that gives Burn's loss, which spreads over all classes, these target probabilities.
-    fn over_all_classes(self, classes: usize) -> Option<f32> {
+    /// Smoothed targets of targets `[batch, classes]`, probabilities whose rows sum to 1: `y·(1 − ε)` and a share of ε for
+    /// each class, in proportion to `1 − y` or alike.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_descent::model::LabelSmoothing;
+    ///
+    /// let targets = Tensor::from_floats([[0.0, 1.0, 0.0, 0.0, 0.0]], &Device::default());
+    /// let smoothed = LabelSmoothing::OtherClasses(0.2).smooth(targets).into_data().try_into_vec::<f32>().unwrap();
+    /// assert!(smoothed.iter().zip([0.05, 0.8, 0.05, 0.05, 0.05]).all(|(found, expected)| (found - expected).abs() < 1e-6));
+    /// ```
+    pub fn smooth(self, targets: Tensor<2>) -> Tensor<2> {
+        let classes = targets.dims()[1] as f64;
         match self {
-            Self::None => None,
-            Self::AllClasses(epsilon) => Some(epsilon as f32),
-            Self::OtherClasses(epsilon) => Some((epsilon * classes as f64 / (classes as f64 - 1.0)) as f32),
+            Self::None => targets,
+            Self::AllClasses(epsilon) => targets * (1.0 - epsilon) + epsilon / classes,
+            Self::OtherClasses(epsilon) => {
+                let share = epsilon / (classes - 1.0);
+                targets * (1.0 - epsilon - share) + share
+            }
         }
     }
 }
@@ -55,10 +70,25 @@ impl LabelSmoothing {
 /// assert!((loss.into_scalar::<f32>() - 4.0_f32.ln()).abs() < 1e-6);
 /// ```
 pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, smoothing: LabelSmoothing) -> Tensor<1> {
+    if smoothing == LabelSmoothing::None {
+        return CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, targets);
+    }
     let [_, classes] = logits.dims();
-    let device: Device = logits.device();
-    CrossEntropyLossConfig::new()
-        .with_smoothing(smoothing.over_all_classes(classes))
-        .init(&device)
-        .forward(logits, targets)
+    soft_cross_entropy(logits, smoothing.smooth(targets.one_hot::<2>(classes).float()))
+}
+
+/// The mean cross-entropy `−Σ y·ln softmax(logits)` of `logits` against targets, both `[batch, classes]`; the rows of the
+/// targets are probabilities that sum to 1, such as those of mixed images or smoothed labels.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_descent::model::soft_cross_entropy;
+///
+/// let device = Device::default();
+/// let logits = Tensor::from_floats([[0.0, 0.0, 3.0_f32.ln()]], &device); // probabilities 0.2, 0.2, 0.6
+/// let loss = soft_cross_entropy(logits, Tensor::from_floats([[0.5, 0.0, 0.5]], &device));
+/// assert!((loss.into_scalar::<f32>() + (0.2_f32.ln() + 0.6_f32.ln()) / 2.0).abs() < 1e-6);
+/// ```
+pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    -(targets * log_softmax(logits, 1)).sum_dim(1).mean()
 }

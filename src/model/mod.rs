@@ -22,7 +22,7 @@ pub mod backpropagation;
 mod cnn;
 mod convolution;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-mod cpu;
+pub(crate) mod cpu;
 mod dropout;
 mod initialization;
 mod loss;
@@ -34,6 +34,6 @@ pub use cnn::{Cnn, CnnConfig};
 pub use convolution::convolve;
 pub use dropout::{Dropout, DropoutForm};
 pub use initialization::Initialization;
-pub use loss::{LabelSmoothing, cross_entropy};
+pub use loss::{LabelSmoothing, cross_entropy, soft_cross_entropy};
 pub use mlp::{Mlp, MlpConfig};
 pub use normalization::normalize;

@@ -1,7 +1,7 @@
 use super::steps::Steps;
 use super::{ImageBatch, ModelConfig};
 use crate::error::ConfigError;
-use crate::model::{Cnn, LabelSmoothing, Mlp, cross_entropy};
+use crate::model::{Cnn, LabelSmoothing, Mlp, cross_entropy, soft_cross_entropy};
 use crate::weights::Sam;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -83,7 +83,10 @@ impl Classifier {
 
     fn output(&self, batch: ImageBatch, smoothing: LabelSmoothing) -> ClassificationOutput {
         let logits = self.forward(batch.images);
-        let loss = cross_entropy(logits.clone(), batch.targets.clone(), smoothing);
+        let loss = match batch.mixture {
+            Some(targets) => soft_cross_entropy(logits.clone(), smoothing.smooth(targets)),
+            None => cross_entropy(logits.clone(), batch.targets.clone(), smoothing),
+        };
         ClassificationOutput::new(loss, logits, batch.targets)
     }
 

@@ -2,7 +2,8 @@ use super::variation::Course;
 use super::{
     Backend, Criterion, OptimizerKind, Sampling, Split, TrainError, Variation, WeightTransform, WeightTransforms, files,
 };
-use crate::data::{Augmentation, KnownDataset};
+use crate::augment::{Augment, AugmentConfig, AugmentError};
+use crate::data::KnownDataset;
 use crate::early_stopping::EarlyStoppingConfig;
 use crate::error::ConfigError;
 use crate::gradient::{ChainConfig, GradientTransform};
@@ -158,7 +159,7 @@ pub struct RunConfig {
     /// Smoothing of the training labels.
     pub label_smoothing: LabelSmoothing,
     /// Distortion of the training images.
-    pub augment: Option<Augmentation>,
+    pub augment: Option<AugmentConfig>,
     /// Number of networks, each with a seed of its own, whose outputs are averaged. At least 1.
     pub ensemble: usize,
     /// What of validation tells which weights to keep, and when to stop.
@@ -264,10 +265,24 @@ impl RunConfig {
             ModelConfig::Mlp(config) => config.check()?,
             ModelConfig::Cnn(config) => config.check()?,
         }
-        if let Some(augment) = self.augment {
-            augment.check()?;
+        if let Some(augment) = &self.augment {
+            augment.init()?;
         }
         Ok(())
+    }
+
+    /// What distorts training images of `[channels, height, width]`, which have to keep their size.
+    ///
+    /// # Errors
+    ///
+    /// If a strength is out of range, or the images would come out in another size.
+    pub fn augmentation(&self, image: [usize; 3]) -> Result<Option<Augment>, TrainError> {
+        let augment = self.augment.as_ref().map(AugmentConfig::init).transpose()?;
+        let expected = [image[1], image[2]];
+        match augment.as_ref().map(|augment| augment.size(expected)).transpose()? {
+            Some(found) if found != expected => Err(AugmentError::Size { found, expected }.into()),
+            _ => Ok(augment),
+        }
     }
 
     /// When to stop early, if ever.

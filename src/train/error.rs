@@ -1,5 +1,6 @@
 use super::Backend;
-use crate::data::{AugmentationError, DataError};
+use crate::augment::AugmentError;
+use crate::data::DataError;
 use crate::error::ConfigError;
 use crate::gradient::NonFiniteGradients;
 use crate::penalty::PenaltyError;
@@ -17,9 +18,9 @@ pub enum TrainError {
     /// The data could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The augmentation is misspelt or out of range.
-    #[error("augmentation: {0}")]
-    Augmentation(#[from] AugmentationError),
+    /// A distortion or a view is misspelt, out of range or does not fit the images.
+    #[error(transparent)]
+    Augment(#[from] AugmentError),
     /// The schedule is not known or misspelt.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),

@@ -1,5 +1,7 @@
 use super::dataset::CLASSES;
-use super::{Classifier, ImageLoader};
+use super::{Classifier, ImageLoader, TrainError};
+use crate::augment::{Average, Views};
+use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
@@ -41,13 +43,32 @@ pub fn likeliest(probabilities: &[f32; CLASSES]) -> usize {
 
 /// The class probabilities of every image of the loader, in its order.
 pub fn predict(model: &Classifier, loader: &ImageLoader) -> Vec<[f32; CLASSES]> {
-    let mut rows = Vec::new();
+    loader.epoch().flatten().flat_map(|batch| rows(softmax(model.forward(batch.images), 1))).collect()
+}
+
+/// The class probabilities of every image of the loader, in its order: the mean over `views` of the image, each brought
+/// to the image's own size.
+///
+/// # Errors
+///
+/// If the images have no size.
+pub fn predict_views(
+    model: &Classifier,
+    loader: &ImageLoader,
+    views: Views,
+) -> Result<Vec<[f32; CLASSES]>, TrainError> {
+    let mut all = Vec::new();
     for batch in loader.epoch().flatten() {
-        let data = softmax(model.forward(batch.images), 1).into_data().convert::<f32>();
-        let values: Vec<f32> = data.try_into_vec().unwrap_or_default();
-        rows.extend(values.chunks_exact(CLASSES).map(|row| std::array::from_fn(|class| row[class])));
+        let [_, _, height, width] = batch.images.dims();
+        let forward = |images| model.forward(images);
+        all.extend(rows(views.average(batch.images, [height, width], Average::Probabilities, forward)?));
     }
-    rows
+    Ok(all)
+}
+
+fn rows(probabilities: Tensor<2>) -> Vec<[f32; CLASSES]> {
+    let values: Vec<f32> = probabilities.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+    values.chunks_exact(CLASSES).map(|row| std::array::from_fn(|class| row[class])).collect()
 }
 
 /// The mean of each image's probabilities over the members of an ensemble.

@@ -1,5 +1,7 @@
 use super::StopSignal;
-use crate::data::{Augmentation, LabelledImages};
+use super::dataset::CLASSES;
+use crate::augment::{Augment, AugmentError, Draw};
+use crate::data::LabelledImages;
 use crate::sample::{SampleError, Sampler, generator};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
@@ -15,8 +17,10 @@ use std::time::{Duration, Instant};
 pub struct ImageBatch {
     /// `[batch, 1, height, width]`, normalized to the data set's mean and deviation.
     pub images: Tensor<4>,
-    /// The class of each image.
+    /// The class of each image; of a mixture, the class with the largest share.
     pub targets: Tensor<1, Int>,
+    /// Where images are mixed, the share of each class in each image, `[batch, classes]`.
+    pub mixture: Option<Tensor<2>>,
     /// Whether it is its epoch's last.
     pub last: bool,
     /// Seeds dropout where the batch passes twice and is to meet the same units.
@@ -52,7 +56,7 @@ pub struct ImageLoader {
 #[derive(Clone)]
 struct Training {
     seed: u64,
-    augment: Option<Augmentation>,
+    augment: Option<Augment>,
     sampler: Arc<Sampler>,
     epoch: Arc<AtomicUsize>,
     stop: StopSignal,
@@ -94,7 +98,7 @@ impl ImageLoader {
     pub fn for_training(
         mut self,
         seed: u64,
-        augment: Option<Augmentation>,
+        augment: Option<Augment>,
         epoch: usize,
         stop: StopSignal,
         stopwatch: Stopwatch,
@@ -140,21 +144,30 @@ impl ImageLoader {
         Batches { loader: self.clone(), indices, epoch, position: 0, ended, started: Instant::now() }
     }
 
-    fn batch(&self, indices: &[usize], epoch: usize) -> ImageBatch {
-        let (height, width) = (self.images.height(), self.images.width());
+    fn batch(&self, indices: &[usize], epoch: usize) -> Result<ImageBatch, AugmentError> {
+        let augment = self.training.as_ref().and_then(|training| Some((training.seed, training.augment.as_ref()?)));
+        let Some((seed, augment)) = augment else { return Ok(self.plain_batch(indices, self.normalization)) };
+        let draw = Draw { seed, epoch: epoch as u64, images: indices };
+        let mut batch = self.plain_batch(indices, Normalization { mean: 0.0, std: 1.0 });
+        let mut images = augment.distort(batch.images, &draw)?;
+        if augment.mixes() {
+            let targets = batch.targets.one_hot::<2>(CLASSES).float();
+            let (mixed, mixture) = augment.mix(images, targets, &draw)?;
+            images = mixed;
+            batch.targets = mixture.clone().argmax(1).squeeze_dim(1);
+            batch.mixture = Some(mixture);
+        }
         let Normalization { mean, std } = self.normalization;
+        Ok(ImageBatch { images: (images - mean) / std, ..batch })
+    }
+
+    /// The images as they are.
+    fn plain_batch(&self, indices: &[usize], Normalization { mean, std }: Normalization) -> ImageBatch {
+        let (height, width) = (self.images.height(), self.images.width());
         let mut values = vec![0.0_f32; indices.len() * height * width];
         let fill = |(out, &index): (&mut [f32], &usize)| {
-            let pixels = self.images.image(index);
-            match self.training.as_ref().and_then(|training| Some((training.seed, training.augment?))) {
-                Some((seed, augment)) => {
-                    let mut rng = generator(seed, epoch as u64, index as u64);
-                    augment.apply(&mut rng, height, width, pixels, out);
-                    out.iter_mut().for_each(|value| *value = (*value - mean) / std);
-                }
-                None => out.iter_mut().zip(pixels).for_each(|(value, pixel)| {
-                    *value = (f32::from(*pixel) / 255.0 - mean) / std;
-                }),
+            for (value, pixel) in out.iter_mut().zip(self.images.image(index)) {
+                *value = (f32::from(*pixel) / 255.0 - mean) / std;
             }
         };
         #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -169,6 +182,7 @@ impl ImageLoader {
         ImageBatch {
             images: Tensor::from_data(TensorData::new(values, shape), &self.device),
             targets: Tensor::from_data(TensorData::new(targets, [indices.len()]), &self.device),
+            mixture: None,
             last: false,
             seed: 0,
         }
@@ -194,8 +208,8 @@ impl Iterator for Batches {
         }
         let stopped = self.loader.training.as_ref().is_some_and(|training| training.stop.given());
         let end = (self.position + self.loader.batch_size).min(self.indices.len());
-        let mut batch = self.loader.batch(&self.indices[self.position..end], self.epoch);
-        if let Some(training) = &self.loader.training {
+        let mut batch = self.loader.batch(&self.indices[self.position..end], self.epoch).map_err(DatasetError::new);
+        if let (Some(training), Ok(batch)) = (&self.loader.training, &mut batch) {
             // A purpose that is neither an image's nor the order's.
             let purpose = u64::MAX - 1 - self.position as u64;
             batch.seed = generator(training.seed, self.epoch as u64, purpose).next_u64();
@@ -203,8 +217,7 @@ impl Iterator for Batches {
         self.position = end;
         // Decided here once, so that the batch that says that it is the last is.
         self.ended = stopped || end == self.indices.len();
-        batch.last = self.ended;
-        Some(Ok(batch))
+        Some(batch.map(|batch| ImageBatch { last: self.ended, ..batch }))
     }
 }
 

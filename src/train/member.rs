@@ -173,7 +173,8 @@ impl Member<'_> {
         stop: StopSignal,
         stopwatch: Stopwatch,
     ) -> Result<ImageLoader, TrainError> {
-        let RunConfig { sampling, curriculum, batch_size, augment, .. } = *self.config;
+        let RunConfig { sampling, curriculum, batch_size, .. } = *self.config;
+        let augment = self.config.augmentation(data.image())?;
         let (indices, sampler) =
             sampling.draw(curriculum, &data.train, &data.train_indices, difficulty, batch_size, self.seed)?;
         let loader = ImageLoader::new(data.train.clone(), indices, batch_size, data.normalization, device);

@@ -33,7 +33,7 @@ pub use classifier::{Classifier, Network};
 pub use config::{DatasetKind, ModelConfig, RunConfig};
 pub use dataset::{CLASSES, RunData};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, likeliest, losses, predict};
+pub use evaluate::{Evaluation, likeliest, losses, predict, predict_views};
 pub use find_lr::find_lr;
 pub use history::{Criterion, EpochMetrics, History};
 pub use loader::{Batches, ImageBatch, ImageLoader, Normalization, Stopwatch};

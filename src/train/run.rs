@@ -1,5 +1,5 @@
 use super::dataset::CLASSES;
-use super::evaluate::{average, predict};
+use super::evaluate::{average, predict, predict_views};
 use super::find_lr::LR_CURVE;
 use super::member::Member;
 use super::teacher::difficulty;
@@ -7,6 +7,7 @@ use super::{
     Backend, Classifier, DatasetKind, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal,
     Stopwatch, Summary, TrainError, Versions, files,
 };
+use crate::augment::Views;
 use crate::data::{DataSource, LabelledImages};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -212,26 +213,34 @@ impl Run {
     }
 
     /// Tests the run's kept weights again, on its own data set or, to see what it learned for another, on `dataset`.
+    /// Each network's probabilities are averaged over `views` of an image.
     ///
     /// # Errors
     ///
     /// If data or weights cannot be read.
-    pub fn evaluate(&self, options: &RunOptions, dataset: Option<DatasetKind>) -> Result<Evaluation, TrainError> {
+    pub fn evaluate(
+        &self,
+        options: &RunOptions,
+        dataset: Option<DatasetKind>,
+        views: Views,
+    ) -> Result<Evaluation, TrainError> {
         let (_, device) = self.config.backend.device()?;
         let config = RunConfig { dataset: dataset.unwrap_or(self.config.dataset), ..self.config.clone() };
         let data = RunData::load(&config, &options.source, false)?;
-        let probabilities = self.predict(&test_loader(&data, &device), data.image(), &device)?;
+        let probabilities = self.predict(&test_loader(&data, &device), views, data.image(), &device)?;
         Ok(Evaluation::new(&probabilities, data.test.labels()))
     }
 
-    /// The class probabilities of every image of the loader, in its order.
+    /// The class probabilities of every image of the loader, in its order; of each network, a mean over `views`.
     pub(super) fn predict(
         &self,
         loader: &ImageLoader,
+        views: Views,
         image: [usize; 3],
         device: &Device,
     ) -> Result<Vec<[f32; CLASSES]>, TrainError> {
-        let outputs: Vec<_> = self.models(image, device)?.iter().map(|model| predict(model, loader)).collect();
+        let models = self.models(image, device)?;
+        let outputs = models.iter().map(|model| predict_views(model, loader, views)).collect::<Result<Vec<_>, _>>()?;
         Ok(average(&outputs))
     }
 
@@ -245,7 +254,7 @@ impl Run {
         let normalization = super::dataset::normalization(self.config.dataset);
         let image = Arc::new(LabelledImages::new(28, 28, pixels, vec![0])?);
         let loader = ImageLoader::new(image, vec![0], 1, normalization, &device);
-        let mut probabilities = self.predict(&loader, [1, 28, 28], &device)?.into_iter();
+        let mut probabilities = self.predict(&loader, Views::Identity, [1, 28, 28], &device)?.into_iter();
         probabilities.next().ok_or_else(|| TrainError::NoCheckpoint(self.name.clone()))
     }
 

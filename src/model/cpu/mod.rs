@@ -1,7 +1,9 @@
-//! Operations of convolutional networks on the flex and ndarray backends, with their gradients, in `f32`.
+//! Operations on images on the flex and ndarray backends, in `f32`: those of convolutional networks, with their gradients,
+//! and interpolation.
 #![allow(deprecated)] // Burn 0.22 deprecates the ndarray backend, which this crate supports for as long as it exists.
 
 mod normalize;
+mod sample;
 mod unfold;
 
 pub use unfold::Geometry;
@@ -38,6 +40,10 @@ pub trait ImageOps: Backend {
         beta: FloatTensor<Self>,
         epsilon: f64,
     ) -> FloatTensor<Self>;
+
+    /// The values of `[batch, C, H, W]` between pixels, at the points `x`, `y` (`[batch, H', W']`): `[batch, C, H', W']`. No
+    /// gradient flows through.
+    fn sampling(images: FloatTensor<Self>, x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// The gradients of a backend's operations.
@@ -94,6 +100,14 @@ macro_rules! on_buffers {
                 let output = normalize::forward(sizes(&images), values, epsilon);
                 Buffer::<f32>::from_vec(output, Buffer::<f32>::shape(&images))
             }
+
+            fn sampling(images: FloatTensor<Self>, x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+                let [images, x, y] = [images, x, y].map(contiguous);
+                let ([batch, channels, height, width], [_, rows, columns]) = (dims(&images), dims(&x));
+                let values = [&images, &x, &y].map(Buffer::values);
+                let output = sample::sample([channels, height, width], rows * columns, values);
+                Buffer::<f32>::from_vec(output, Shape::new([batch, channels, rows, columns]))
+            }
         }
 
         impl ImageOpsBackward for $backend {
@@ -131,7 +145,7 @@ macro_rules! on_buffers {
 }
 
 /// Whether these operations exist for such a tensor.
-pub(super) fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
+pub(crate) fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
     let here = match tensor.device().inner().as_dispatch() {
         #[cfg(feature = "flex")]
         DispatchDevice::Flex(_) => true,
@@ -145,6 +159,11 @@ pub(super) fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
 fn sizes<B: Buffer<f32>>(images: &B) -> normalize::Sizes {
     let shape = images.shape();
     normalize::Sizes { channels: shape[1], positions: shape.iter().skip(2).product() }
+}
+
+fn dims<B: Buffer<f32>, const D: usize>(tensor: &B) -> [usize; D] {
+    let shape = tensor.shape();
+    std::array::from_fn(|axis| shape[axis])
 }
 
 fn contiguous<B: Buffer<f32>>(tensor: B) -> B {
@@ -194,6 +213,10 @@ impl<B: ImageOpsBackward, C: CheckpointStrategy> ImageOps for Autodiff<B, C> {
 
     fn channel_moments(images: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::from_inner(B::channel_moments(images.into_primitive()))
+    }
+
+    fn sampling(images: FloatTensor<Self>, x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::from_inner(B::sampling(images.into_primitive(), x.into_primitive(), y.into_primitive()))
     }
 
     fn batch_normalization(

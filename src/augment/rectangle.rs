@@ -1,0 +1,67 @@
+//! Rectangles that are erased or exchanged.
+
+use super::draw::within;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use rand_distr::{Beta, Distribution};
+use std::ops::Range;
+
+/// Pixels by rows and columns.
+pub(super) struct Rectangle {
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl Rectangle {
+    const NONE: Self = Self { rows: 0..0, columns: 0..0 };
+
+    /// One that covers up to `area` of an image, its proportions between 1:3 and 3:1 of the image's.
+    pub(super) fn of_share(mut rng: Option<&mut ChaCha8Rng>, area: f64, [height, width]: [usize; 2]) -> Self {
+        let slim = within(3.0_f64.ln() / 2.0, &mut rng).exp();
+        let Some(rng) = rng else { return Self::NONE };
+        let side = (area * rng.random::<f64>()).sqrt();
+        let mut span = |share: f64, side: usize| {
+            let len = (share.min(1.0) * side as f64).round() as usize;
+            let start = rng.random_range(0..=side - len);
+            start..start + len
+        };
+        Self { rows: span(side / slim, height), columns: span(side * slim, width) }
+    }
+
+    /// One of the image's proportions and the share 1 − λ of its area, wherever its centre may be, cut off at the borders.
+    pub(super) fn around(rng: Option<&mut ChaCha8Rng>, alpha: f64, [height, width]: [usize; 2]) -> Self {
+        let Some(rng) = rng else { return Self::NONE };
+        let share = (1.0 - lambda(Some(&mut *rng), alpha)).sqrt();
+        let mut span = |side: usize| {
+            let (centre, half) = (rng.random::<f64>() * side as f64, share * side as f64 / 2.0);
+            let [start, end] =
+                [centre - half, centre + half].map(|place| place.round().clamp(0.0, side as f64) as usize);
+            start..end
+        };
+        Self { rows: span(height), columns: span(width) }
+    }
+
+    pub(super) fn area(&self) -> usize {
+        self.rows.len() * self.columns.len()
+    }
+}
+
+/// What is kept of an image when it is mixed: drawn from Beta(α, α), 1 without numbers.
+pub(super) fn lambda(rng: Option<&mut ChaCha8Rng>, alpha: f64) -> f64 {
+    match (rng, Beta::new(alpha, alpha)) {
+        (Some(rng), Ok(beta)) => beta.sample(rng),
+        _ => 1.0,
+    }
+}
+
+/// 1 for each pixel outside of its image's rectangle, 0 inside: `[batch, 1, height, width]`.
+pub(super) fn outside(rectangles: &[Rectangle], [height, width]: [usize; 2], device: &Device) -> Tensor<4> {
+    let mut values = vec![1.0_f32; rectangles.len() * height * width];
+    for (image, rectangle) in values.chunks_exact_mut(height * width).zip(rectangles) {
+        for row in rectangle.rows.clone() {
+            image[row * width..][rectangle.columns.clone()].fill(0.0);
+        }
+    }
+    Tensor::from_data(TensorData::new(values, [rectangles.len(), 1, height, width]), device)
+}
