@@ -32,6 +32,7 @@
 //!   re-estimation of batch normalization.
 //! - [`penalty`]: penalties on the parameters of any module, coupled or as proximal steps, and limits on norms.
 //! - [`group`]: checks of the parameter groups that all of these are given.
+//! - [`ensemble`]: networks that answer together, and what that gains against what the correlation of their errors predicts.
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
@@ -62,6 +63,7 @@
 pub mod average;
 #[cfg(feature = "train")]
 pub mod data;
+pub mod ensemble;
 mod error;
 #[cfg(feature = "train")]
 pub mod files;

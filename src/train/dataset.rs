@@ -1,8 +1,8 @@
-use super::{DatasetKind, Normalization, RunConfig, TrainError};
+use super::{DatasetKind, Diversity, Normalization, RunConfig, TrainError};
 use crate::data::{DataSource, EmbeddedDigits, KnownDataset, LabelledImages};
-use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use std::sync::Arc;
 
 /// The images of a run, split.
@@ -67,6 +67,14 @@ impl RunData {
         Ok(Self { kind, origin, train, test, train_indices, validation_indices, normalization, notice })
     }
 
+    /// The images that the network of seed `seed` trains on: `train_indices`, or a bootstrap sample of them.
+    pub fn images_for(&self, diversity: Diversity, seed: u64) -> Vec<usize> {
+        match diversity {
+            Diversity::Bagging => bootstrap(&self.train_indices, seed),
+            Diversity::Seeds | Diversity::Snapshots => self.train_indices.clone(),
+        }
+    }
+
     /// The shape of one image, `[channels, height, width]`.
     pub fn image(&self) -> [usize; 3] {
         [1, self.train.height(), self.train.width()]
@@ -92,6 +100,14 @@ fn split(train: &LabelledImages, config: &RunConfig) -> Result<(Vec<usize>, Vec<
     let mut training = indices.split_off(config.validation_images);
     training.truncate(config.train_images.unwrap_or(usize::MAX));
     Ok((training, indices))
+}
+
+/// As many of `indices` as there are, drawn with replacement.
+fn bootstrap(indices: &[usize], seed: u64) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Another stream than that of the split.
+    rng.set_stream(1);
+    indices.iter().map(|_| indices[rng.random_range(..indices.len())]).collect()
 }
 
 fn draw(first: usize, count: usize) -> Result<LabelledImages, TrainError> {

@@ -1,5 +1,6 @@
 use super::Backend;
 use crate::data::{AugmentationError, DataError};
+use crate::ensemble::EnsembleError;
 use crate::error::ConfigError;
 use crate::gradient::NonFiniteGradients;
 use crate::penalty::PenaltyError;
@@ -25,6 +26,9 @@ pub enum TrainError {
     /// A penalty is out of range, or there is no parameter for it.
     #[error(transparent)]
     Penalty(#[from] PenaltyError),
+    /// Networks cannot answer together.
+    #[error(transparent)]
+    Ensemble(#[from] EnsembleError),
     /// A name is not among the known ones.
     #[error("unknown {what} `{name}`; known: {known}")]
     Unknown {

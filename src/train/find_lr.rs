@@ -36,7 +36,7 @@ pub fn find_lr(
     if let Some(notice) = &data.notice {
         (options.notify)(notice);
     }
-    let indices = data.train_indices.clone();
+    let indices = data.images_for(config.diversity, config.seed);
     let loader = ImageLoader::new(data.train.clone(), indices, config.batch_size, data.normalization, &device)
         .for_training(config.seed, config.augment, 1, StopSignal::default(), Stopwatch::default());
     let member = Member { config, seed: config.seed, folder: folder.clone(), log: None };

@@ -72,7 +72,7 @@ impl<'a> Trial<'a> {
         let autodiff = device.clone().autodiff();
         let loader = ImageLoader::new(
             data.train.clone(),
-            data.train_indices.clone(),
+            data.images_for(config.diversity, config.seed),
             config.batch_size,
             data.normalization,
             &autodiff,
