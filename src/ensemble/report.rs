@@ -157,7 +157,8 @@ impl Errors {
 
 impl fmt::Display for EnsembleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "errors of the probabilities: squared, and correlated with those of the members before")?;
+        let heading = "correlation with the errors of 1, 2, …";
+        writeln!(f, "{:>8} {:>10} {:>10}    {heading}", "member", "accuracy", "sq. error")?;
         for (number, member) in self.members.iter().enumerate() {
             let MemberErrors { accuracy, squared_error } = member;
             let correlations = self.correlations[number].iter().take(number).map(|r| format!("{r:>6.2}"));
