@@ -12,6 +12,7 @@
 
 use burn_descent::augment::{AugmentConfig, Views};
 use burn_descent::data::{DataSource, read_digit_png};
+use burn_descent::ensemble::Combination;
 use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
 use burn_descent::model::{Activation, DropoutForm, Initialization, LabelSmoothing};
 use burn_descent::penalty::Penalty;
@@ -54,6 +55,8 @@ enum Command {
         #[arg(long, default_value_t)]
         views: Views,
         #[command(flatten)]
+        ensemble: EnsembleArgs,
+        #[command(flatten)]
         place: PlaceArgs,
     },
     /// Try learning rates from 1e-6 to 10 on a copy of the network, and suggest one.
@@ -68,8 +71,21 @@ enum Command {
         /// The picture.
         picture: PathBuf,
         #[command(flatten)]
+        ensemble: EnsembleArgs,
+        #[command(flatten)]
         place: PlaceArgs,
     },
+}
+
+/// How an ensemble is asked.
+#[derive(Args)]
+struct EnsembleArgs {
+    /// How the networks' answers become one: probabilities, logits or vote [default: as the run was tested].
+    #[arg(long)]
+    combine: Option<Combination>,
+    /// Ask only the last M networks or snapshots.
+    #[arg(long, value_name = "M")]
+    last: Option<usize>,
 }
 
 /// Where things are, which no run depends on.
@@ -225,9 +241,18 @@ struct TrainArgs {
     /// unknown name lists them all); @0.5 after one does it by chance.
     #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "default")]
     augment: Option<AugmentConfig>,
-    /// Train K networks with seeds of their own and average their outputs.
+    /// Train K networks with seeds of their own, which answer together.
     #[arg(long, value_name = "K")]
     ensemble: Option<usize>,
+    /// Train each network of the ensemble on a bootstrap sample of its own.
+    #[arg(long)]
+    bagging: bool,
+    /// Train one network in cycles and keep it after each of the last K, which answer together [--schedule: K cosines].
+    #[arg(long, value_name = "K", conflicts_with_all = ["ensemble", "bagging"])]
+    snapshots: Option<usize>,
+    /// How the networks' answers become one: probabilities, logits or vote [default: probabilities].
+    #[arg(long)]
+    combine: Option<Combination>,
     /// Keep the weights with the best validation loss or accuracy, and stop by it [default: loss].
     #[arg(long, value_name = "loss|accuracy")]
     criterion: Option<Criterion>,
@@ -377,10 +402,16 @@ impl TrainArgs {
         config.augment = self.augment.clone().or(config.augment);
         set(&mut config.ensemble, &self.ensemble);
         set(&mut config.criterion, &self.criterion);
+        set(&mut config.sampling, &self.bagging.then_some(Sampling::Bootstrap));
+        set(&mut config.combine, &self.combine);
         config.early_stopping = self.early_stopping.or(config.early_stopping);
         set(&mut config.minimum_improvement, &self.minimum_improvement);
         set(&mut config.seed, &self.seed);
         set(&mut config.backend, &self.place.backend);
+        if let Some(snapshots) = self.snapshots {
+            config = config.with_snapshots(snapshots);
+            set(&mut config.schedule, &self.schedule);
+        }
         Ok(config)
     }
 
@@ -425,22 +456,39 @@ fn print(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Opens a run, on another backend if one is asked for.
-fn open(name: &str, place: &PlaceArgs) -> Result<Run, TrainError> {
-    let run = Run::open(&place.artifacts, name)?;
-    Ok(match place.backend {
-        Some(backend) => run.on(backend),
+/// Opens a run, to be asked as the flags say.
+fn open(name: &str, ensemble: &EnsembleArgs, place: &PlaceArgs) -> Result<Run, TrainError> {
+    let mut run = Run::open(&place.artifacts, name)?;
+    if let Some(backend) = place.backend {
+        run = run.on(backend);
+    }
+    if let Some(combination) = ensemble.combine {
+        run = run.combined_by(combination);
+    }
+    Ok(match ensemble.last {
+        Some(networks) => run.of_last(networks),
         None => run,
     })
 }
 
-fn eval(name: &str, dataset: Option<DatasetKind>, views: Views, place: &PlaceArgs) -> Result<(), TrainError> {
-    print(&open(name, place)?.evaluate(&place.options(), dataset, views)?.to_string());
+fn eval(
+    name: &str,
+    dataset: Option<DatasetKind>,
+    views: Views,
+    ensemble: &EnsembleArgs,
+    place: &PlaceArgs,
+) -> Result<(), TrainError> {
+    print(&open(name, ensemble, place)?.evaluate(&place.options(), dataset, views)?.to_string());
     Ok(())
 }
 
-fn predict(name: &str, picture: &std::path::Path, place: &PlaceArgs) -> Result<(), TrainError> {
-    let probabilities = open(name, place)?.classify(read_digit_png(picture)?)?;
+fn predict(
+    name: &str,
+    picture: &std::path::Path,
+    ensemble: &EnsembleArgs,
+    place: &PlaceArgs,
+) -> Result<(), TrainError> {
+    let probabilities = open(name, ensemble, place)?.classify(read_digit_png(picture)?)?;
     for (class, probability) in probabilities.iter().enumerate() {
         let bar = "#".repeat((probability * 40.0).round() as usize);
         print(&format!("{class}  {:6.2} %  {bar}", 100.0 * probability));
@@ -453,9 +501,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         None => cli.train.run(),
-        Some(Command::Eval { name, dataset, views, place }) => eval(name, *dataset, *views, place),
+        Some(Command::Eval { name, dataset, views, ensemble, place }) => eval(name, *dataset, *views, ensemble, place),
         Some(Command::FindLr { train }) => train.find_lr(),
-        Some(Command::Predict { name, picture, place }) => predict(name, picture, place),
+        Some(Command::Predict { name, picture, ensemble, place }) => predict(name, picture, ensemble, place),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

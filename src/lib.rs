@@ -33,6 +33,7 @@
 //! - [`penalty`]: penalties on the parameters of any module, coupled or as proximal steps, and limits on norms.
 //! - [`early_stopping`]: when a metric no longer gets better.
 //! - [`group`]: checks of the parameter groups that all of these are given.
+//! - [`ensemble`]: networks that answer together, and what that gains against what the correlation of their errors predicts.
 //! - [`average`]: exponentially weighted averages of numbers.
 //! - [`schedule`]: learning-rate schedules as Burn schedulers, and the range test that finds a rate.
 //! - [`rule`]: what an update rule is, for those who add one.
@@ -67,6 +68,7 @@ pub mod average;
 #[cfg(feature = "train")]
 pub mod data;
 pub mod early_stopping;
+pub mod ensemble;
 mod error;
 #[cfg(feature = "train")]
 pub mod files;

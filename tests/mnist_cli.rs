@@ -381,6 +381,38 @@ fn an_ensemble_averages_its_networks() {
 }
 
 #[test]
+fn ensembles_report_what_they_gain() {
+    let sandbox = Sandbox::new();
+    for (name, flags) in [("bagged", "--epochs 4 --ensemble 3 --bagging"), ("cycles", "--epochs 6 --snapshots 3")] {
+        let printed = sandbox.trains(name, &format!("{flags} --combine vote"));
+        let (summary, config) = (sandbox.summary(name), sandbox.json(name, "config.json"));
+        assert_eq!((&config["combine"], &config["ensemble"]), (&"vote".into(), &3.into()));
+        let report = &summary["ensemble"];
+        assert_eq!(report["members"].as_array().map(Vec::len), Some(3), "{report}");
+        assert_eq!(report["accuracy"], summary["test_accuracy"]);
+        assert!(printed.contains("predicted") && printed.contains("combined by vote"), "{printed}");
+        let evaluated = sandbox.succeeds(&format!("eval {name}"));
+        assert!(printed.contains(evaluated.trim()), "{printed}{evaluated}");
+        let averaged = sandbox.succeeds(&format!("eval {name} --combine probabilities --last 2"));
+        assert!(averaged.contains("combined by probabilities") && averaged.contains("/2 + 1/2·"), "{averaged}");
+        let picture = sandbox.path("digit.png");
+        write_gray_png(&picture, 28, 28, digits(0, 1).image(0)).expect("the picture is written");
+        sandbox.succeeds(&format!("predict {name} {} --combine logits", picture.display()));
+        sandbox.fails(&format!("eval {name} --last 4"), &["members", "at most 3", "are 4"]);
+    }
+    assert_eq!(sandbox.json("cycles", "config.json")["schedule"], "cosine-restarts=first=2epochs,growth=1,minimum=0");
+    assert_eq!(sandbox.epochs("cycles").len(), 6, "snapshots are one run");
+    sandbox.fails("--plain --resume cycles --snapshots 2", &["`cycles`", "ensemble is 3", "2 was asked for"]);
+    let member = sandbox.run("cycles").join("member-2/model.bpk");
+    fs::remove_file(member).expect("the snapshot was there");
+    sandbox.fails("eval cycles", &["member-2/model.bpk", "No such file"]);
+    sandbox.fails(&format!("{TINY} --epochs 4 --snapshots 5"), &["snapshots", "cycles", "is 5 with 4"]);
+    sandbox.fails(&format!("{TINY} --epochs 4 --snapshots 2 --schedule cosine"), &["schedule", "cosine-restarts"]);
+    sandbox.is_refused("--plain --snapshots 2 --bagging", &["--snapshots", "--bagging"]);
+    sandbox.is_refused("--plain --combine mean", &["--combine", "`mean`", "probabilities, logits, vote"]);
+}
+
+#[test]
 fn early_stopping_keeps_the_best_weights() {
     let sandbox = Sandbox::new();
     let printed = sandbox.trains("early", "--epochs 200 --early-stopping 2 --schedule constant --lr 0.02");

@@ -5,12 +5,13 @@ use super::{
 use crate::augment::{Augment, AugmentConfig, AugmentError};
 use crate::data::KnownDataset;
 use crate::early_stopping::EarlyStoppingConfig;
+use crate::ensemble::Combination;
 use crate::error::ConfigError;
 use crate::gradient::{ChainConfig, GradientTransform};
 use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
 use crate::penalty::PenaltiesConfig;
 use crate::sample::{Curriculum, Ranking};
-use crate::schedule::{OneCycleConfig, RunLength, Schedule};
+use crate::schedule::{CosineRestartsConfig, OneCycleConfig, RunLength, Schedule, Span};
 use crate::weights::{EmaConfig, LookaheadConfig, Sam, SamConfig, SwaConfig};
 use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,18 @@ impl ModelConfig {
     }
 }
 
+/// What makes the networks of an ensemble differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Diversity {
+    /// Each has a seed of its own, which counts up from the run's: other weights at the start, other orders of
+    /// the images, and, where `sampling` is `Bootstrap`, another bootstrap sample: bagging (Kao; coverage F13).
+    #[default]
+    Seeds,
+    /// They are one network after each of the last cycles of cosine restarts (Kao, Huang & Li 2017; coverage F14).
+    Snapshots,
+}
+
 /// Everything that determines a run. The same configuration gives the same run, on the same backend.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -160,8 +173,14 @@ pub struct RunConfig {
     pub label_smoothing: LabelSmoothing,
     /// Distortion of the training images.
     pub augment: Option<AugmentConfig>,
-    /// Number of networks, each with a seed of its own, whose outputs are averaged. At least 1.
+    /// Number of networks that answer together. At least 1.
     pub ensemble: usize,
+    /// What makes them differ.
+    #[serde(default)]
+    pub diversity: Diversity,
+    /// How their answers are combined.
+    #[serde(default)]
+    pub combine: Combination,
     /// What of validation tells which weights to keep, and when to stop.
     #[serde(default)]
     pub criterion: Criterion,
@@ -203,6 +222,8 @@ impl Default for RunConfig {
             label_smoothing: LabelSmoothing::None,
             augment: None,
             ensemble: 1,
+            diversity: Diversity::Seeds,
+            combine: Combination::Probabilities,
             criterion: Criterion::Loss,
             early_stopping: None,
             minimum_improvement: 0.0,
@@ -260,6 +281,7 @@ impl RunConfig {
                 return Err(TrainError::Value { field: "swa", value: epoch.to_string(), expected });
             }
         }
+        self.snapshots()?;
         self.init_optimizer(1)?;
         match &self.model {
             ModelConfig::Mlp(config) => config.check()?,
@@ -306,6 +328,53 @@ impl RunConfig {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The same run as an ensemble of so many snapshots, one at the end of each of the last cycles. Without cosine restarts
+    /// it gets the schedule of Huang & Li, as many cycles of equal length; [`check`](Self::check) refuses epochs that cannot be
+    /// shared out so.
+    pub fn with_snapshots(mut self, snapshots: usize) -> Self {
+        if !matches!(self.schedule, Schedule::CosineRestarts(_)) {
+            let epochs = self.epochs.div_ceil(snapshots.max(1)) as u64;
+            self.schedule = Schedule::CosineRestarts(CosineRestartsConfig::new(Span::Epochs(epochs)));
+        }
+        Self { ensemble: snapshots, diversity: Diversity::Snapshots, ..self }
+    }
+
+    /// The epochs (from 1) after which the weights are a member of a snapshot ensemble; none of any other.
+    ///
+    /// # Errors
+    ///
+    /// If the schedule has not as many cycles, of whole epochs, the last at the end of the run, or the run may stop early.
+    pub fn snapshots(&self) -> Result<Vec<usize>, TrainError> {
+        if self.diversity != Diversity::Snapshots {
+            return Ok(Vec::new());
+        }
+        let wrong = |field, value: String, expected| Err(TrainError::Value { field, value, expected });
+        let Schedule::CosineRestarts(restarts @ CosineRestartsConfig { first: Span::Epochs(_), .. }) = &self.schedule
+        else {
+            let expected = "cosine-restarts of whole epochs, whose cycles give the snapshots";
+            return wrong("schedule", self.schedule.to_string(), expected);
+        };
+        if let Some(patience) = self.early_stopping {
+            return wrong(
+                "early_stopping",
+                patience.to_string(),
+                "left out with snapshots: each restart raises the loss",
+            );
+        }
+        let length = RunLength { epochs: self.epochs, steps_per_epoch: 1 };
+        let ends: Vec<usize> =
+            (1..=self.epochs).filter(|epoch| restarts.cycle(*epoch as u64 - 1, length).is_last_step()).collect();
+        if ends.last() != Some(&self.epochs) {
+            let value = format!("{} with {}", self.epochs, self.schedule);
+            return wrong("epochs", value, "the end of a cycle of the schedule, where a snapshot is taken");
+        }
+        if self.ensemble > ends.len() {
+            let value = format!("{} with {}", self.ensemble, ends.len());
+            return wrong("snapshots", value, "at most the number of the schedule's cycles");
+        }
+        Ok(ends[ends.len() - self.ensemble..].to_vec())
     }
 
     /// Where the gradients are taken, if not at the weights.

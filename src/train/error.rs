@@ -1,6 +1,7 @@
 use super::Backend;
 use crate::augment::AugmentError;
 use crate::data::DataError;
+use crate::ensemble::EnsembleError;
 use crate::error::ConfigError;
 use crate::gradient::NonFiniteGradients;
 use crate::penalty::PenaltyError;
@@ -30,6 +31,9 @@ pub enum TrainError {
     /// Images could not be split, drawn or ordered as asked for.
     #[error(transparent)]
     Sample(#[from] SampleError),
+    /// Networks cannot answer together.
+    #[error(transparent)]
+    Ensemble(#[from] EnsembleError),
     /// A name is not among the known ones.
     #[error("unknown {what} `{name}`; known: {known}")]
     Unknown {

@@ -1,6 +1,7 @@
 use super::dataset::CLASSES;
 use super::{Classifier, ImageLoader, TrainError};
-use crate::augment::{Average, Views};
+use crate::augment::{AugmentError, Average, Views};
+use crate::ensemble::{Ensemble, EnsembleError, EnsembleReport, likeliest};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ pub struct Evaluation {
     pub loss: f64,
     /// How many images of each class (row) were taken for each class (column).
     pub confusion: Vec<Vec<u64>>,
+    /// What several networks gain together, where there are several.
+    #[serde(default)]
+    pub ensemble: Option<EnsembleReport>,
 }
 
 impl Evaluation {
@@ -26,7 +30,7 @@ impl Evaluation {
         let loss: f64 = losses(probabilities, labels).iter().sum();
         let right: u64 = (0..CLASSES).map(|class| confusion[class][class]).sum();
         let images = labels.len().max(1) as f64;
-        Self { accuracy: right as f64 / images, loss: loss / images, confusion }
+        Self { accuracy: right as f64 / images, loss: loss / images, confusion, ensemble: None }
     }
 }
 
@@ -36,46 +40,56 @@ pub fn losses(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<f64> {
     probabilities.iter().zip(labels).map(loss).collect()
 }
 
-/// The class with the highest probability; the first of equals.
-pub fn likeliest(probabilities: &[f32; CLASSES]) -> usize {
-    (1..CLASSES).fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best })
-}
-
 /// The class probabilities of every image of the loader, in its order.
 pub fn predict(model: &Classifier, loader: &ImageLoader) -> Vec<[f32; CLASSES]> {
     loader.epoch().flatten().flat_map(|batch| rows(softmax(model.forward(batch.images), 1))).collect()
 }
 
-/// The class probabilities of every image of the loader, in its order: the mean over `views` of the image, each brought
-/// to the image's own size.
-///
-/// # Errors
-///
-/// If the images have no size.
-pub fn predict_views(
-    model: &Classifier,
-    loader: &ImageLoader,
-    views: Views,
-) -> Result<Vec<[f32; CLASSES]>, TrainError> {
-    let mut all = Vec::new();
-    for batch in loader.epoch().flatten() {
-        let [_, _, height, width] = batch.images.dims();
-        let forward = |images| model.forward(images);
-        all.extend(rows(views.average(batch.images, [height, width], Average::Probabilities, forward)?));
+/// The class probabilities of every image of a loader, in its order.
+pub(super) struct Predictions {
+    /// Those of each network.
+    pub(super) members: Vec<Vec<[f32; CLASSES]>>,
+    /// Those of all together.
+    pub(super) combined: Vec<[f32; CLASSES]>,
+}
+
+impl Predictions {
+    /// Each network's probabilities are a mean over `views` of an image, each brought to the image's own size.
+    pub(super) fn new(ensemble: &Ensemble<Classifier>, loader: &ImageLoader, views: Views) -> Result<Self, TrainError> {
+        let mut predictions = Self { members: vec![Vec::new(); ensemble.members().len()], combined: Vec::new() };
+        for batch in loader.epoch().flatten() {
+            let logits = |member: &Classifier| logits(member, batch.images.clone(), views);
+            let logits = ensemble.members().iter().map(logits).collect::<Result<Vec<_>, _>>()?;
+            for (member, logits) in predictions.members.iter_mut().zip(&logits) {
+                member.extend(rows(softmax(logits.clone(), 1)));
+            }
+            predictions.combined.extend(rows(ensemble.combination().combine(logits)?));
+        }
+        Ok(predictions)
     }
-    Ok(all)
+
+    /// How well they fit the labels, with a report where there are several networks.
+    pub(super) fn evaluation(
+        &self,
+        ensemble: &Ensemble<Classifier>,
+        labels: &[u8],
+    ) -> Result<Evaluation, EnsembleError> {
+        let report = || EnsembleReport::new(ensemble.combination(), &self.members, &self.combined, labels);
+        let ensemble = (self.members.len() > 1).then(report).transpose()?;
+        Ok(Evaluation { ensemble, ..Evaluation::new(&self.combined, labels) })
+    }
+}
+
+/// The logits of a network, or, of several views, the logarithms of the mean probabilities.
+fn logits(model: &Classifier, images: Tensor<4>, views: Views) -> Result<Tensor<2>, AugmentError> {
+    if views == Views::Identity {
+        return Ok(model.forward(images));
+    }
+    let [_, _, height, width] = images.dims();
+    Ok(views.average(images, [height, width], Average::Probabilities, |images| model.forward(images))?.log())
 }
 
 fn rows(probabilities: Tensor<2>) -> Vec<[f32; CLASSES]> {
     let values: Vec<f32> = probabilities.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
     values.chunks_exact(CLASSES).map(|row| std::array::from_fn(|class| row[class])).collect()
-}
-
-/// The mean of each image's probabilities over the members of an ensemble.
-pub fn average(members: &[Vec<[f32; CLASSES]>]) -> Vec<[f32; CLASSES]> {
-    let images = members.first().map_or(0, Vec::len);
-    let mean = |image: usize, class: usize| {
-        members.iter().map(|member| member[image][class]).sum::<f32>() / members.len() as f32
-    };
-    (0..images).map(|image| std::array::from_fn(|class| mean(image, class))).collect()
 }

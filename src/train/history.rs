@@ -64,6 +64,9 @@ pub struct History {
     pub best_epoch: Option<usize>,
     /// Why the run ended before its last epoch, if it did.
     pub stopped: Option<String>,
+    /// The epochs whose weights are kept as snapshots, over the whole run.
+    #[serde(skip)]
+    pub(super) snapshots: Vec<usize>,
 }
 
 /// The metrics of one epoch.
@@ -115,12 +118,13 @@ impl History {
         self.needed_at(epoch).into_iter().filter(|needed| !others.contains(needed)).collect()
     }
 
-    /// The epoch itself and the best until then.
+    /// The epoch itself, the best until then and the snapshots until then.
     fn needed_at(&self, epoch: usize) -> Vec<usize> {
         let past = &self.epochs[..epoch.min(self.epochs.len())];
         let last = past.last().map(|metrics| metrics.epoch);
         let best = best_epoch(past, self.criterion).filter(|best| Some(*best) != last);
-        last.into_iter().chain(best).collect()
+        let snapshots = self.snapshots.iter().copied().filter(|snapshot| *snapshot <= epoch);
+        last.into_iter().chain(best).chain(snapshots).collect()
     }
 
     fn add(&mut self, metrics: EpochMetrics) {

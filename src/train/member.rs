@@ -7,8 +7,8 @@ use super::metrics::{Failure, MetricFiles};
 use super::progress::PlainProgress;
 use super::steps::{Evaluated, Steps, Way};
 use super::{
-    Classifier, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData, RunOptions, StopSignal, Stopwatch,
-    TrainError, files,
+    Classifier, Diversity, EpochMetrics, Evaluation, History, ImageLoader, MemberSummary, RunConfig, RunData,
+    RunOptions, StopSignal, Stopwatch, TrainError, files,
 };
 use crate::optim::{RecordMismatch, check_record, evaluation_weights};
 use crate::schedule::RunLength;
@@ -21,6 +21,7 @@ use burn::tensor::{Bytes, Device};
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
 use burn::train::{FileApplicationLoggerInstaller, Learner, SupervisedTraining};
 use std::io::IsTerminal;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,7 +31,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// As many batches tell the statistics of batch normalization for averaged weights.
 const STATISTICS_BATCHES: usize = 100;
 /// The kept weights.
-const MODEL: &str = "model.bpk";
+pub(super) const MODEL: &str = "model.bpk";
 
 /// One network of a run.
 pub(super) struct Member<'a> {
@@ -39,6 +40,25 @@ pub(super) struct Member<'a> {
     pub(super) folder: PathBuf,
     /// Where Burn's log goes, for the one network of a run that keeps it.
     pub(super) log: Option<PathBuf>,
+}
+
+/// A network as it came out of its training, or after one of the cycles of that.
+pub(super) struct Trained {
+    pub(super) model: Classifier,
+    pub(super) history: History,
+    seed: u64,
+    kept: Kept,
+    /// Images in an epoch.
+    images: usize,
+}
+
+/// Weights to keep.
+struct Kept {
+    /// The epoch that they are of.
+    epoch: usize,
+    /// The epochs that were trained for them alone.
+    trained: RangeInclusive<usize>,
+    path: PathBuf,
 }
 
 struct Checkpoints {
@@ -77,10 +97,9 @@ impl Member<'_> {
 
     pub(super) fn history(&self) -> Result<History, TrainError> {
         let path = self.folder.join("history.json");
-        if !path.exists() {
-            return Ok(History { criterion: self.config.criterion, ..History::default() });
-        }
-        let mut history: History = files::read_json(&path)?;
+        let new = || History { criterion: self.config.criterion, ..History::default() };
+        let mut history: History = if path.exists() { files::read_json(&path)? } else { new() };
+        history.snapshots = self.config.snapshots()?;
         // The checkpoint of an epoch is written after its metrics, and the program may have ended in between.
         let (last, checkpoints) = (history.last_epoch(), self.checkpoints());
         if last > 0 && !checkpoints.are_written(last) && (last == 1 || checkpoints.are_written(last - 1)) {
@@ -115,17 +134,30 @@ impl Member<'_> {
         Way::new(self.config, &self.training_model(image, &device.clone().autodiff())?).map(drop)
     }
 
-    fn load(&self, path: &Path, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+    pub(super) fn load(&self, path: &Path, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
         let record = read_record::<ModuleRecord>(path)?;
         let misfit = |reason: String| TrainError::Damaged { path: path.to_owned(), reason };
         let model = self.new_model(image, device)?.try_load_record(record);
         model.map_err(|error| misfit(format!("it does not fit the network of config.json: {error}")))
     }
 
-    /// The network with the kept weights, if it was trained.
-    pub(super) fn kept(&self, image: [usize; 3], device: &Device) -> Option<Result<Classifier, TrainError>> {
-        let path = self.folder.join(MODEL);
-        path.exists().then(|| self.load(&path, image, device))
+    /// What is to be kept after this history, in the order of the ensemble's networks.
+    fn kept(&self, history: &History) -> Vec<Kept> {
+        let last = history.last_epoch();
+        if self.config.diversity != Diversity::Snapshots {
+            let kept = |epoch| Kept { epoch, trained: 1..=last, path: self.folder.join(MODEL) };
+            return history.best_epoch.map(kept).into_iter().collect();
+        }
+        let mut before = 0;
+        let whole = |metrics: &&EpochMetrics| metrics.validation_loss.is_finite();
+        let reached = history.epochs.iter().filter(whole).map(|metrics| metrics.epoch);
+        let reached = reached.filter(|epoch| history.snapshots.contains(epoch));
+        let kept = |(index, epoch)| {
+            let trained = before + 1..=epoch;
+            before = epoch;
+            Kept { epoch, trained, path: member_folder(&self.folder, self.config, index).join(MODEL) }
+        };
+        reached.enumerate().map(kept).collect()
     }
 
     /// That the checkpoint of `epoch` is whole, and that of this network and optimizer.
@@ -145,8 +177,8 @@ impl Member<'_> {
     }
 
     /// Keeps the weights that were validated at the end of an epoch.
-    fn keep(&self, epoch: usize, data: &RunData, device: &Device) -> Result<(), TrainError> {
-        let checkpoints = self.checkpoints();
+    fn keep(&self, Kept { epoch, path, .. }: &Kept, data: &RunData, device: &Device) -> Result<(), TrainError> {
+        let (epoch, checkpoints) = (*epoch, self.checkpoints());
         let record = match self.evaluation(data, device) {
             None => checkpoints.model.read::<ModuleRecord>(epoch)?,
             Some(evaluation) => {
@@ -155,7 +187,7 @@ impl Member<'_> {
                 evaluation(&optimizer, model)?.into_record()
             }
         };
-        write_record(&self.folder.join(MODEL), record)
+        write_record(path, record)
     }
 
     pub(super) fn optimizer(&self, data: &RunData) -> Result<ModuleOptimizer, TrainError> {
@@ -197,14 +229,14 @@ impl Member<'_> {
         }))
     }
 
-    /// Trains the network, from its last checkpoint if it has one; gives it with the kept weights, its history and the
-    /// number of images trained on. What it had learned before an error is kept too.
+    /// Trains the network, from its last checkpoint if it has one; gives it with the kept weights, once for each time that
+    /// they were. What it had learned before an error is kept too.
     pub(super) fn train(
         &self,
         data: &RunData,
         device: &Device,
         options: &RunOptions,
-    ) -> Result<(Classifier, History, usize), TrainError> {
+    ) -> Result<Vec<Trained>, TrainError> {
         let mut history = self.history()?;
         let checkpoints = self.checkpoints();
         files::create_folder(&self.folder.join("checkpoint"))?;
@@ -220,20 +252,29 @@ impl Member<'_> {
                 checkpoints.remove(surplus)?;
             }
         }
-        let best = history.best_epoch.ok_or_else(|| {
-            TrainError::Stopped("interrupted before the first epoch was over; nothing was saved".to_owned())
-        })?;
-        self.keep(best, data, device)?;
-        let model = self.load(&self.folder.join(MODEL), data.image(), device)?;
-        let images = data.train_indices.len() * history.epochs.len();
-        Ok((model, history, images))
+        let kept = self.kept(&history);
+        if kept.is_empty() {
+            let early = match self.config.diversity {
+                Diversity::Snapshots => "interrupted before the first snapshot; --resume goes on",
+                _ => "interrupted before the first epoch was over; nothing was saved",
+            };
+            return Err(TrainError::Stopped(early.to_owned()));
+        }
+        let trained = |kept: Kept| {
+            self.keep(&kept, data, device)?;
+            let model = self.load(&kept.path, data.image(), device)?;
+            let (history, images) = (history.clone(), data.train_indices.len());
+            Ok(Trained { model, history, seed: self.seed, kept, images })
+        };
+        kept.into_iter().map(trained).collect()
     }
 
-    /// Keeps the weights of the best epoch there is, if any; of use after an error, which matters more than one in here.
+    /// Keeps the weights that there are to keep, if any; of use after an error, which matters more than one in here.
     fn keep_the_best(&self, data: &RunData, device: &Device, options: &RunOptions) {
-        let best = self.history().ok().and_then(|history| history.best_epoch);
-        if let Some(epoch) = best.filter(|&epoch| self.keep(epoch, data, device).is_ok()) {
-            (options.notify)(&format!("kept the weights of epoch {epoch}"));
+        for kept in self.history().map_or_else(|_| Vec::new(), |history| self.kept(&history)) {
+            if self.keep(&kept, data, device).is_ok() {
+                (options.notify)(&format!("kept the weights of epoch {}", kept.epoch));
+            }
         }
     }
 
@@ -308,25 +349,35 @@ impl Member<'_> {
             Err(panic) => Err(TrainError::Stopped(panic_message(&*panic))),
         }
     }
+}
 
-    pub(super) fn summary(
-        &self,
-        history: &History,
-        test: &Evaluation,
-        images: usize,
-    ) -> Result<MemberSummary, TrainError> {
-        let best = history.best().ok_or_else(|| TrainError::Stopped("no epoch was finished".to_owned()))?;
+impl Trained {
+    /// What came of it, where `test` is how well it does on the test images.
+    pub(super) fn summary(&self, test: &Evaluation) -> Result<MemberSummary, TrainError> {
+        let Kept { epoch, trained, .. } = &self.kept;
+        let metrics = |epoch| self.history.epochs.iter().find(|metrics| metrics.epoch == epoch);
+        let kept = metrics(*epoch).ok_or_else(|| TrainError::Stopped("no epoch was finished".to_owned()))?;
+        let seconds = |epoch| metrics(epoch).map_or(0.0, |metrics| metrics.seconds);
+        let epochs = trained.clone().count();
         Ok(MemberSummary {
             seed: self.seed,
-            epochs: history.last_epoch(),
-            best_epoch: best.epoch,
-            validation_loss: best.validation_loss,
-            validation_accuracy: best.validation_accuracy,
+            epochs,
+            best_epoch: *epoch,
+            validation_loss: kept.validation_loss,
+            validation_accuracy: kept.validation_accuracy,
             test_accuracy: test.accuracy,
             test_loss: test.loss,
-            seconds: history.epochs.last().map_or(0.0, |metrics| metrics.seconds),
-            images,
+            seconds: seconds(*trained.end()) - seconds(trained.start() - 1),
+            images: self.images * epochs,
         })
+    }
+}
+
+/// Where the network number `index` (from 0) of a run in `folder` is kept.
+pub(super) fn member_folder(folder: &Path, config: &RunConfig, index: usize) -> PathBuf {
+    match config.ensemble {
+        1 => folder.to_owned(),
+        _ => folder.join(format!("member-{}", index + 1)),
     }
 }
 

@@ -28,12 +28,13 @@ mod trial;
 mod variation;
 mod weights;
 
+pub use crate::ensemble::likeliest;
 pub use backend::Backend;
 pub use classifier::{Classifier, Network};
-pub use config::{DatasetKind, ModelConfig, RunConfig};
+pub use config::{DatasetKind, Diversity, ModelConfig, RunConfig};
 pub use dataset::{CLASSES, RunData};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, likeliest, losses, predict, predict_views};
+pub use evaluate::{Evaluation, losses, predict};
 pub use find_lr::find_lr;
 pub use history::{Criterion, EpochMetrics, History};
 pub use loader::{Batches, ImageBatch, ImageLoader, Normalization, Stopwatch};

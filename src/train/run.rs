@@ -1,14 +1,15 @@
 use super::dataset::CLASSES;
-use super::evaluate::{average, predict, predict_views};
+use super::evaluate::Predictions;
 use super::find_lr::LR_CURVE;
-use super::member::Member;
+use super::member::{MODEL, Member, member_folder};
 use super::teacher::difficulty;
 use super::{
-    Backend, Classifier, DatasetKind, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData, StopSignal,
-    Stopwatch, Summary, TrainError, Versions, files,
+    Backend, Classifier, DatasetKind, Diversity, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData,
+    StopSignal, Stopwatch, Summary, TrainError, Versions, files,
 };
 use crate::augment::Views;
 use crate::data::{DataSource, LabelledImages};
+use crate::ensemble::{Combination, Ensemble};
 use burn::module::Module;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,8 @@ pub struct Run {
     config: RunConfig,
     /// Whether the folder holds another run, which this one is to replace.
     replaces: bool,
+    /// How many of the last networks are asked, if not all.
+    last: Option<usize>,
 }
 
 impl Run {
@@ -61,7 +64,7 @@ impl Run {
         if replaces && !options.overwrite {
             return Err(TrainError::RunExists(folder));
         }
-        Ok(Self { name, replaces, folder, config })
+        Ok(Self { name, replaces, folder, config, last: None })
     }
 
     /// Finds a run.
@@ -80,13 +83,24 @@ impl Run {
         }
         let config = RunConfig::read(&path)?;
         config.check()?;
-        Ok(Self { name: name.to_owned(), folder, config, replaces: false })
+        Ok(Self { name: name.to_owned(), folder, config, replaces: false, last: None })
     }
 
     /// The same run, to be asked on another backend.
     pub fn on(mut self, backend: Backend) -> Self {
         self.config.backend = backend;
         self
+    }
+
+    /// The same run, whose networks' answers are combined so when it is asked.
+    pub fn combined_by(mut self, combination: Combination) -> Self {
+        self.config.combine = combination;
+        self
+    }
+
+    /// The same run, of whose networks only the last so many are asked: from 1 to their number. All by default.
+    pub fn of_last(self, networks: usize) -> Self {
+        Self { last: Some(networks), ..self }
     }
 
     /// The run's name.
@@ -156,28 +170,27 @@ impl Run {
         if let Some(difficulty) = data.difficulty.as_ref().filter(|_| !known.exists()) {
             files::write_json(&known, difficulty)?;
         }
-        let mut members = Vec::new();
-        let mut outputs = Vec::new();
-        let mut parameters = 0;
-        let mut stopped = None;
-        for index in 0..self.config.ensemble {
-            let member = self.member(index);
-            if self.config.ensemble > 1 {
-                (options.notify)(&format!("network {} of {}", index + 1, self.config.ensemble));
+        let mut trained = Vec::new();
+        for index in 0..self.trainings() {
+            if self.trainings() > 1 {
+                (options.notify)(&format!("network {} of {}", index + 1, self.trainings()));
             }
-            let (model, history, images) = member.train(&data, &device, options)?;
-            parameters = model.num_params();
-            stopped = stopped.or(history.stopped.clone());
-            let output = predict(&model, &test_loader(&data, &device));
-            members.push(member.summary(&history, &Evaluation::new(&output, data.test.labels()), images)?);
-            outputs.push(output);
+            trained.extend(self.member(index).train(&data, &device, options)?);
             if options.stop.given() {
                 break;
             }
         }
-        let evaluation = Evaluation::new(&average(&outputs), data.test.labels());
+        let parameters = trained.first().map_or(0, |trained| trained.model.num_params());
+        let stopped = trained.iter().find_map(|trained| trained.history.stopped.clone());
+        let ensemble = Ensemble::new(trained.iter().map(|trained| trained.model.clone()).collect())?;
+        let ensemble = ensemble.with_combination(self.config.combine);
+        let predictions = Predictions::new(&ensemble, &test_loader(&data, &device), Views::Identity)?;
+        let tests = predictions.members.iter().map(|member| Evaluation::new(member, data.test.labels()));
+        let members =
+            trained.iter().zip(tests).map(|(trained, test)| trained.summary(&test)).collect::<Result<_, _>>()?;
+        let evaluation = predictions.evaluation(&ensemble, data.test.labels())?;
         let summary = self.summary(&data, backend, parameters, members, evaluation, stopped);
-        files::write_json(&self.folder.join("summary.json"), &summary)?;
+        files::write_json(&self.folder.join(SUMMARY), &summary)?;
         Ok(summary)
     }
 
@@ -202,6 +215,7 @@ impl Run {
             test_accuracy: evaluation.accuracy,
             test_loss: evaluation.loss,
             confusion: evaluation.confusion,
+            ensemble: evaluation.ensemble,
             members,
             seconds,
             images_per_second: images as f64 / seconds.max(f64::MIN_POSITIVE),
@@ -217,7 +231,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// If data or weights cannot be read.
+    /// If data or weights cannot be read, or there are fewer networks than [`of_last`](Self::of_last) asks for.
     pub fn evaluate(
         &self,
         options: &RunOptions,
@@ -227,54 +241,70 @@ impl Run {
         let (_, device) = self.config.backend.device()?;
         let config = RunConfig { dataset: dataset.unwrap_or(self.config.dataset), ..self.config.clone() };
         let data = RunData::load(&config, &options.source, false)?;
-        let probabilities = self.predict(&test_loader(&data, &device), views, data.image(), &device)?;
-        Ok(Evaluation::new(&probabilities, data.test.labels()))
+        let ensemble = self.ensemble(data.image(), &device)?;
+        let predictions = Predictions::new(&ensemble, &test_loader(&data, &device), views)?;
+        Ok(predictions.evaluation(&ensemble, data.test.labels())?)
     }
 
-    /// The class probabilities of every image of the loader, in its order; of each network, a mean over `views`.
+    /// The class probabilities of every image of the loader, in its order.
     pub(super) fn predict(
         &self,
         loader: &ImageLoader,
-        views: Views,
         image: [usize; 3],
         device: &Device,
     ) -> Result<Vec<[f32; CLASSES]>, TrainError> {
-        let models = self.models(image, device)?;
-        let outputs = models.iter().map(|model| predict_views(model, loader, views)).collect::<Result<Vec<_>, _>>()?;
-        Ok(average(&outputs))
+        Ok(Predictions::new(&self.ensemble(image, device)?, loader, Views::Identity)?.combined)
     }
 
     /// The class probabilities of one 28x28 image of gray levels.
     ///
     /// # Errors
     ///
-    /// If the weights cannot be read.
+    /// As [`evaluate`](Self::evaluate).
     pub fn classify(&self, pixels: Vec<u8>) -> Result<[f32; CLASSES], TrainError> {
         let (_, device) = self.config.backend.device()?;
         let normalization = super::dataset::normalization(self.config.dataset);
         let image = Arc::new(LabelledImages::new(28, 28, pixels, vec![0])?);
         let loader = ImageLoader::new(image, vec![0], 1, normalization, &device);
-        let mut probabilities = self.predict(&loader, Views::Identity, [1, 28, 28], &device)?.into_iter();
-        probabilities.next().ok_or_else(|| TrainError::NoCheckpoint(self.name.clone()))
+        let probabilities = self.predict(&loader, [1, 28, 28], &device)?;
+        probabilities.into_iter().next().ok_or_else(|| TrainError::NoCheckpoint(self.name.clone()))
     }
 
-    /// The networks with the kept weights.
-    fn models(&self, image: [usize; 3], device: &Device) -> Result<Vec<Classifier>, TrainError> {
-        let members = (0..self.config.ensemble).map(|index| self.member(index));
-        let models = members.filter_map(|member| member.kept(image, device)).collect::<Result<Vec<_>, _>>()?;
-        if models.is_empty() {
+    /// The networks with the kept weights: all that were trained, and as many as the run's summary lists.
+    fn ensemble(&self, image: [usize; 3], device: &Device) -> Result<Ensemble<Classifier>, TrainError> {
+        let path = |index| member_folder(&self.folder, &self.config, index).join(MODEL);
+        let trained = (1..=self.config.ensemble).rev().find(|networks| path(networks - 1).exists()).unwrap_or(0);
+        let summary = self.folder.join(SUMMARY);
+        let summarized = self.config.ensemble > 1 && summary.exists();
+        let told = if summarized { files::read_json::<Summary>(&summary)?.members.len() } else { 0 };
+        let networks = trained.max(told);
+        if networks == 0 {
             return Err(TrainError::NoCheckpoint(self.name.clone()));
         }
-        Ok(models)
+        let members = (0..networks).map(|index| self.member(index).load(&path(index), image, device));
+        let ensemble = Ensemble::new(members.collect::<Result<_, _>>()?)?.with_combination(self.config.combine);
+        Ok(match self.last {
+            Some(networks) => ensemble.last(networks)?,
+            None => ensemble,
+        })
     }
 
+    /// How many networks are trained; the snapshots of one are all of its ensemble.
+    fn trainings(&self) -> usize {
+        match self.config.diversity {
+            Diversity::Seeds => self.config.ensemble,
+            Diversity::Snapshots => 1,
+        }
+    }
+
+    /// The network number `index`, from 0, or the one whose snapshot that is.
     fn member(&self, index: usize) -> Member<'_> {
-        let folder = match self.config.ensemble {
-            1 => self.folder.clone(),
-            _ => self.folder.join(format!("member-{}", index + 1)),
+        let (seed, folder) = match self.config.diversity {
+            Diversity::Seeds => (index as u64, member_folder(&self.folder, &self.config, index)),
+            Diversity::Snapshots => (0, self.folder.clone()),
         };
         let log = (index == 0).then(|| self.folder.join("experiment.log"));
-        Member { config: &self.config, seed: self.config.seed + index as u64, folder, log }
+        Member { config: &self.config, seed: self.config.seed + seed, folder, log }
     }
 
     /// That the run has something to resume.
@@ -284,7 +314,7 @@ impl Run {
     /// If it is complete, has no checkpoint or its last one is damaged.
     pub fn expect_resumable(&self) -> Result<(), TrainError> {
         let mut begun = false;
-        for index in 0..self.config.ensemble {
+        for index in 0..self.trainings() {
             let member = self.member(index);
             let history = member.history()?;
             if history.last_epoch() > 0 {
@@ -302,6 +332,7 @@ impl Run {
 const CONFIG: &str = "config.json";
 /// What a curriculum goes by, kept so that a resumed run goes by the same.
 const DIFFICULTY: &str = "difficulty.json";
+const SUMMARY: &str = "summary.json";
 
 /// The test images in their order.
 pub(super) fn test_loader(data: &RunData, device: &Device) -> ImageLoader {

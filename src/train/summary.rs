@@ -1,4 +1,5 @@
 use super::Evaluation;
+use crate::ensemble::EnsembleReport;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,12 +18,15 @@ pub struct Summary {
     pub parameters: usize,
     /// The optimizer.
     pub optimizer: String,
-    /// Accuracy on the test set, 0 to 1; of the averaged outputs for an ensemble.
+    /// Accuracy on the test set, 0 to 1; of the combined answers of an ensemble.
     pub test_accuracy: f64,
     /// Mean negative log-likelihood on the test set.
     pub test_loss: f64,
     /// How many test images of each class (row) were taken for each class (column).
     pub confusion: Vec<Vec<u64>>,
+    /// What the networks gain together, where there are several.
+    #[serde(default)]
+    pub ensemble: Option<EnsembleReport>,
     /// Each network by itself.
     pub members: Vec<MemberSummary>,
     /// Seconds of training passes, validation not counted, over all networks.
@@ -44,9 +48,9 @@ pub struct Summary {
 pub struct MemberSummary {
     /// Its seed.
     pub seed: u64,
-    /// Epochs trained.
+    /// Epochs trained; of a snapshot, since the one before.
     pub epochs: usize,
-    /// The epoch whose weights were kept: that with the lowest validation loss.
+    /// The epoch whose weights were kept: that with the lowest validation loss, or the last of a snapshot's cycle.
     pub best_epoch: usize,
     /// Validation loss of the kept weights.
     pub validation_loss: f64,
@@ -79,7 +83,12 @@ impl Default for Versions {
 
 impl Summary {
     pub(super) fn evaluation(&self) -> Evaluation {
-        Evaluation { accuracy: self.test_accuracy, loss: self.test_loss, confusion: self.confusion.clone() }
+        Evaluation {
+            accuracy: self.test_accuracy,
+            loss: self.test_loss,
+            confusion: self.confusion.clone(),
+            ensemble: self.ensemble.clone(),
+        }
     }
 }
 
@@ -124,6 +133,9 @@ impl fmt::Display for Summary {
 
 impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(report) = &self.ensemble {
+            writeln!(f, "{report}\n")?;
+        }
         let heading = (0..self.confusion.len()).map(|class| format!("{class:>6}")).collect::<String>();
         writeln!(f, "test images: class by row, answer by column")?;
         writeln!(f, "     {heading}")?;

@@ -2,7 +2,6 @@
 
 use super::run::EVALUATION_BATCH;
 use super::{ImageLoader, ModelConfig, Run, RunConfig, RunData, TrainError, Trial, losses, predict};
-use crate::augment::Views;
 use crate::model::MlpConfig;
 use crate::sample::Ranking;
 use burn::tensor::Device;
@@ -30,7 +29,7 @@ pub(super) fn difficulty<'a>(
     let (images, indices) = (data.train.clone(), data.train_indices.clone());
     let loader = ImageLoader::new(images, indices, EVALUATION_BATCH, data.normalization, device);
     let probabilities = match (&config.teacher, root) {
-        (Some(name), Some(root)) => Run::open(root, name)?.predict(&loader, Views::Identity, data.image(), device)?,
+        (Some(name), Some(root)) => Run::open(root, name)?.predict(&loader, data.image(), device)?,
         (Some(name), None) => {
             let expected = "left out where `RunData::difficulty` is not given and no folder of runs is known";
             return Err(TrainError::Value { field: "teacher", value: name.clone(), expected });

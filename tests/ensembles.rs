@@ -1,0 +1,551 @@
+//! Networks that answer together: how, what that gains, what is kept of them, and how runs train them.
+#![cfg(all(feature = "train", feature = "flex"))]
+
+mod common;
+#[path = "common/digits.rs"]
+mod digits;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
+use burn_descent::augment::Views;
+use burn_descent::data::DataSource;
+use burn_descent::ensemble::{Combination, Ensemble, EnsembleError, EnsembleReport};
+use burn_descent::model::MlpConfig;
+use burn_descent::schedule::Schedule;
+use burn_descent::train::{
+    Backend, Diversity, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, Sampling, StopSignal, Summary,
+    TrainError,
+};
+use burn_descent::weights::EmaConfig;
+use common::{cpu_devices, deviation};
+use digits::{digits, write_parts};
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// Held by whoever seeds the device's generator, which all threads share.
+static SEED: Mutex<()> = Mutex::new(());
+
+const ALL: [Combination; 3] = [Combination::Probabilities, Combination::Logits, Combination::Vote];
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Combinations
+
+fn tensor(rows: &[&[f64]], device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(rows.concat(), [rows.len(), rows[0].len()]), device)
+}
+
+fn combined(combination: Combination, logits: &[&[f64]]) -> Vec<f64> {
+    let logits = logits.iter().map(|row| tensor(&[row], &Device::flex())).collect();
+    let combined = combination.combine(logits).expect("logits of one shape").into_data();
+    combined.convert::<f64>().try_into_vec().expect("f64")
+}
+
+/// Whose softmax is these probabilities.
+fn logits<const K: usize>(probabilities: [f64; K]) -> [f64; K] {
+    probabilities.map(|p| p.ln() + 0.7)
+}
+
+#[test]
+fn combinations_agree_with_calculation_by_hand() {
+    let members = [logits([0.5, 0.25, 0.25]), logits([0.125, 0.5, 0.375])];
+    let members: Vec<&[f64]> = members.iter().map(|row| row.as_slice()).collect();
+    // The votes are one for each of the first two classes; the averages decide.
+    let averages = [0.3125, 0.375, 0.3125];
+    let geometric = [0.0625_f64.sqrt(), 0.125_f64.sqrt(), 0.09375_f64.sqrt()];
+    let normalized = geometric.map(|value| value / geometric.iter().sum::<f64>());
+    let shared_out = [(1.0 + averages[0]) / 3.0, (1.0 + averages[1]) / 3.0, averages[2] / 3.0];
+    for (combination, expected) in ALL.into_iter().zip([averages, normalized, shared_out]) {
+        assert!(deviation(&combined(combination, &members), &expected) < 1e-6, "{combination}");
+    }
+}
+
+#[test]
+fn averages_of_logits_and_of_probabilities_may_disagree() {
+    // One network is sure that it is not the first class, the others would rather have it.
+    let members = [logits([0.499998, 0.5, 0.000002]), logits([0.7, 0.3 - 1e-6, 1e-6]), logits([1e-9, 0.4, 0.6 - 1e-9])];
+    let members: Vec<&[f64]> = members.iter().map(|row| row.as_slice()).collect();
+    let answer = |combination| {
+        let row = combined(combination, &members);
+        (0..3).max_by(|one, other| row[*one].total_cmp(&row[*other])).expect("three classes")
+    };
+    assert_eq!(ALL.map(answer), [1, 1, 1]);
+    let row = combined(Combination::Logits, &members);
+    assert!(row[0] < 0.01, "the geometric mean should follow the one that is sure: {row:?}");
+}
+
+#[test]
+fn a_majority_stands_and_averages_break_ties() {
+    let answer = |members: &[[f64; 3]]| {
+        let members: Vec<[f64; 3]> = members.iter().map(|row| logits(*row)).collect();
+        let members: Vec<&[f64]> = members.iter().map(|row| row.as_slice()).collect();
+        let row = combined(Combination::Vote, &members);
+        assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{row:?}");
+        (0..3).max_by(|one, other| row[*one].total_cmp(&row[*other])).expect("three classes")
+    };
+    let [weak, strong] = [[0.34, 0.33, 0.33], [0.0005, 0.999, 0.0005]];
+    assert_eq!(answer(&[weak, strong, weak]), 0, "two weak votes are more than a strong one");
+    assert_eq!(answer(&[weak, strong, weak, strong]), 1, "of two and two, the higher average wins");
+    assert_eq!(answer(&[strong, weak]), 1, "in whatever order");
+    assert_eq!(answer(&[[0.52, 0.08, 0.4], [0.1, 0.5, 0.4]]), 0, "a class without a vote does not win by its average");
+}
+
+#[test]
+fn a_combination_goes_by_its_name() {
+    for combination in ALL {
+        assert_eq!(combination.to_string().parse::<Combination>().expect("a known name"), combination);
+    }
+    let error = "mean".parse::<Combination>().unwrap_err().to_string();
+    assert_eq!(error, "unknown combination `mean`; known: probabilities, logits, vote");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The module
+
+fn linear(device: &Device, classes: usize) -> Linear {
+    LinearConfig::new(4, classes).init(device)
+}
+
+fn ensemble(members: usize) -> Ensemble<Linear> {
+    Ensemble::new((0..members).map(|_| linear(&Device::flex(), 3)).collect()).expect("members")
+}
+
+fn forward(member: &Linear, input: Tensor<2>) -> Tensor<2> {
+    let device = member.devices().remove(0);
+    member.forward(input.to_device(&device))
+}
+
+fn bytes(record: ModuleRecord) -> Vec<u8> {
+    record.into_bytes().expect("a record").to_vec()
+}
+
+#[test]
+fn an_ensemble_is_one_record() {
+    let ensemble = ensemble(3);
+    let kept = bytes(ensemble.clone().into_record());
+    let record = || ModuleRecord::from_bytes(Bytes::from_bytes_vec(kept.clone())).expect("a record");
+    let member = linear(&Device::flex(), 3);
+    let loaded = Ensemble::from_record(record(), &member).expect("the ensemble");
+    assert_eq!(loaded.members().len(), 3);
+    assert!(bytes(loaded.clone().into_record()) == kept, "what is loaded should be what was saved");
+    let input = Tensor::<2>::from_floats([[0.3, -1.0, 2.0, 0.5]], &Device::flex());
+    let answers = [ensemble, loaded].map(|ensemble| {
+        ensemble.forward(input.clone(), forward).expect("an answer").into_data().try_into_vec::<f32>().expect("f32")
+    });
+    assert_eq!(answers[0], answers[1]);
+
+    let error = Ensemble::from_record(record(), &linear(&Device::flex(), 2)).unwrap_err().to_string();
+    assert!(error.contains("does not fit") && error.contains("members.0.weight"), "{error}");
+    let error = Ensemble::from_record(member.clone().into_record(), &member).unwrap_err().to_string();
+    assert!(error.contains("does not fit") && error.contains("members.0.weight"), "{error}");
+    let without_bias = LinearConfig::new(4, 3).with_bias(false).init(&Device::flex());
+    let error = Ensemble::from_record(without_bias.into_record(), &member).unwrap_err().to_string();
+    assert_eq!(error, "the record should hold 2 tensors for each member of the ensemble, but holds 1 in all");
+    let empty = ModuleRecord::from_bytes(Bytes::from_bytes_vec(kept[..kept.len() / 2].to_vec()));
+    assert!(empty.is_err(), "half a record is none");
+}
+
+#[test]
+fn members_are_trained_on_all_devices() {
+    let devices: Vec<_> = cpu_devices().into_iter().map(|(_, device)| device).collect();
+    let built = |number: usize, device: &Device| {
+        let mut member = linear(device, 2);
+        // Answers with its own number.
+        let weight = TensorData::new(vec![0.0_f32; 8], [4, 2]);
+        member.weight = Param::from_data(weight, device);
+        member.bias = Some(Param::from_data([number as f32, 0.0], device));
+        Ok::<_, EnsembleError>(member)
+    };
+    let ensemble = Ensemble::train(5, &devices, built).expect("five members");
+    let found: Vec<_> = ensemble.members().iter().map(|member| member.devices().remove(0)).collect();
+    let expected: Vec<_> = (0..5).map(|number| devices[number % devices.len()].clone()).collect();
+    assert_eq!(found, expected);
+    let input = Tensor::<2>::ones([1, 4], &devices[0]);
+    let outputs = ensemble.outputs(input.clone(), forward);
+    let first = |output: &Tensor<2>| output.clone().into_data().try_into_vec::<f32>().expect("f32")[0];
+    assert_eq!(outputs.iter().map(first).collect::<Vec<_>>(), [0.0, 1.0, 2.0, 3.0, 4.0], "they should be in order");
+    let together = ensemble.forward(input, forward).expect("an answer").into_data().try_into_vec::<f32>().expect("f32");
+    let expected: f64 = (0..5).map(|number| 1.0 / (1.0 + f64::from(-number).exp())).sum::<f64>() / 5.0;
+    assert!((f64::from(together[0]) - expected).abs() < 1e-6, "{together:?}, expected {expected}");
+
+    let failing =
+        |number: usize, device: &Device| if number < 3 { built(number, device) } else { Err(EnsembleError::NoDevices) };
+    assert!(Ensemble::train(5, &devices, failing).is_err());
+    assert!(Ensemble::train(0, &devices, built).is_err());
+    assert_eq!(
+        Ensemble::train(5, &[], built).unwrap_err().to_string(),
+        "the devices of the ensemble should be at least 1 in number, but are 0"
+    );
+}
+
+#[test]
+fn what_is_no_ensemble_is_told() {
+    let none = Ensemble::<Linear>::new(Vec::new()).unwrap_err().to_string();
+    assert_eq!(none, "the members of the ensemble should be at least 1 in number, but are 0");
+    assert_eq!(Combination::Vote.combine(Vec::new()).unwrap_err().to_string(), none);
+    for (last, expected) in [(0, "but are 0"), (4, "at least 1 in number and at most 3, but are 4")] {
+        let error = ensemble(3).last(last).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let all = ensemble(3);
+    let last = all.clone().last(2).expect("two of three");
+    assert!(bytes(last.members()[0].clone().into_record()) == bytes(all.members()[1].clone().into_record()));
+
+    let mixed = Ensemble::new(vec![linear(&Device::flex(), 3), linear(&Device::flex(), 2)]).expect("two members");
+    let input = Tensor::<2>::ones([5, 4], &Device::flex());
+    for combination in ALL {
+        let error = mixed.clone().with_combination(combination).forward(input.clone(), forward).unwrap_err();
+        let expected = "the answers of member 2 should be [5, 3] (images, classes), but are [5, 2]";
+        assert_eq!(error.to_string(), expected, "{combination}");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The report
+
+/// Probabilities that look random, the same each time.
+fn probabilities(member: u64, images: usize) -> Vec<[f32; 4]> {
+    let mut state = member.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        0.01 + (state >> 40) as f64 / f64::from(1 << 24)
+    };
+    let mut row = || {
+        let row: [f64; 4] = std::array::from_fn(|_| next());
+        row.map(|value| (value / row.iter().sum::<f64>()) as f32)
+    };
+    (0..images).map(|_| row()).collect()
+}
+
+fn mean(members: &[Vec<[f32; 4]>]) -> Vec<[f32; 4]> {
+    let mean = |image: usize, class: usize| {
+        (members.iter().map(|member| f64::from(member[image][class])).sum::<f64>() / members.len() as f64) as f32
+    };
+    (0..members[0].len()).map(|image| std::array::from_fn(|class| mean(image, class))).collect()
+}
+
+/// E/k + (k − 1)/k·P is the squared error of the averaged probabilities, whatever the members are.
+#[test]
+fn the_predicted_error_of_averaged_probabilities_is_the_actual_one() {
+    let labels: Vec<u8> = (0..50).map(|image| (image * 7 % 4) as u8).collect();
+    for k in 1..=7 {
+        let members: Vec<_> = (0..k).map(|member| probabilities(member + 1, 50)).collect();
+        let combined = mean(&members);
+        let report = EnsembleReport::new(Combination::Probabilities, &members, &combined, &labels).expect("a report");
+        assert!((report.predicted - report.actual).abs() < 1e-6, "{k} members: {report}");
+        assert!(report.actual <= report.mean_squared_error + 1e-9, "the squared error is convex");
+        let power: Vec<[f32; 4]> = combined.iter().map(|row| row.map(|p| p * p)).collect();
+        let other = EnsembleReport::new(Combination::Logits, &members, &power, &labels).expect("a report");
+        assert!((other.predicted - other.actual).abs() > 1e-3, "of another combination it is no identity");
+        assert_eq!(other.predicted, report.predicted);
+    }
+}
+
+#[test]
+fn the_report_agrees_with_calculation_by_hand() {
+    let members = [vec![[1.0_f32, 0.0], [0.5, 0.5]], vec![[0.5, 0.5], [0.25, 0.75]]];
+    let combined = [[0.75, 0.25], [0.375, 0.625]];
+    let report = EnsembleReport::new(Combination::Probabilities, &members, &combined, &[0, 0]).expect("a report");
+    // ε₁ = (0, 0), (−½, ½); ε₂ = (−½, ½), (−¾, ¾); means over two images.
+    let (first, second, product) = (0.25, 0.8125, 0.375);
+    let found: Vec<f64> = report.members.iter().map(|member| member.squared_error).collect();
+    assert_eq!(found, [first, second]);
+    assert_eq!(report.members.iter().map(|member| member.accuracy).collect::<Vec<_>>(), [1.0, 0.5]);
+    assert_eq!((report.mean_squared_error, report.mean_product), ((first + second) / 2.0, product));
+    let expected = (first + second) / 4.0 + product / 2.0;
+    assert_eq!((report.predicted, report.actual), (expected, expected));
+    assert_eq!((report.mean_accuracy, report.accuracy, report.gain()), (0.75, 0.5, -0.25));
+    let correlation = product / (first * second).sqrt();
+    assert!((report.correlations[0][1] - correlation).abs() < 1e-12, "{:?}", report.correlations);
+    assert_eq!(report.correlations[0][1], report.correlations[1][0]);
+    assert_eq!([report.correlations[0][0], report.correlations[1][1]], [1.0, 1.0]);
+    let printed = report.to_string();
+    for part in ["0.53125/2 + 1/2·0.37500 = 0.45312 predicted", "0.45312, and -25.00 points", "0.83"] {
+        assert!(printed.contains(part), "{part} is not in:\n{printed}");
+    }
+}
+
+#[test]
+fn correlation_is_one_of_equals_and_none_of_opposites() {
+    let same = probabilities(3, 20);
+    let labels = [0; 20];
+    let report =
+        EnsembleReport::new(Combination::Vote, &[same.clone(), same.clone()], &same, &labels).expect("a report");
+    assert!((report.correlations[0][1] - 1.0).abs() < 1e-12 && report.gain() == 0.0, "{report}");
+    assert!((report.predicted - report.mean_squared_error).abs() < 1e-12, "equals gain nothing");
+    let right = vec![[1.0_f32, 0.0]; 2];
+    let wrong = vec![[0.0_f32, 1.0]; 2];
+    let report = EnsembleReport::new(Combination::Vote, &[right.clone(), wrong], &right, &[0, 0]).expect("a report");
+    assert_eq!(report.correlations, [[0.0, 0.0], [0.0, 1.0]], "who makes no error has no correlation");
+}
+
+#[test]
+fn what_cannot_be_compared_is_told() {
+    let rows = vec![[0.5_f32, 0.5]; 3];
+    let report = |members: &[Vec<[f32; 2]>], labels: &[u8]| {
+        EnsembleReport::new(Combination::Vote, members, &rows, labels).unwrap_err().to_string()
+    };
+    assert!(report(&[], &[0, 0, 0]).contains("at least 1 in number, but are 0"));
+    let expected = "the answers of member 2 should be [3, 2] (images, classes), but are [2, 2]";
+    assert_eq!(report(&[rows.clone(), rows[..2].to_vec()], &[0, 0, 0]), expected);
+    assert_eq!(
+        report(std::slice::from_ref(&rows), &[0, 1, 2]),
+        "the label of image 2 should be below the number of classes, 2, but is 2"
+    );
+    let ragged = [vec![vec![0.5_f32, 0.5], vec![1.0]]];
+    let error = EnsembleReport::new(Combination::Vote, &ragged, &ragged[0], &[0, 0]).unwrap_err().to_string();
+    assert_eq!(error, "the answers of member 1 should be [2, 2] (images, classes), but are [2, 1]");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Runs
+
+fn options(folder: &Path) -> RunOptions {
+    if !folder.join("t10k-images-idx3-ubyte").exists() {
+        write_parts(folder, &digits(0, 200), &digits(200, 50));
+    }
+    RunOptions {
+        root: folder.join("runs"),
+        source: DataSource::new().folder(folder),
+        plain: true,
+        overwrite: true,
+        stop: StopSignal::default(),
+        notify: |_| {},
+    }
+}
+
+fn small(diversity: Diversity, ensemble: usize, epochs: usize) -> RunConfig {
+    let schedule: Schedule = "cosine-restarts=2".parse().expect("a schedule");
+    RunConfig {
+        model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16])),
+        optimizer: OptimizerKind::named("nadam").expect("a known optimizer"),
+        lr: 0.01,
+        schedule,
+        validation_images: 50,
+        batch_size: 32,
+        epochs,
+        ensemble,
+        diversity,
+        backend: Backend::Flex,
+        ..RunConfig::default()
+    }
+}
+
+fn bagged(config: RunConfig) -> RunConfig {
+    RunConfig { sampling: Sampling::Bootstrap, ..config }
+}
+
+fn train(config: RunConfig, name: &str, options: &RunOptions) -> (Run, Summary) {
+    let mut run = Run::create(config, Some(name), options).expect("a new run");
+    let summary = run.train(options).expect("the run trains");
+    (run, summary)
+}
+
+/// The numbers of a file of weights, without the identities of the parameters.
+fn weights(run: &Run, file: &str) -> Vec<u8> {
+    let path = run.folder().join(file);
+    let mut model = burn_descent::train::Classifier::new(
+        &run.config().model,
+        run.config().label_smoothing,
+        [1, 28, 28],
+        10,
+        &Device::flex(),
+    )
+    .expect("a network");
+    model = model.try_load_file(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut values = Values(Vec::new());
+    model.visit(&mut values);
+    values.0
+}
+
+struct Values(Vec<u8>);
+
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.extend(param.val().into_data().as_bytes());
+    }
+}
+
+/// The same in all but time.
+fn expect_equal(found: &Summary, expected: &Summary) {
+    let timeless = |summary: &Summary| {
+        let members =
+            summary.members.iter().map(|member| (member.epochs, member.best_epoch, member.images, member.test_loss));
+        let members: Vec<_> = members.collect();
+        (members, summary.test_loss, summary.test_accuracy, summary.ensemble.clone(), summary.confusion.clone())
+    };
+    assert_eq!(timeless(found), timeless(expected));
+}
+
+#[test]
+fn bagging_trains_each_network_on_its_own_sample() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = options(folder.path());
+    let (run, summary) = train(bagged(small(Diversity::Seeds, 2, 2)), "bagged", &options);
+    let (again, same) = train(bagged(small(Diversity::Seeds, 2, 2)), "again", &options);
+    let (seeds, _) = train(small(Diversity::Seeds, 2, 2), "seeds", &options);
+    expect_equal(&same, &summary);
+    for file in ["member-1/model.bpk", "member-2/model.bpk"] {
+        assert!(weights(&run, file) == weights(&again, file), "{file}: the same seed should give the same sample");
+        assert!(weights(&run, file) != weights(&seeds, file), "{file}: a sample is not the whole");
+    }
+    assert!(weights(&run, "member-1/model.bpk") != weights(&run, "member-2/model.bpk"));
+    let report = summary.ensemble.expect("a report");
+    assert_eq!(report.members.len(), 2);
+    assert!((report.predicted - report.actual).abs() < 1e-6, "{report}");
+    assert!(report.correlations[0][1] < 0.9999, "{report}");
+}
+
+#[test]
+fn snapshots_are_one_run_and_go_on_after_a_break() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = options(folder.path());
+    for (name, ema) in [("plain", None), ("averaged", Some(EmaConfig::new().with_decay(0.9)))] {
+        let config = |ensemble, epochs| RunConfig { ema, ..small(Diversity::Snapshots, ensemble, epochs) };
+        let (unbroken, expected) = train(config(3, 6), &format!("{name}-unbroken"), &options);
+        let spans: Vec<_> = expected.members.iter().map(|member| (member.epochs, member.best_epoch)).collect();
+        assert_eq!(spans, [(2, 2), (2, 4), (2, 6)]);
+        assert_eq!(expected.ensemble.as_ref().map(|report| report.members.len()), Some(3));
+
+        let (broken, _) = train(config(1, 2), &format!("{name}-broken"), &options);
+        let path = broken.folder().join("config.json");
+        fs::write(&path, serde_json::to_string(&config(3, 6)).expect("JSON")).expect("the configuration is written");
+        let mut resumed = Run::open(&options.root, broken.name()).expect("the run");
+        resumed.expect_resumable().expect("two cycles are left");
+        expect_equal(&resumed.train(&options).expect("the run trains"), &expected);
+        for number in 1..=3 {
+            let file = format!("member-{number}/model.bpk");
+            assert!(weights(&resumed, &file) == weights(&unbroken, &file), "{name}: {file} differs");
+            let trained = weights(&unbroken, &format!("checkpoint/model-{}.bpk", 2 * number));
+            assert_eq!(weights(&unbroken, &file) == trained, ema.is_none(), "{name}: {file} is not what was validated");
+        }
+        // The first cycle is the run that it alone would be.
+        assert!(
+            ema.is_some() || weights(&unbroken, "member-1/model.bpk") == weights(&broken, "checkpoint/model-2.bpk")
+        );
+
+        // The last two alone are what a run would give that keeps only two.
+        let asked = Run::open(&options.root, unbroken.name()).expect("the run").of_last(2);
+        let (_, two) = train(config(2, 6), &format!("{name}-two"), &options);
+        assert_eq!(two.members.iter().map(|member| member.epochs).collect::<Vec<_>>(), [4, 2]);
+        assert_eq!(asked.evaluate(&options, None, Views::Identity).expect("an evaluation").ensemble, two.ensemble);
+    }
+}
+
+#[test]
+fn a_resumed_ensemble_equals_the_unbroken_one() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = options(folder.path());
+    for (sampling, name) in [(Sampling::Shuffled, "seeds"), (Sampling::Bootstrap, "bagging")] {
+        let config = |networks| RunConfig { sampling, ..small(Diversity::Seeds, networks, 2) };
+        let (unbroken, expected) = train(config(3), &format!("{name}-unbroken"), &options);
+        let (broken, two) = train(config(2), &format!("{name}-broken"), &options);
+        assert_eq!(two.members.len(), 2);
+        let path = broken.folder().join("config.json");
+        let config = serde_json::to_string(&config(3)).expect("JSON");
+        fs::write(&path, config).expect("the configuration is written");
+        let mut resumed = Run::open(&options.root, broken.name()).expect("the run");
+        assert_eq!(
+            resumed.evaluate(&options, None, Views::Identity).expect("an evaluation").ensemble,
+            two.ensemble,
+            "two are there"
+        );
+        resumed.expect_resumable().expect("a network is left");
+        expect_equal(&resumed.train(&options).expect("the run trains"), &expected);
+        for number in 1..=3 {
+            let file = format!("member-{number}/model.bpk");
+            assert!(weights(&resumed, &file) == weights(&unbroken, &file), "{name}: {file} differs");
+        }
+    }
+}
+
+#[test]
+fn missing_and_damaged_members_are_told() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = options(folder.path());
+    for diversity in [Diversity::Seeds, Diversity::Snapshots] {
+        let (run, summary) = train(small(diversity, 2, 4), "run", &options);
+        let ask = || run.evaluate(&options, None, Views::Identity);
+        assert_eq!(ask().expect("an evaluation").ensemble, summary.ensemble);
+        for member in ["member-1", "member-2"] {
+            let path = run.folder().join(member).join("model.bpk");
+            let right = fs::read(&path).expect("the member is there");
+            let error_with = |what: &str| {
+                let error = ask().expect_err(what).to_string();
+                assert!(error.contains(member) && error.contains("model.bpk"), "{what}: {error}");
+                error
+            };
+            let mut flipped = right.clone();
+            flipped[right.len() / 2] ^= 1;
+            for damaged in [flipped, right[..right.len() / 2].to_vec(), Vec::new()] {
+                fs::write(&path, damaged).expect("the file is damaged");
+                assert!(error_with("a damaged member").contains("damaged"));
+            }
+            fs::remove_file(&path).expect("the file was there");
+            assert!(error_with("a missing member").contains("No such file"));
+            fs::write(&path, right).expect("the file is mended");
+        }
+        assert_eq!(ask().expect("an evaluation").ensemble, summary.ensemble);
+        let all: Vec<_> = ALL
+            .map(|combination| {
+                run.clone()
+                    .combined_by(combination)
+                    .evaluate(&options, None, Views::Identity)
+                    .expect("an evaluation")
+                    .loss
+            })
+            .to_vec();
+        assert!(all[0] != all[1] && all[1] != all[2], "{all:?}");
+        let error = run.clone().of_last(3).evaluate(&options, None, Views::Identity).unwrap_err().to_string();
+        assert_eq!(error, "the members of the ensemble should be at least 1 in number and at most 2, but are 3");
+        let one = run.clone().of_last(1).evaluate(&options, None, Views::Identity).expect("an evaluation");
+        assert_eq!((one.loss, one.ensemble), (summary.members[1].test_loss, None));
+    }
+}
+
+#[test]
+fn snapshots_need_as_many_whole_cycles() {
+    let snapshots = |schedule: &str, ensemble, epochs| {
+        let schedule = schedule.parse().expect("a schedule");
+        RunConfig { schedule, ..small(Diversity::Snapshots, ensemble, epochs) }
+    };
+    let ends = |schedule, ensemble, epochs| snapshots(schedule, ensemble, epochs).snapshots().expect("snapshots");
+    assert_eq!(ends("cosine-restarts=2", 3, 6), [2, 4, 6]);
+    assert_eq!(ends("cosine-restarts=2", 2, 6), [4, 6], "the last of more cycles");
+    assert_eq!(ends("cosine-restarts=1,growth=2", 3, 7), [1, 3, 7]);
+    assert_eq!(small(Diversity::Seeds, 3, 6).snapshots().expect("none"), [0; 0]);
+    let cases = [
+        (
+            snapshots("cosine-restarts=2", 4, 6),
+            "snapshots should be at most the number of the schedule's cycles, but is 4 with 3",
+        ),
+        (snapshots("cosine-restarts=4", 1, 6), "epochs should be the end of a cycle"),
+        (snapshots("cosine-restarts=9", 1, 6), "epochs should be the end of a cycle"),
+        (snapshots("cosine-restarts=20steps", 1, 6), "schedule should be cosine-restarts of whole epochs"),
+        (snapshots("one-cycle", 1, 6), "schedule should be cosine-restarts of whole epochs"),
+        (
+            RunConfig { early_stopping: Some(3), ..snapshots("cosine-restarts=2", 3, 6) },
+            "early_stopping should be left out",
+        ),
+        (snapshots("cosine-restarts=2", 0, 6), "ensemble should be at least 1, but is 0"),
+    ];
+    for (config, expected) in cases {
+        let error = config.check().expect_err(expected);
+        assert!(matches!(error, TrainError::Value { .. }), "{error}");
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+    let equal = RunConfig { epochs: 12, ..RunConfig::default() }.with_snapshots(3);
+    assert_eq!(equal.snapshots().expect("three"), [4, 8, 12]);
+    assert!(
+        RunConfig { epochs: 12, ..RunConfig::default() }.with_snapshots(5).check().is_err(),
+        "12 is no multiple of 5"
+    );
+    assert!(RunConfig { epochs: 2, ..RunConfig::default() }.with_snapshots(5).check().is_err(), "too few epochs");
+    assert!(RunConfig::default().with_snapshots(0).check().is_err());
+}
