@@ -110,6 +110,7 @@ fn everything() -> AugmentConfig {
 
 #[test]
 fn mixed_batches_say_what_is_in_them() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
     let config = AugmentConfig::new().then(Transform::Mixup(1.0));
     for batch in loader(1, 1, Some(&config)).epoch() {
         let batch = batch.expect("a batch");
@@ -139,6 +140,7 @@ fn a_run_refuses_distortions_that_change_the_size() {
 
 #[test]
 fn batches_are_normalized_and_of_the_size_asked_for() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
     let images = Arc::new(digits(0, 10));
     let normalization = Normalization { mean: 0.25, std: 0.5 };
     let loader = ImageLoader::new(Arc::clone(&images), vec![4, 2, 7], 2, normalization, &Device::flex());
