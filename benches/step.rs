@@ -140,6 +140,7 @@ fn time_steps(parameters: Parameters, make: Make, steps: u64) -> Duration {
 
 fn steps(criterion: &mut Criterion) {
     for shapes in sets() {
+        copy(criterion, shapes.name);
         let mut group = criterion.benchmark_group(format!("step/{}", shapes.name));
         configure(&mut group);
         for (backend, device) in [("flex", Device::flex()), ("ndarray", Device::ndarray())] {
@@ -155,15 +156,16 @@ fn steps(criterion: &mut Criterion) {
     }
 }
 
-/// A plain copy of 64 MiB on all threads: what memory allows. Twice as many bytes are moved as copied.
-fn copy(criterion: &mut Criterion) {
+/// A plain copy of 64 MiB on all threads: what memory allows at this moment, which on a shared machine is not the same at
+/// each. Twice as many bytes are moved as copied.
+fn copy(criterion: &mut Criterion, before: &str) {
     let mut group = criterion.benchmark_group("memory");
     configure(&mut group);
     let source = vec![1.0_f32; 16 << 20];
     let mut target = vec![0.0_f32; source.len()];
     let piece = source.len() / rayon::current_num_threads().max(1);
     group.throughput(Throughput::Bytes(2 * size_of_val(&source[..]) as u64));
-    group.bench_function("copy", |bencher| {
+    group.bench_function(BenchmarkId::new("copy", before), |bencher| {
         bencher.iter(|| {
             let pieces = target.par_chunks_mut(piece).zip(source.par_chunks(piece));
             pieces.for_each(|(target, source)| target.copy_from_slice(source));
@@ -177,5 +179,5 @@ fn configure(group: &mut BenchmarkGroup<WallTime>) {
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
 }
 
-criterion_group!(benches, copy, steps);
+criterion_group!(benches, steps);
 criterion_main!(benches);
