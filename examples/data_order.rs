@@ -23,7 +23,7 @@ use rand::{RngExt, SeedableRng};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use support::{Spread, source, table, write, write_json};
+use support::{Spread, exit, source, table, write, write_json};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -197,11 +197,5 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    exit(run(&Arguments::parse()))
 }

@@ -24,7 +24,7 @@ use serde::Serialize;
 use sparse::Sparse;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use support::{Curve, Spread, draw, source, table, write, write_json};
+use support::{Curve, Spread, draw, exit, source, table, write, write_json};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -304,11 +304,5 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    exit(run(&Arguments::parse()))
 }

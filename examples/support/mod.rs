@@ -7,6 +7,7 @@ use burn_descent::train::TrainError;
 use plotters::prelude::*;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Mean and standard deviation of some numbers.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
@@ -123,6 +124,17 @@ pub fn write(path: &Path, text: &str) -> Result<(), TrainError> {
 pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), TrainError> {
     let text = serde_json::to_string_pretty(value).map_err(|error| TrainError::Stopped(error.to_string()))?;
     write(path, &(text + "\n"))
+}
+
+/// Ends the program: with 2 and one line on standard error, if it failed.
+pub fn exit(result: Result<(), TrainError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
 }
 
 /// The folder that was given, or the usual places.
