@@ -1,8 +1,23 @@
 //! Groups of parameters, and the paths that they are chosen by.
 
+use crate::kernel::{AnyRank, any_rank, of_rank};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::tensor::Tensor;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+/// The two methods by which a visitor or mapper with a field `walk` keeps it up to date.
+macro_rules! walked {
+    () => {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.walk.enter(name);
+        }
+
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.walk.exit();
+        }
+    };
+}
+pub(crate) use walked;
 
 /// A group that matches no parameter of a module.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +70,87 @@ pub fn parameters<M: Module>(module: &M) -> Vec<(ParamId, String)> {
     collector.found
 }
 
+/// Two parameters that should have the same shape, but have not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{first} has the shape {first_shape:?}, expected that of {second}, {second_shape:?}")]
+pub struct ShapeMismatch {
+    /// The path of one.
+    pub first: String,
+    /// Its shape.
+    pub first_shape: Vec<usize>,
+    /// The path of the other.
+    pub second: String,
+    /// Its shape.
+    pub second_shape: Vec<usize>,
+}
+
+/// The values of a module's parameters, of any rank and part of no graph, by path.
+#[derive(Debug, Default)]
+pub(crate) struct Values(HashMap<String, AnyRank>);
+
+impl Values {
+    pub(crate) fn of<M: Module>(module: &M) -> Self {
+        let mut collector = Keep { walk: Walk::default(), values: Self::default() };
+        module.visit(&mut collector);
+        collector.values
+    }
+
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(crate) fn shape(&self, path: &str) -> Option<Vec<usize>> {
+        self.0.get(path).map(|value| value.shape().to_vec())
+    }
+
+    pub(crate) fn get<const D: usize>(&self, path: &str) -> Option<Tensor<D>> {
+        self.0.get(path).filter(|value| value.shape().num_dims() == D).cloned().map(of_rank)
+    }
+
+    pub(crate) fn expect_same_shape(&self, first: &str, other: &Self, second: &str) -> Result<(), ShapeMismatch> {
+        let shape = |values: &Self, path: &str| values.shape(path).unwrap_or_default();
+        let (first_shape, second_shape) = (shape(self, first), shape(other, second));
+        if first_shape == second_shape {
+            return Ok(());
+        }
+        Err(ShapeMismatch { first: first.into(), first_shape, second: second.into(), second_shape })
+    }
+}
+
+struct Keep {
+    walk: Walk,
+    values: Values,
+}
+
+impl ModuleVisitor for Keep {
+    walked!();
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val();
+        let value = if value.is_autodiff() { value.inner() } else { value };
+        self.values.0.insert(self.walk.path(), any_rank(value));
+    }
+}
+
+/// Changes the values of a parameter, and nothing of how it is differentiated.
+pub(crate) fn on_values<const D: usize>(
+    param: Param<Tensor<D>>,
+    change: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Param<Tensor<D>> {
+    param.map(|tensor| {
+        if !tensor.is_autodiff() {
+            return change(tensor);
+        }
+        let (strategy, require_grad) = (tensor.gradient_checkpointing_strategy(), tensor.is_require_grad());
+        let changed = Tensor::from_inner(change(tensor.inner()));
+        let changed = match strategy {
+            Some(strategy) => changed.with_gradient_checkpointing_strategy(strategy),
+            None => changed,
+        };
+        changed.set_require_grad(require_grad)
+    })
+}
+
 /// Where a visit of a module is, and where it has been.
 #[derive(Default)]
 pub(crate) struct Walk {
@@ -81,20 +177,6 @@ impl Walk {
         self.path.join(".")
     }
 }
-
-/// The two methods by which a visitor or mapper with a field `walk` keeps it up to date.
-macro_rules! walked {
-    () => {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.walk.enter(name);
-        }
-
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.walk.exit();
-        }
-    };
-}
-pub(crate) use walked;
 
 #[derive(Default)]
 struct Collector {

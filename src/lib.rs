@@ -31,6 +31,7 @@
 //! - [`weights`]: averages of the weights over *any* Burn optimizer (EMA, SWA, Lookahead), sharpness-aware minimization,
 //!   re-estimation of batch normalization.
 //! - [`penalty`]: penalties on the parameters of any module, coupled or as proximal steps, and limits on norms.
+//! - [`transfer`]: taking over the weights of a trained module, and training some of them alone.
 //! - [`early_stopping`]: when a metric no longer gets better.
 //! - [`group`]: checks of the parameter groups that all of these are given.
 //! - [`ensemble`]: networks that answer together, and what that gains against what the correlation of their errors predicts.
@@ -85,6 +86,7 @@ pub mod sample;
 pub mod schedule;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod transfer;
 pub mod weights;
 
 pub use error::{ConfigError, Range};

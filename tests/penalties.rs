@@ -6,6 +6,7 @@ use burn::module::{Module, Param, ParamGroup};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_descent::gradient::OutputAxis;
+use burn_descent::group::ShapeMismatch;
 use burn_descent::optim::{SgdConfig, WeightDecay};
 use burn_descent::penalty::{Norm, PenaltiesConfig, Penalty, PenaltyError, PenaltyForm, sparsity};
 use common::cpu_devices;
@@ -333,7 +334,7 @@ fn what_does_not_fit_is_told() {
     let penalties = PenaltiesConfig::new().l2(1.0, ParamGroup::all()).init(&model).expect("penalties that fit");
     let error = penalties.towards(&model, &other).expect_err("should fail");
     assert!(
-        matches!(&error, PenaltyError::Shapes { first, first_shape, second_shape, .. }
+        matches!(&error, PenaltyError::Shapes(ShapeMismatch { first, first_shape, second_shape, .. })
         if first == "bias" && first_shape == &[2] && second_shape == &[3]),
         "{error}"
     );

@@ -1,7 +1,7 @@
 use super::{Norm, Penalties};
 use crate::error::{ConfigError, Range};
 use crate::gradient::OutputAxis;
-use crate::group::{NoParameters, expect_parameters};
+use crate::group::{NoParameters, ShapeMismatch, expect_parameters};
 use burn::module::{Module, ParamGroup, ParamId};
 use serde::{Deserialize, Serialize};
 
@@ -192,15 +192,6 @@ pub enum PenaltyError {
     #[error(transparent)]
     NoParameters(#[from] NoParameters),
     /// Two parameters to be tied, or a parameter and its prior, differ in shape.
-    #[error("{first} has the shape {first_shape:?}, expected that of {second}, {second_shape:?}")]
-    Shapes {
-        /// The path of one.
-        first: String,
-        /// Its shape.
-        first_shape: Vec<usize>,
-        /// The path of the other.
-        second: String,
-        /// Its shape.
-        second_shape: Vec<usize>,
-    },
+    #[error(transparent)]
+    Shapes(#[from] ShapeMismatch),
 }

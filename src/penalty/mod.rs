@@ -13,7 +13,7 @@ pub use config::{PenaltiesConfig, Penalty, PenaltyError, PenaltyForm};
 pub use norm::Norm;
 pub use text::PenaltyTextError;
 
-use crate::group::{Walk, walked};
+use crate::group::{Values, Walk, on_values, walked};
 use crate::kernel::{AnyRank, any_rank, of_rank};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -47,7 +47,7 @@ impl Penalties {
     /// If a parameter of `module` has another shape in `prior`.
     pub fn towards<M: Module, P: Module>(mut self, module: &M, prior: &P) -> Result<Self, PenaltyError> {
         let (values, prior) = (Values::of(module), Values::of(prior));
-        for path in values.0.keys().filter(|path| prior.0.contains_key(*path)) {
+        for path in values.paths().filter(|path| prior.shape(path).is_some()) {
             values.expect_same_shape(path, &prior, path)?;
         }
         self.prior = Some(Arc::new(prior));
@@ -126,47 +126,6 @@ impl Penalties {
 pub fn sparsity<const D: usize>(strength: f64, activations: Tensor<D>) -> Tensor<1> {
     let batch = activations.dims()[0].max(1);
     activations.abs().sum() * (strength / batch as f64)
-}
-
-/// The values of a module's parameters, of any rank, by path.
-#[derive(Debug, Default)]
-struct Values(HashMap<String, AnyRank>);
-
-impl Values {
-    fn of<M: Module>(module: &M) -> Self {
-        let mut collector = Collect { walk: Walk::default(), values: Self::default() };
-        module.visit(&mut collector);
-        collector.values
-    }
-
-    fn get<const D: usize>(&self, path: &str) -> Option<Tensor<D>> {
-        self.0.get(path).filter(|value| value.shape().num_dims() == D).cloned().map(of_rank)
-    }
-
-    fn expect_same_shape(&self, first: &str, other: &Self, second: &str) -> Result<(), PenaltyError> {
-        let shape =
-            |values: &Self, path: &str| values.0.get(path).map(|value| value.shape().to_vec()).unwrap_or_default();
-        let (first_shape, second_shape) = (shape(self, first), shape(other, second));
-        if first_shape == second_shape {
-            return Ok(());
-        }
-        Err(PenaltyError::Shapes { first: first.into(), first_shape, second: second.into(), second_shape })
-    }
-}
-
-struct Collect {
-    walk: Walk,
-    values: Values,
-}
-
-impl ModuleVisitor for Collect {
-    walked!();
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.val();
-        let value = if value.is_autodiff() { value.inner() } else { value };
-        self.values.0.insert(self.walk.path(), any_rank(value));
-    }
 }
 
 /// Sums the coupled penalties.
@@ -303,20 +262,4 @@ impl ModuleMapper for Move<'_> {
             })
         })
     }
-}
-
-/// Changes the values of a parameter, and nothing of how it is differentiated.
-fn on_values<const D: usize>(param: Param<Tensor<D>>, change: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Param<Tensor<D>> {
-    param.map(|tensor| {
-        if !tensor.is_autodiff() {
-            return change(tensor);
-        }
-        let (strategy, require_grad) = (tensor.gradient_checkpointing_strategy(), tensor.is_require_grad());
-        let changed = Tensor::from_inner(change(tensor.inner()));
-        let changed = match strategy {
-            Some(strategy) => changed.with_gradient_checkpointing_strategy(strategy),
-            None => changed,
-        };
-        changed.set_require_grad(require_grad)
-    })
 }

@@ -1,0 +1,125 @@
+//! Transfer learning (coverage F11; Kao): take over the weights of a trained module, and train some of them alone.
+//!
+//! [`transplant`] fills a new module with a trained one's parameters, all but those of a new head; [`freeze`] keeps a group
+//! where it is, and [`thaw`] lets it go again, for gradual unfreezing. Groups at rates of their own are Burn's: give the
+//! optimizer's `step` a `ModuleLearningRate` with groups.
+
+use crate::group::{NoParameters, ShapeMismatch, Values, Walk, expect_parameters, on_values, walked};
+use burn::module::{Module, ModuleMapper, Param, ParamGroup};
+use burn::tensor::Tensor;
+
+/// Why parameters could not be taken over.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// The group matches nothing.
+    #[error(transparent)]
+    NoParameters(#[from] NoParameters),
+    /// The trained module has no such parameter.
+    #[error("the trained module has no parameter {path}, expected one for each parameter to be taken over")]
+    Missing {
+        /// The parameter's path.
+        path: String,
+    },
+    /// The trained module has it in another shape.
+    #[error(transparent)]
+    Shapes(#[from] ShapeMismatch),
+}
+
+/// `module` with the parameters of `trained` at the same paths, for those in `group`; running statistics of batch
+/// normalization are among them. `module` stays on its device, and its parameters train as before.
+///
+/// ```
+/// use burn::module::ParamGroup;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use burn_descent::transfer::{freeze, transplant};
+///
+/// let device = Device::default().autodiff();
+/// let trained = LinearConfig::new(4, 2).init(&device);
+/// let new = LinearConfig::new(4, 2).init(&device);
+/// let new = transplant(&trained, new, &ParamGroup::from_path("weight"))?; // and a bias of its own
+/// let new = freeze(new, &ParamGroup::from_path("weight"))?;
+/// assert!(!new.weight.is_require_grad());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// If the group matches no parameter of `module`, or `trained` lacks one or has it in another shape. Then nothing has
+/// changed.
+pub fn transplant<M: Module, T: Module>(trained: &T, module: M, group: &ParamGroup) -> Result<M, TransferError> {
+    expect_parameters(&module, group)?;
+    let (from, to) = (Values::of(trained), Values::of(&module));
+    for (id, path) in crate::group::parameters(&module) {
+        if group.matches(&id, Some(&path)) {
+            if from.shape(&path).is_none() {
+                return Err(TransferError::Missing { path });
+            }
+            from.expect_same_shape(&path, &to, &path)?;
+        }
+    }
+    Ok(module.map(&mut Transplant { from, group, walk: Walk::default() }))
+}
+
+/// `module` whose parameters in `group` have no gradients, so that no optimizer moves them. Running statistics of batch
+/// normalization are no parameters that gradients move: they follow the batches as before.
+///
+/// # Errors
+///
+/// If the group matches no parameter.
+pub fn freeze<M: Module>(module: M, group: &ParamGroup) -> Result<M, NoParameters> {
+    set_require_grad(module, group, false)
+}
+
+/// `module` whose parameters in `group` have gradients again.
+///
+/// # Errors
+///
+/// If the group matches no parameter.
+pub fn thaw<M: Module>(module: M, group: &ParamGroup) -> Result<M, NoParameters> {
+    set_require_grad(module, group, true)
+}
+
+fn set_require_grad<M: Module>(module: M, group: &ParamGroup, require_grad: bool) -> Result<M, NoParameters> {
+    expect_parameters(&module, group)?;
+    Ok(module.map(&mut RequireGrad { group, require_grad, walk: Walk::default() }))
+}
+
+struct Transplant<'a> {
+    from: Values,
+    group: &'a ParamGroup,
+    walk: Walk,
+}
+
+impl ModuleMapper for Transplant<'_> {
+    walked!();
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.walk.path();
+        if !self.group.matches(&param.id, Some(&path)) {
+            return param;
+        }
+        match self.from.get::<D>(&path) {
+            Some(value) => on_values(param, |old| value.to_device(&old.device())),
+            None => param,
+        }
+    }
+}
+
+struct RequireGrad<'a> {
+    group: &'a ParamGroup,
+    require_grad: bool,
+    walk: Walk,
+}
+
+impl ModuleMapper for RequireGrad<'_> {
+    walked!();
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.group.matches(&param.id, Some(&self.walk.path())) {
+            true => param.set_require_grad(self.require_grad),
+            false => param,
+        }
+    }
+}
