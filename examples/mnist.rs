@@ -143,13 +143,16 @@ struct TrainArgs {
     /// The run whose losses tell how hard an image is [default: a small network, trained for an epoch beforehand].
     #[arg(long, value_name = "NAME")]
     teacher: Option<String>,
-    /// mlp or cnn [default: cnn].
+    /// mlp, cnn or resnet [default: cnn].
     #[arg(long)]
     model: Option<String>,
-    /// Units of the hidden layers (mlp) or channels of the blocks (cnn): 512,512.
+    /// Units of the hidden layers (mlp), or channels of the blocks (cnn) or stages (resnet): 512,512.
     #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
     widths: Option<Vec<usize>>,
-    /// Sides of the CNN's kernels, one a block.
+    /// Residual blocks of the ResNet's stages.
+    #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
+    blocks: Option<Vec<usize>>,
+    /// Sides of the CNN's kernels, one a block, or of all of the ResNet's.
     #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
     kernels: Option<Vec<usize>>,
     /// Strides of the CNN's blocks.
@@ -314,14 +317,69 @@ impl PlaceArgs {
     }
 }
 
+fn set<T: Clone>(field: &mut T, flag: &Option<T>) {
+    if let Some(value) = flag {
+        *field = value.clone();
+    }
+}
+
+/// Sets a field of the network `model`, which may not have it.
+fn set_if_there<T: Clone>(
+    name: &'static str,
+    model: &str,
+    field: Option<&mut T>,
+    flag: &Option<T>,
+) -> Result<(), TrainError> {
+    match (field, flag) {
+        (Some(field), flag) => set(field, flag),
+        (None, None) => {}
+        (None, Some(_)) => {
+            let value = format!("given with --model {model}");
+            return Err(TrainError::Value { field: name, value, expected: "left out: this network has none" });
+        }
+    }
+    Ok(())
+}
+
+/// What flags can change of a network, of which not every one has all.
+struct NetworkFields<'a> {
+    widths: &'a mut Vec<usize>,
+    dropout: &'a mut f64,
+    dropout_input: &'a mut f64,
+    dropout_form: &'a mut DropoutForm,
+    batch_norm: &'a mut bool,
+    activation: &'a mut Activation,
+    initialization: &'a mut Initialization,
+    kernel: Option<&'a mut usize>,
+    kernels: Option<&'a mut Vec<usize>>,
+    strides: Option<&'a mut Vec<usize>>,
+    hidden: Option<&'a mut Option<usize>>,
+    blocks: Option<&'a mut Vec<usize>>,
+}
+
+/// The fields that every network has, by the name that the configuration gives its widths.
+macro_rules! network_fields {
+    ($config:ident, $widths:ident) => {
+        NetworkFields {
+            widths: &mut $config.$widths,
+            dropout: &mut $config.dropout,
+            dropout_input: &mut $config.dropout_input,
+            dropout_form: &mut $config.dropout_form,
+            batch_norm: &mut $config.batch_norm,
+            activation: &mut $config.activation,
+            initialization: &mut $config.initialization,
+            kernel: None,
+            kernels: None,
+            strides: None,
+            hidden: None,
+            blocks: None,
+        }
+    };
+}
+
 impl TrainArgs {
     /// `config` with the flags that were given.
     fn apply(&self, mut config: RunConfig) -> Result<RunConfig, TrainError> {
-        fn set<T: Clone>(field: &mut T, flag: &Option<T>) {
-            if let Some(value) = flag {
-                *field = value.clone();
-            }
-        }
         set(&mut config.dataset, &self.dataset);
         set(&mut config.validation_images, &self.validation_images);
         config.train_images = self.train_images.or(config.train_images);
@@ -334,40 +392,7 @@ impl TrainArgs {
         {
             config.model = ModelConfig::named(name)?;
         }
-        match &mut config.model {
-            ModelConfig::Mlp(mlp) => {
-                set(&mut mlp.widths, &self.widths);
-                set(&mut mlp.dropout, &self.dropout);
-                set(&mut mlp.dropout_input, &self.dropout_input);
-                set(&mut mlp.dropout_form, &self.dropout_form);
-                set(&mut mlp.batch_norm, &self.batch_norm);
-                set(&mut mlp.activation, &self.activation);
-                set(&mut mlp.initialization, &self.initialization);
-                let unused = [("--kernels", self.kernels.is_some()), ("--strides", self.strides.is_some())];
-                for (flag, given) in unused.into_iter().chain([("--hidden", self.hidden.is_some())]) {
-                    if given {
-                        let value = "given with --model mlp".to_owned();
-                        return Err(TrainError::Value {
-                            field: flag,
-                            value,
-                            expected: "left out, or with --model cnn",
-                        });
-                    }
-                }
-            }
-            ModelConfig::Cnn(cnn) => {
-                set(&mut cnn.channels, &self.widths);
-                set(&mut cnn.kernels, &self.kernels);
-                set(&mut cnn.strides, &self.strides);
-                cnn.hidden = self.hidden.or(cnn.hidden);
-                set(&mut cnn.dropout, &self.dropout);
-                set(&mut cnn.dropout_input, &self.dropout_input);
-                set(&mut cnn.dropout_form, &self.dropout_form);
-                set(&mut cnn.batch_norm, &self.batch_norm);
-                set(&mut cnn.activation, &self.activation);
-                set(&mut cnn.initialization, &self.initialization);
-            }
-        }
+        self.apply_to_model(&mut config.model)?;
         if let Some(name) = &self.optimizer
             && *name != config.optimizer.name()
         {
@@ -413,6 +438,46 @@ impl TrainArgs {
             set(&mut config.schedule, &self.schedule);
         }
         Ok(config)
+    }
+
+    /// The network with the flags that were given.
+    fn apply_to_model(&self, model: &mut ModelConfig) -> Result<(), TrainError> {
+        let name = model.name();
+        let fields = match model {
+            ModelConfig::Mlp(config) => network_fields!(config, widths),
+            ModelConfig::Cnn(config) => NetworkFields {
+                kernels: Some(&mut config.kernels),
+                strides: Some(&mut config.strides),
+                hidden: Some(&mut config.hidden),
+                ..network_fields!(config, channels)
+            },
+            ModelConfig::ResNet(config) => NetworkFields {
+                blocks: Some(&mut config.blocks),
+                kernel: Some(&mut config.kernel),
+                ..network_fields!(config, channels)
+            },
+        };
+        set(fields.widths, &self.widths);
+        set(fields.dropout, &self.dropout);
+        set(fields.dropout_input, &self.dropout_input);
+        set(fields.dropout_form, &self.dropout_form);
+        set(fields.batch_norm, &self.batch_norm);
+        set(fields.activation, &self.activation);
+        set(fields.initialization, &self.initialization);
+        set_if_there("--strides", name, fields.strides, &self.strides)?;
+        set_if_there("--hidden", name, fields.hidden, &self.hidden.map(Some))?;
+        set_if_there("--blocks", name, fields.blocks, &self.blocks)?;
+        match (&self.kernels, fields.kernel) {
+            (Some(kernels), Some(kernel)) => match kernels[..] {
+                [side] => *kernel = side,
+                _ => {
+                    let expected = "one side, of all kernels, with --model resnet";
+                    return Err(TrainError::Value { field: "--kernels", value: format!("{kernels:?}"), expected });
+                }
+            },
+            (kernels, _) => set_if_there("--kernels", name, fields.kernels, kernels)?,
+        }
+        Ok(())
     }
 
     /// The configuration of a new run.

@@ -28,6 +28,7 @@ mod initialization;
 mod loss;
 mod mlp;
 mod normalization;
+mod resnet;
 
 pub use activation::Activation;
 pub use cnn::{Cnn, CnnConfig};
@@ -37,3 +38,4 @@ pub use initialization::Initialization;
 pub use loss::{LabelSmoothing, cross_entropy, soft_cross_entropy};
 pub use mlp::{Mlp, MlpConfig};
 pub use normalization::normalize;
+pub use resnet::{ResNet, ResNetConfig};

@@ -1,7 +1,7 @@
 use super::steps::Steps;
 use super::{ImageBatch, ModelConfig};
 use crate::error::ConfigError;
-use crate::model::{Cnn, LabelSmoothing, Mlp, cross_entropy, soft_cross_entropy};
+use crate::model::{Cnn, LabelSmoothing, Mlp, ResNet, cross_entropy, soft_cross_entropy};
 use crate::weights::Sam;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -31,6 +31,8 @@ pub enum Network {
     Mlp(Mlp),
     /// A convolutional network.
     Cnn(Cnn),
+    /// A residual network.
+    ResNet(ResNet),
 }
 
 impl Classifier {
@@ -49,6 +51,7 @@ impl Classifier {
         let network = match model {
             ModelConfig::Mlp(config) => Network::Mlp(config.init(image.iter().product(), classes, device)?),
             ModelConfig::Cnn(config) => Network::Cnn(config.init(image, classes, device)?),
+            ModelConfig::ResNet(config) => Network::ResNet(config.init(image[0], classes, device)?),
         };
         let classifier = Self { network, smoothing, sam: None, steps: None };
         classifier.visit(&mut Draw);
@@ -78,6 +81,7 @@ impl Classifier {
         match &self.network {
             Network::Mlp(network) => network.forward(images),
             Network::Cnn(network) => network.forward(images),
+            Network::ResNet(network) => network.forward(images),
         }
     }
 

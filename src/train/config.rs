@@ -8,7 +8,7 @@ use crate::early_stopping::EarlyStoppingConfig;
 use crate::ensemble::Combination;
 use crate::error::ConfigError;
 use crate::gradient::{ChainConfig, GradientTransform};
-use crate::model::{CnnConfig, LabelSmoothing, MlpConfig};
+use crate::model::{CnnConfig, LabelSmoothing, MlpConfig, ResNetConfig};
 use crate::penalty::PenaltiesConfig;
 use crate::sample::{Curriculum, Ranking};
 use crate::schedule::{CosineRestartsConfig, OneCycleConfig, RunLength, Schedule, Span};
@@ -74,6 +74,8 @@ pub enum ModelConfig {
     Mlp(MlpConfig),
     /// A convolutional network.
     Cnn(CnnConfig),
+    /// A residual network.
+    ResNet(ResNetConfig),
 }
 
 impl ModelConfig {
@@ -86,7 +88,8 @@ impl ModelConfig {
         match name {
             "mlp" => Ok(Self::Mlp(MlpConfig::new())),
             "cnn" => Ok(Self::Cnn(CnnConfig::new())),
-            _ => Err(TrainError::unknown("model", name, ["mlp", "cnn"])),
+            "resnet" => Ok(Self::ResNet(ResNetConfig::new())),
+            _ => Err(TrainError::unknown("model", name, ["mlp", "cnn", "resnet"])),
         }
     }
 
@@ -95,6 +98,7 @@ impl ModelConfig {
         match self {
             Self::Mlp(_) => "mlp",
             Self::Cnn(_) => "cnn",
+            Self::ResNet(_) => "resnet",
         }
     }
 }
@@ -286,6 +290,7 @@ impl RunConfig {
         match &self.model {
             ModelConfig::Mlp(config) => config.check()?,
             ModelConfig::Cnn(config) => config.check()?,
+            ModelConfig::ResNet(config) => config.check()?,
         }
         if let Some(augment) = &self.augment {
             augment.init()?;

@@ -1,0 +1,182 @@
+use super::{Activation, Dropout, DropoutForm, Initialization, convolve, normalize};
+use crate::error::{ConfigError, Range};
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::{Device, Tensor};
+
+/// Configuration of [`ResNet`] (He et al. 2015, with basic blocks; coverage J2).
+///
+/// A 3x3 convolution makes the first stage's channels of the image. Each stage is a number of residual blocks,
+/// `act(x + norm(conv(act(norm(conv(x))))))`; the first block of each later stage halves the image and passes `x` through a 1x1
+/// convolution with a stride of 2. A stage without blocks only sets the channels of the next one's input, so the first stage
+/// alone may have none. The mean over the positions of the last stage goes to the linear output.
+///
+/// | field | default | meaning |
+/// | --- | --- | --- |
+/// | `channels` | `[32, 64, 128]` | channels of each stage |
+/// | `blocks` | `[0, 1, 1]` | residual blocks of each stage; the first may be 0 |
+/// | `kernel` | 3 | side of the kernels, odd |
+/// | `dropout_input` | 0 | share of the pixels dropped in training, in `[0, 1)` |
+/// | `dropout` | 0 | share of the means dropped before the output, in `[0, 1)` |
+/// | `dropout_form` | `Inverted` | where dropout makes up for what is missing |
+/// | `batch_norm` | true | batch normalization after each convolution |
+/// | `activation` | `Relu` | the function of the hidden units |
+/// | `initialization` | `Kaiming` | what the weights are drawn from |
+#[derive(Config, Debug, PartialEq)]
+pub struct ResNetConfig {
+    /// Channels of each stage.
+    #[config(default = "vec![32, 64, 128]")]
+    pub channels: Vec<usize>,
+    /// Residual blocks of each stage.
+    #[config(default = "vec![0, 1, 1]")]
+    pub blocks: Vec<usize>,
+    /// Side of the kernels.
+    #[config(default = 3)]
+    pub kernel: usize,
+    /// Share of the pixels dropped in training.
+    #[config(default = 0.0)]
+    pub dropout_input: f64,
+    /// Share of the means dropped before the output in training.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// Where dropout makes up for what is missing.
+    #[config(default = "DropoutForm::Inverted")]
+    pub dropout_form: DropoutForm,
+    /// Whether batch normalization stands after each convolution.
+    #[config(default = true)]
+    pub batch_norm: bool,
+    /// The function of the hidden units.
+    #[config(default = "Activation::Relu")]
+    pub activation: Activation,
+    /// What the weights are drawn from.
+    #[config(default = "Initialization::Kaiming")]
+    pub initialization: Initialization,
+}
+
+/// A residual network.
+#[derive(Module, Debug)]
+pub struct ResNet {
+    stem: Normalized,
+    blocks: Vec<Block>,
+    output: Linear,
+    dropout_input: Dropout,
+    dropout: Dropout,
+    #[module(skip)]
+    activation: Activation,
+}
+
+/// A convolution and its batch normalization.
+#[derive(Module, Debug)]
+struct Normalized {
+    convolution: Conv2d,
+    norm: Option<BatchNorm>,
+}
+
+/// Two convolutions and what goes past them.
+#[derive(Module, Debug)]
+struct Block {
+    first: Normalized,
+    second: Normalized,
+    /// Where the block changes the size of its input.
+    shortcut: Option<Normalized>,
+}
+
+impl ResNetConfig {
+    /// Whether every field is in its range and both lists are of one length.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        Range::Positive.check("ResNet", "channels (their number)", self.channels.len() as f64)?;
+        for &channels in &self.channels {
+            Range::Positive.check("ResNet", "channels", channels as f64)?;
+        }
+        Range::Exactly(self.channels.len()).check("ResNet", "blocks", self.blocks.len() as f64)?;
+        for &blocks in &self.blocks[1..] {
+            Range::Positive.check("ResNet", "blocks (after the first stage)", blocks as f64)?;
+        }
+        Range::Odd.check("ResNet", "kernel", self.kernel as f64)?;
+        Range::Decay.check("ResNet", "dropout_input", self.dropout_input)?;
+        Range::Decay.check("ResNet", "dropout", self.dropout)?;
+        self.initialization.check()
+    }
+
+    /// A network from images of so many channels, of any size, to the logits of `classes` classes.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is out of range.
+    pub fn init(&self, channels: usize, classes: usize, device: &Device) -> Result<ResNet, ConfigError> {
+        self.check()?;
+        let normalized = |[inputs, outputs]: [usize; 2], kernel: usize, stride: usize| {
+            let padding = kernel / 2;
+            let convolution = Conv2dConfig::new([inputs, outputs], [kernel, kernel])
+                .with_stride([stride, stride])
+                .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
+                .with_bias(!self.batch_norm)
+                .with_initializer(self.initialization.initializer())
+                .init(device);
+            Normalized { convolution, norm: self.batch_norm.then(|| BatchNormConfig::new(outputs).init(device)) }
+        };
+        let mut last = self.channels[0];
+        let stem = normalized([channels, last], self.kernel, 1);
+        let mut blocks = Vec::new();
+        for (stage, (&channels, &count)) in self.channels.iter().zip(&self.blocks).enumerate() {
+            for index in 0..count {
+                let stride = if stage > 0 && index == 0 { 2 } else { 1 };
+                blocks.push(Block {
+                    first: normalized([last, channels], self.kernel, stride),
+                    second: normalized([channels, channels], self.kernel, 1),
+                    shortcut: (stride > 1).then(|| normalized([last, channels], 1, stride)),
+                });
+                last = channels;
+            }
+        }
+        Ok(ResNet {
+            stem,
+            blocks,
+            output: LinearConfig::new(last, classes)
+                .with_initializer(self.initialization.initializer())
+                .init(device),
+            dropout_input: Dropout::new(self.dropout_input, self.dropout_form)?,
+            dropout: Dropout::new(self.dropout, self.dropout_form)?,
+            activation: self.activation,
+        })
+    }
+}
+
+impl ResNet {
+    /// The logits `[batch, classes]` of images `[batch, channels, height, width]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let mut x = self.activation.apply(self.stem.forward(self.dropout_input.forward(images)));
+        for block in &self.blocks {
+            x = block.forward(x, self.activation);
+        }
+        let means = x.flatten::<3>(2, 3).mean_dim(2).squeeze_dim::<2>(2);
+        self.output.forward(self.dropout.forward(means))
+    }
+}
+
+impl Normalized {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = convolve(&self.convolution, x);
+        match &self.norm {
+            Some(norm) => normalize(norm, x),
+            None => x,
+        }
+    }
+}
+
+impl Block {
+    fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+        let past = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x.clone()),
+            None => x.clone(),
+        };
+        let x = activation.apply(self.first.forward(x));
+        activation.apply(self.second.forward(x) + past)
+    }
+}
