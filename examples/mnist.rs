@@ -20,7 +20,7 @@ use burn_descent::sample::Curriculum;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
     Backend, Criterion, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, Sampling, Split,
-    StopSignal, TrainError, Variation, find_lr, likeliest,
+    StopSignal, TrainError, TransferConfig, Unfreeze, Variation, find_lr, likeliest,
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use clap::{Args, Parser, Subcommand};
@@ -44,10 +44,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Test the kept weights of a run again.
+    /// Test the kept weights of a run again, or of several as one ensemble.
     Eval {
-        /// The run.
-        name: String,
+        /// The run or runs.
+        #[arg(required = true)]
+        names: Vec<String>,
         /// Test on another data set: mnist, fashion or synthetic.
         #[arg(long)]
         dataset: Option<DatasetKind>,
@@ -179,6 +180,18 @@ struct TrainArgs {
     /// Whether batch normalization stands before each activation.
     #[arg(long, value_name = "true|false")]
     batch_norm: Option<bool>,
+    /// Start from the kept weights of this run, but for a new output layer.
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+    /// With --from: take over the output layer too, for the same classes.
+    #[arg(long)]
+    keep_head: bool,
+    /// With --from: which layers train: at-once (all), never (the output alone), or N: one more after each N epochs.
+    #[arg(long, value_name = "WHEN")]
+    unfreeze: Option<Unfreeze>,
+    /// With --from: the learning rate of each layer, as a share of that of the layer above it: 0.5.
+    #[arg(long, value_name = "SHARE")]
+    layer_decay: Option<f64>,
     /// adadelta, amsgrad, nadam, rmsprop-momentum, sgd-noise, adam, ... (an unknown name lists them all), or a preset of
     /// one: nadam:dozat, adagrad:kao.
     #[arg(long)]
@@ -393,6 +406,7 @@ impl TrainArgs {
             config.model = ModelConfig::named(name)?;
         }
         self.apply_to_model(&mut config.model)?;
+        self.apply_to_transfer(&mut config.transfer)?;
         if let Some(name) = &self.optimizer
             && *name != config.optimizer.name()
         {
@@ -480,6 +494,27 @@ impl TrainArgs {
         Ok(())
     }
 
+    /// What to start from, with the flags that were given.
+    fn apply_to_transfer(&self, transfer: &mut Option<TransferConfig>) -> Result<(), TrainError> {
+        if let Some(name) = &self.from {
+            transfer.get_or_insert(TransferConfig::new(String::new())).from = name.clone();
+        }
+        let details = self.keep_head || self.unfreeze.is_some() || self.layer_decay.is_some();
+        match transfer {
+            Some(transfer) => {
+                transfer.keep_head |= self.keep_head;
+                set(&mut transfer.unfreeze, &self.unfreeze);
+                set(&mut transfer.layer_decay, &self.layer_decay);
+            }
+            None if details => {
+                let value = "absent, with --keep-head, --unfreeze or --layer-decay".to_owned();
+                return Err(TrainError::Value { field: "--from", value, expected: "a run to start from" });
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
     /// The configuration of a new run.
     fn config(&self) -> Result<RunConfig, TrainError> {
         self.apply(self.config.as_deref().map_or_else(|| Ok(RunConfig::default()), RunConfig::read)?)
@@ -537,13 +572,15 @@ fn open(name: &str, ensemble: &EnsembleArgs, place: &PlaceArgs) -> Result<Run, T
 }
 
 fn eval(
-    name: &str,
+    names: &[String],
     dataset: Option<DatasetKind>,
     views: Views,
     ensemble: &EnsembleArgs,
     place: &PlaceArgs,
 ) -> Result<(), TrainError> {
-    print(&open(name, ensemble, place)?.evaluate(&place.options(), dataset, views)?.to_string());
+    let runs = names.iter().map(|name| open(name, ensemble, place)).collect::<Result<Vec<_>, _>>()?;
+    let combination = runs.first().map(|run| run.config().combine).unwrap_or_default();
+    print(&Run::evaluate_together(&runs, combination, &place.options(), dataset, views)?.to_string());
     Ok(())
 }
 
@@ -566,7 +603,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         None => cli.train.run(),
-        Some(Command::Eval { name, dataset, views, ensemble, place }) => eval(name, *dataset, *views, ensemble, place),
+        Some(Command::Eval { names, dataset, views, ensemble, place }) => {
+            eval(names, *dataset, *views, ensemble, place)
+        }
         Some(Command::FindLr { train }) => train.find_lr(),
         Some(Command::Predict { name, picture, ensemble, place }) => predict(name, picture, ensemble, place),
     };

@@ -1,11 +1,12 @@
 //! Transfer learning (coverage F11; Kao): take over the weights of a trained module, and train some of them alone.
 //!
 //! [`transplant`] fills a new module with a trained one's parameters, all but those of a new head; [`freeze`] keeps a group
-//! where it is, and [`thaw`] lets it go again, for gradual unfreezing. Groups at rates of their own are Burn's: give the
-//! optimizer's `step` a `ModuleLearningRate` with groups.
+//! where it is, and [`thaw`] lets it go again, for gradual unfreezing; [`rates`] are learning rates by group.
 
 use crate::group::{NoParameters, ShapeMismatch, Values, Walk, expect_parameters, on_values, walked};
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::module::{Module, ModuleMapper, Param, ParamGroup};
+use burn::optim::LearningRate;
 use burn::tensor::Tensor;
 
 /// Why parameters could not be taken over.
@@ -79,6 +80,26 @@ pub fn freeze<M: Module>(module: M, group: &ParamGroup) -> Result<M, NoParameter
 /// If the group matches no parameter.
 pub fn thaw<M: Module>(module: M, group: &ParamGroup) -> Result<M, NoParameters> {
     set_require_grad(module, group, true)
+}
+
+/// Learning rates of their own for groups of parameters (Howard & Ruder 2018 call them discriminative), for the `step` of any
+/// Burn optimizer: `rate` times each group's factor, and `rate` itself for parameters in no group. Of two groups that share a
+/// parameter, the latter counts.
+///
+/// ```
+/// use burn::module::{ParamGroup, ParamId};
+/// use burn_descent::transfer::rates;
+///
+/// let rates = rates(0.1, [(ParamGroup::from_predicate("trunk"), 0.01)]);
+/// assert!((rates.lr_from_param(ParamId::new(), Some("trunk.0.weight")) - 0.001).abs() < 1e-15);
+/// assert_eq!(rates.lr_from_param(ParamId::new(), Some("head.weight")), 0.1);
+/// ```
+pub fn rates(rate: LearningRate, factors: impl IntoIterator<Item = (ParamGroup, f64)>) -> ModuleLearningRate {
+    // A constant is a scheduler to Burn, and nothing but a scheduler makes rates with groups.
+    let constants = ModuleLrScheduler::new(rate);
+    let constants =
+        factors.into_iter().fold(constants, |constants, (group, factor)| constants.with_group(group, rate * factor));
+    { constants }.step()
 }
 
 fn set_require_grad<M: Module>(module: M, group: &ParamGroup, require_grad: bool) -> Result<M, NoParameters> {

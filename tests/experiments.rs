@@ -188,3 +188,27 @@ fn mistakes_in_the_adadelta_tables_are_told() {
     fails("adadelta_table", &sandbox, "--epochs 0", &["epochs", "0", "at least 1"]);
     fails("adadelta_table", &sandbox, "--backend gpu", &["gpu", "flex"]);
 }
+
+#[test]
+fn transfer_is_compared_with_a_start_from_scratch() {
+    let sandbox = sandbox();
+    let tiny =
+        "--fashion-data . --labels 20,60 --steps 4 --epochs 1 --train-images 100 --validation-images 60 --seeds 2";
+    let printed = succeeds("transfer", &sandbox, tiny);
+    let folder = sandbox.path().join("artifacts/transfer");
+    let outcomes = json(folder.join("outcomes.json"));
+    // Two tasks, two numbers of labels, five ways, two seeds.
+    assert_eq!(outcomes.as_array().map(Vec::len), Some(40));
+    let report = fs::read_to_string(folder.join("report.md")).expect("a report");
+    for part in ["mnist to fashion", "synthetic to mnist", "gradual unfreezing", "gain over scratch", "±"] {
+        assert!(report.contains(part) && printed.contains(part), "`{part}` is not in: {report}");
+    }
+}
+
+#[test]
+fn mistakes_in_a_transfer_are_told() {
+    let sandbox = sandbox();
+    fails("transfer", &sandbox, "--seeds 0 --fashion-data .", &["seeds", "at least one"]);
+    fails("transfer", &sandbox, "--labels 0 --validation-images 60 --fashion-data .", &["train_images", "at least 1"]);
+    fails("transfer", &sandbox, "--validation-images 60 --fashion-data nowhere", &["nowhere"]);
+}

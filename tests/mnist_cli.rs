@@ -691,6 +691,44 @@ fn a_convolutional_network_trains() {
     sandbox.succeeds("eval cnn");
 }
 
+#[test]
+fn a_residual_network_trains() {
+    let sandbox = Sandbox::new();
+    let shape = "--model resnet --widths 4,8 --blocks 0,1 --kernels 3 --dropout 0.1";
+    sandbox.succeeds(&format!("{shape} --validation-images 50 --train-images 128 --plain --epochs 1 --name resnet"));
+    assert_eq!(sandbox.summary("resnet")["model"], "resnet");
+    sandbox.succeeds("eval resnet");
+    sandbox.fails(&format!("{shape} --blocks 1"), &["ResNet", "blocks", "2 in number"]);
+    sandbox.fails(&format!("{shape} --kernels 3,3"), &["--kernels", "one side", "[3, 3]"]);
+    sandbox.fails(&format!("{shape} --strides 1"), &["--strides", "--model resnet"]);
+}
+
+/// Takes over a network, tells whose, and refuses what does not fit before anything is written.
+#[test]
+fn a_run_starts_from_another() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("old", "--epochs 3");
+    sandbox.trains("kept", "--epochs 1 --from old --keep-head --lr 1e-9 --schedule constant");
+    let [old, kept] = ["old", "kept"].map(|name| number(&sandbox.summary(name)["test_loss"]));
+    assert!((old - kept).abs() < 0.05 * old, "nothing but running statistics has moved: {old}, {kept}");
+    sandbox.trains("new", "--epochs 2 --from old --unfreeze 1 --layer-decay 0.5 --ensemble 2");
+    sandbox.trains("chain", "--epochs 1 --from new --unfreeze never");
+    let together = sandbox.succeeds("eval new chain --combine vote");
+    assert!(together.contains("networks") || together.contains("members"), "{together}");
+
+    sandbox.fails(&format!("{TINY} --name x --from none"), &["no run `none`", "known runs: chain, kept, new, old"]);
+    let other = |model: &str| format!("--validation-images 50 --plain --name x --from old {model}");
+    sandbox.fails(&other("--model mlp --widths 9"), &["hidden.0.weight", "shape", "expected"]);
+    sandbox.fails(&other("--model cnn"), &["no parameter", "blocks.0"]);
+    sandbox.fails(&format!("{TINY} --name x --from old --layer-decay 0"), &["Transfer", "layer_decay", "(0, 1]"]);
+    sandbox.fails(&format!("{TINY} --name x --unfreeze 1"), &["--from", "a run to start from"]);
+    sandbox.is_refused(&format!("{TINY} --name x --from old --unfreeze 0"), &["--unfreeze", "at-once, never"]);
+    sandbox.fails(&format!("{TINY} --name old --overwrite --from old"), &["transfer.from", "another run"]);
+    assert!(!sandbox.run("x").exists(), "a run that cannot start leaves nothing");
+    sandbox.succeeds("eval old");
+    sandbox.fails("eval old none", &["no run `none`"]);
+}
+
 #[cfg(feature = "ndarray")]
 #[test]
 fn the_ndarray_backend_trains_and_answers() {
@@ -908,7 +946,7 @@ fn unknown_names_list_the_known() {
     sandbox.is_refused(&format!("{TINY} --penalty l3=1"), &["--penalty", "l3=1", "lasso", "max-norm"]);
     sandbox.fails(&format!("{TINY} --penalty l2=-1"), &["Penalty", "strength", "[0, ∞)", "-1"]);
     sandbox.fails(&format!("{TINY} --penalty l2=1@wieght"), &["wieght", "such as", "weight"]);
-    sandbox.fails(&format!("{TINY} --kernels 3"), &["--kernels", "--model mlp", "--model cnn"]);
+    sandbox.fails(&format!("{TINY} --kernels 3"), &["--kernels", "--model mlp", "this network has none"]);
 }
 
 #[test]

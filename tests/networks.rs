@@ -3,9 +3,12 @@
 
 mod common;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
-use burn_descent::model::{Activation, CnnConfig, Dropout, DropoutForm, Initialization, MlpConfig};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup};
+use burn::tensor::{Device, Distribution, Tensor};
+use burn_descent::model::{
+    Activation, CnnConfig, Dropout, DropoutForm, Initialization, MlpConfig, ResNet, ResNetConfig,
+};
+use burn_descent::transfer::transplant;
 use common::{cpu_devices, values};
 
 /// Outside training both forms give the expectation of what they give in it.
@@ -124,4 +127,65 @@ fn names_are_read_and_mistakes_told() {
     let config = MlpConfig::new().with_initialization(Initialization::Normal(-1.0));
     let error = config.check().expect_err("negative").to_string();
     assert_eq!(error, "Initialization: normal should be in [0, ∞), but is -1");
+}
+
+/// What a stage without blocks, a stride and a shortcut are to do, told by the sizes of what there is.
+#[test]
+fn a_residual_network_has_the_parameters_of_its_stages() {
+    let config = ResNetConfig::new().with_channels(vec![3, 5]).with_blocks(vec![1, 2]);
+    let network = config.init(2, 7, &Device::flex()).expect("in range");
+    // Convolutions, each with γ and β and without a bias: the stem, a block of 3 channels, one from 3 to 5 with its shortcut, one of 5.
+    let convolution = |inputs: usize, outputs: usize, kernel: usize| inputs * outputs * kernel * kernel + 2 * outputs;
+    let first = convolution(2, 3, 3) + 2 * convolution(3, 3, 3);
+    let second = convolution(3, 5, 3) + convolution(5, 5, 3) + convolution(3, 5, 1) + 2 * convolution(5, 5, 3);
+    assert_eq!(network.num_params(), first + second + 5 * 7 + 7 + running(&[3; 3]) + running(&[5; 5]));
+    let logits = network.forward(Tensor::ones([4, 2, 9, 6], &Device::flex()));
+    assert_eq!(logits.dims(), [4, 7], "images of any size");
+    assert_eq!(network.layers(), [["stem"], ["blocks.0"], ["blocks.1"], ["blocks.2"], ["output"]]);
+}
+
+/// Running means and variances, which Burn counts as parameters too.
+fn running(channels: &[usize]) -> usize {
+    2 * channels.iter().sum::<usize>()
+}
+
+/// With all weights of the blocks zero and without normalization, a block passes on what it gets: the sum is there.
+#[test]
+fn what_goes_past_a_block_is_added() {
+    struct Erase(bool);
+    impl ModuleMapper for Erase {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0 |= name == "blocks";
+        }
+        fn exit_module(&mut self, name: &str, _: &str) {
+            self.0 &= name != "blocks";
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            if self.0 { param.map(|values| values.zeros_like()) } else { param }
+        }
+    }
+    let device = Device::flex();
+    let config = ResNetConfig::new().with_channels(vec![4]).with_blocks(vec![2]).with_batch_norm(false);
+    let network = config.init(1, 3, &device).expect("in range");
+    let images = Tensor::random([2, 1, 6, 6], Distribution::Normal(0.0, 1.0), &device);
+    let erased = network.clone().map(&mut Erase(false));
+    let without = ResNetConfig { blocks: vec![0], ..config }.init(1, 3, &device).expect("in range");
+    let without = transplant(&erased, without, &ParamGroup::all()).expect("its stem and output");
+    let logits = |network: &ResNet| network.forward(images.clone()).into_data().try_into_vec::<f32>().expect("f32");
+    assert_eq!(logits(&erased), logits(&without));
+    assert_ne!(logits(&erased), logits(&network));
+}
+
+#[test]
+fn residual_networks_out_of_range_are_told() {
+    let told = |config: ResNetConfig| config.check().expect_err("out of range").to_string();
+    let config = ResNetConfig::new;
+    assert_eq!(told(config().with_blocks(vec![1, 1])), "ResNet: blocks should be 3 in number, but is 2");
+    assert_eq!(
+        told(config().with_blocks(vec![1, 0, 1])),
+        "ResNet: blocks (after the first stage) should be in (0, ∞), but is 0"
+    );
+    assert_eq!(told(config().with_channels(vec![])), "ResNet: channels (their number) should be in (0, ∞), but is 0");
+    assert_eq!(told(config().with_kernel(4)), "ResNet: kernel should be odd, but is 4");
+    assert_eq!(told(config().with_dropout(1.0)), "ResNet: dropout should be in [0, 1), but is 1");
 }

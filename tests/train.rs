@@ -6,13 +6,14 @@ mod common;
 mod digits;
 
 use burn::data::dataloader::DataLoader;
-use burn::module::{Module, Param, ParamGroup};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainStep};
 use burn_descent::augment::{AugmentConfig, Transform};
 use burn_descent::data::{DataSource, LabelledImages};
 use burn_descent::gradient::{ChainConfig, GradientNoiseConfig};
+use burn_descent::group::parameters;
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy, soft_cross_entropy};
 use burn_descent::optim::Epsilon;
 use burn_descent::optim::{AdamConfig, MomentumConfig, NadamConfig, SgdConfig, WeightDecay, evaluation_weights};
@@ -21,7 +22,7 @@ use burn_descent::sample::{Curriculum, Sampler};
 use burn_descent::schedule::{OneCycleConfig, RunLength};
 use burn_descent::train::{
     Backend, CLASSES, Classifier, History, ImageBatch, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run,
-    RunConfig, RunData, RunOptions, Sampling, Split, StopSignal, Stopwatch, Trial, Variation,
+    RunConfig, RunData, RunOptions, Sampling, Split, StopSignal, Stopwatch, TransferConfig, Trial, Unfreeze, Variation,
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use common::deviation;
@@ -838,6 +839,126 @@ fn a_resumed_run_remembers_its_plateau() {
         value.and_then(Result::ok).unwrap_or_else(|| panic!("no rate in {text}"))
     };
     assert_eq!([2, 3].map(mean_rate), [0.002, 0.001]);
+}
+
+/// Weights by path.
+fn weights(model: &Classifier) -> Vec<(String, Vec<f64>)> {
+    struct Values(Vec<Vec<f64>>);
+    impl ModuleVisitor for Values {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push(common::values(&param.val()));
+        }
+    }
+    let mut values = Values(Vec::new());
+    model.visit(&mut values);
+    parameters(model).into_iter().map(|(_, path)| path).zip(values.0).collect()
+}
+
+/// Which parameters differ between two networks, running statistics left out.
+fn moved(one: &Classifier, other: &Classifier) -> Vec<String> {
+    let pairs = weights(one).into_iter().zip(weights(other));
+    let differing = pairs.filter(|(one, other)| !one.0.contains("running") && one.1 != other.1);
+    differing.map(|(one, _)| one.0).collect()
+}
+
+/// What trains in which epoch: the head, then a layer more an epoch, though weights decay and are drawn to zero.
+#[test]
+fn layers_join_in_one_after_the_other() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let penalties = PenaltiesConfig::new().l2(1e-2, ParamGroup::all()).lasso(1e-3, ParamGroup::all());
+    let base = RunConfig {
+        model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![12, 8]).with_dropout(0.0)),
+        optimizer: OptimizerKind::named("adamw").expect("a known optimizer"),
+        penalties,
+        lr: 0.01,
+        validation_images: 50,
+        batch_size: 32,
+        epochs: 3,
+        schedule: "constant".parse().expect("a schedule"),
+        backend: Backend::Flex,
+        ..RunConfig::default()
+    };
+    let (_, device) = base.backend.device().expect("flex");
+    let data = RunData::load(&base, &DataSource::new().folder(folder.path()), true).expect("the data");
+    let old = RunConfig { epochs: 1, seed: 5, ..base.clone() };
+    let mut old = Trial::new(&old, &data, &device).expect("a trial");
+    while old.train(usize::MAX).expect("it trains").is_some() {}
+    let old = old.model().expect("the network");
+    let transfer = |unfreeze| Some(TransferConfig::new("old".to_owned()).with_unfreeze(unfreeze));
+    let is_in = |paths: &[String], layer: &str| paths.iter().any(|path| path.contains(layer));
+
+    for (unfreeze, trains) in
+        [(Unfreeze::Never, [1, 1, 1]), (Unfreeze::Every(1), [1, 2, 3]), (Unfreeze::AtOnce, [3; 3])]
+    {
+        let config = RunConfig { transfer: transfer(unfreeze), ..base.clone() };
+        let fresh = Trial::new(&config, &data, &device).expect("a trial").model().expect("a network");
+        let mut trial = Trial::new(&config, &data, &device).expect("a trial").starting_from(&old).expect("it fits");
+        let mut last = trial.model().expect("the network");
+        assert!(moved(&last, &old).iter().all(|path| path.contains("output")), "{unfreeze}: the trunk is taken over");
+        assert!(!is_in(&moved(&last, &fresh), "output"), "{unfreeze}: the head is new");
+        for count in trains {
+            trial.train(usize::MAX).expect("it trains").expect("an epoch");
+            let next = trial.model().expect("the network");
+            let moved = moved(&last, &next);
+            let layers = ["output", "hidden.1", "hidden.0"];
+            let found: Vec<bool> = layers.map(|layer| is_in(&moved, layer)).to_vec();
+            assert_eq!(found, [0, 1, 2].map(|index| index < count), "{unfreeze}: {moved:?}");
+            last = next;
+        }
+    }
+
+    // A step of SGD tells the rates: each layer's by its gradient's size against that of the network at one rate.
+    let optimizer = OptimizerKind::named("sgd").expect("a known optimizer");
+    let plain = RunConfig { optimizer, penalties: PenaltiesConfig::new(), ..base };
+    let step = |decay: f64| {
+        let config = RunConfig {
+            transfer: transfer(Unfreeze::AtOnce).map(|transfer| transfer.with_layer_decay(decay)),
+            ..plain.clone()
+        };
+        let mut trial = Trial::new(&config, &data, &device).expect("a trial").starting_from(&old).expect("it fits");
+        let before = weights(&trial.model().expect("a network"));
+        trial.train(1).expect("it trains");
+        let after = weights(&trial.model().expect("a network"));
+        let length = |values: (&Vec<f64>, &Vec<f64>)| {
+            values.0.iter().zip(values.1).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+        };
+        before.into_iter().zip(after).map(|(one, other)| (one.0, length((&one.1, &other.1)))).collect::<Vec<_>>()
+    };
+    for ((path, one), (_, decayed)) in step(1.0).into_iter().zip(step(0.5)) {
+        let share = match path.as_str() {
+            path if path.contains("running") => continue,
+            path if path.contains("output") => 1.0,
+            path if path.contains(".1.") => 0.5,
+            _ => 0.25,
+        };
+        assert!((decayed / one - share).abs() < 1e-3, "{path}: {decayed} of {one}, expected a share of {share}");
+    }
+}
+
+/// An interrupted run that unfreezes goes on as the unbroken one.
+#[test]
+fn a_resumed_transfer_equals_the_unbroken_one() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let options = options(folder.path());
+    let optimizer = OptimizerKind::named("momentum").expect("a known optimizer");
+    let config = small(&optimizer, "exponential=0.5", 1, &RunConfig::default());
+    Run::create(config, Some("old"), &options).expect("a new run").train(&options).expect("the run trains");
+    for unfreeze in [Unfreeze::Never, Unfreeze::Every(2)] {
+        let transfer = TransferConfig::new("old".to_owned()).with_unfreeze(unfreeze).with_layer_decay(0.7);
+        let surroundings =
+            RunConfig { transfer: Some(transfer), ema: Some(EmaConfig::new().with_decay(0.9)), ..RunConfig::default() };
+        expect_the_same_when_broken(
+            folder.path(),
+            &format!("{unfreeze}"),
+            &optimizer,
+            "exponential=0.5",
+            &surroundings,
+        );
+    }
 }
 
 /// A trial takes the steps that a run takes, however many at a time.

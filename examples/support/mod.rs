@@ -28,11 +28,12 @@ impl Spread {
     }
 }
 
-/// `97.31 ± 0.12`, with as many digits as asked for (2 by default).
+/// `97.31 ± 0.12`, with as many digits as asked for (2 by default), and a sign where asked for.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(2);
-        write!(f, "{:.digits$} ± {:.digits$}", self.mean, self.deviation)
+        let sign = if f.sign_plus() && self.mean >= 0.0 { "+" } else { "" };
+        write!(f, "{sign}{:.digits$} ± {:.digits$}", self.mean, self.deviation)
     }
 }
 

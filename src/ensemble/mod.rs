@@ -127,6 +127,11 @@ impl<M: Module + ModuleDisplay> Ensemble<M> {
         Ok(Self { members: self.members.split_off(most - members), ..self })
     }
 
+    /// The networks, taken apart.
+    pub fn into_members(self) -> Vec<M> {
+        self.members
+    }
+
     /// The networks, in order.
     pub fn members(&self) -> &[M] {
         &self.members

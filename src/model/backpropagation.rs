@@ -101,4 +101,4 @@
 //! }
 //! ```
 //!
-//! `tests/backpropagation.rs` holds both to 1e-12 in `f64`, and this crate's own `Mlp` and batch normalization with them.
+//! `tests/backpropagation.rs` holds both to 1e-10 in `f64`, and this crate's own `Mlp` and batch normalization with them.

@@ -138,6 +138,13 @@ impl CnnConfig {
 }
 
 impl Cnn {
+    /// The paths of the modules that make up each layer, from the input to the output.
+    pub fn layers(&self) -> Vec<Vec<String>> {
+        let blocks = (0..self.blocks.len()).map(|index| vec![format!("blocks.{index}"), format!("norms.{index}")]);
+        let hidden = self.hidden.iter().map(|_| vec!["hidden".to_owned()]);
+        blocks.chain(hidden).chain([vec!["output".to_owned()]]).collect()
+    }
+
     /// The logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let mut x = self.dropout_input.forward(images);

@@ -99,6 +99,12 @@ impl MlpConfig {
 }
 
 impl Mlp {
+    /// The paths of the modules that make up each layer, from the input to the output.
+    pub fn layers(&self) -> Vec<Vec<String>> {
+        let hidden = (0..self.hidden.len()).map(|index| vec![format!("hidden.{index}"), format!("norms.{index}")]);
+        hidden.chain([vec!["output".to_owned()]]).collect()
+    }
+
     /// The logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let mut x = self.dropout_input.forward(images.flatten::<2>(1, 3));

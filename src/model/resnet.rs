@@ -138,9 +138,7 @@ impl ResNetConfig {
         Ok(ResNet {
             stem,
             blocks,
-            output: LinearConfig::new(last, classes)
-                .with_initializer(self.initialization.initializer())
-                .init(device),
+            output: LinearConfig::new(last, classes).with_initializer(self.initialization.initializer()).init(device),
             dropout_input: Dropout::new(self.dropout_input, self.dropout_form)?,
             dropout: Dropout::new(self.dropout, self.dropout_form)?,
             activation: self.activation,
@@ -149,6 +147,12 @@ impl ResNetConfig {
 }
 
 impl ResNet {
+    /// The paths of the modules that make up each layer, from the input to the output; a block is one layer.
+    pub fn layers(&self) -> Vec<Vec<String>> {
+        let blocks = (0..self.blocks.len()).map(|index| format!("blocks.{index}"));
+        ["stem".to_owned()].into_iter().chain(blocks).chain(["output".to_owned()]).map(|path| vec![path]).collect()
+    }
+
     /// The logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let mut x = self.activation.apply(self.stem.forward(self.dropout_input.forward(images)));

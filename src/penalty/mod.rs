@@ -112,7 +112,8 @@ impl Penalties {
         visitor.gradients
     }
 
-    /// `module` after the decoupled penalties and limits, at the learning rate of the step before.
+    /// `module` after the decoupled penalties and limits, at the learning rate of the step before. Parameters of a module with
+    /// gradients that need none stay as they are.
     pub fn after_step<M: Module>(&self, lr: impl Into<ModuleLearningRate>, module: M) -> M {
         if self.is_empty() {
             return module;
@@ -242,6 +243,9 @@ impl ModuleMapper for Move<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, path) = (param.id, self.walk.path());
+        if param.val().is_autodiff() && !param.is_require_grad() {
+            return param;
+        }
         let penalties = self.penalties;
         let mut moves = penalties.config.penalties.iter().filter(|penalty| penalty.moves(id, &path)).peekable();
         if moves.peek().is_none() {

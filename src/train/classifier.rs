@@ -1,10 +1,11 @@
 use super::steps::Steps;
 use super::{ImageBatch, ModelConfig};
 use crate::error::ConfigError;
+use crate::group::parameters;
 use crate::model::{Cnn, LabelSmoothing, Mlp, ResNet, cross_entropy, soft_cross_entropy};
 use crate::weights::Sam;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
@@ -83,6 +84,22 @@ impl Classifier {
             Network::Cnn(network) => network.forward(images),
             Network::ResNet(network) => network.forward(images),
         }
+    }
+
+    /// The parameters of each layer, from the input to the output.
+    pub fn layers(&self) -> Vec<ParamGroup> {
+        let layers = match &self.network {
+            Network::Mlp(network) => network.layers(),
+            Network::Cnn(network) => network.layers(),
+            Network::ResNet(network) => network.layers(),
+        };
+        let parameters = parameters(self);
+        let of = |modules: Vec<String>| {
+            let is_in = |path: &str, module: &str| format!(".{path}").contains(&format!(".{module}."));
+            let paths = parameters.iter().map(|(_, path)| path.clone());
+            ParamGroup::from_paths(paths.filter(|path| modules.iter().any(|module| is_in(path, module))).collect())
+        };
+        layers.into_iter().map(of).collect()
     }
 
     fn output(&self, batch: ImageBatch, smoothing: LabelSmoothing) -> ClassificationOutput {

@@ -1,6 +1,7 @@
 use super::variation::Course;
 use super::{
-    Backend, Criterion, OptimizerKind, Sampling, Split, TrainError, Variation, WeightTransform, WeightTransforms, files,
+    Backend, Classifier, Criterion, OptimizerKind, Run, Sampling, Split, TrainError, TransferConfig, Variation,
+    WeightTransform, WeightTransforms, files,
 };
 use crate::augment::{Augment, AugmentConfig, AugmentError};
 use crate::data::KnownDataset;
@@ -14,6 +15,7 @@ use crate::sample::{Curriculum, Ranking};
 use crate::schedule::{CosineRestartsConfig, OneCycleConfig, RunLength, Schedule, Span};
 use crate::weights::{EmaConfig, LookaheadConfig, Sam, SamConfig, SwaConfig};
 use burn::optim::ModuleOptimizer;
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -140,6 +142,9 @@ pub struct RunConfig {
     pub teacher: Option<String>,
     /// The network.
     pub model: ModelConfig,
+    /// Start from the weights of another run.
+    #[serde(default)]
+    pub transfer: Option<TransferConfig>,
     /// The optimizer and its hyperparameters.
     pub optimizer: OptimizerKind,
     /// The hyperparameters that change over the run, by the names of the optimizer's numbers: `epsilon`, `noise.eta`. Not
@@ -211,6 +216,7 @@ impl Default for RunConfig {
             curriculum: None,
             teacher: None,
             model: ModelConfig::Cnn(CnnConfig::new()),
+            transfer: None,
             lr: optimizer.default_learning_rate(),
             optimizer,
             vary: BTreeMap::new(),
@@ -295,7 +301,21 @@ impl RunConfig {
         if let Some(augment) = &self.augment {
             augment.init()?;
         }
+        if let Some(transfer) = &self.transfer {
+            transfer.check()?;
+        }
         Ok(())
+    }
+
+    /// The network whose weights the run starts from, if any: that of a run under `root`.
+    pub(super) fn source(
+        &self,
+        root: &Path,
+        image: [usize; 3],
+        device: &Device,
+    ) -> Result<Option<Classifier>, TrainError> {
+        let network = |transfer: &TransferConfig| Run::open(root, &transfer.from)?.first_network(image, device);
+        self.transfer.as_ref().map(network).transpose()
     }
 
     /// What distorts training images of `[channels, height, width]`, which have to keep their size.

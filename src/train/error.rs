@@ -7,6 +7,7 @@ use crate::gradient::NonFiniteGradients;
 use crate::penalty::PenaltyError;
 use crate::sample::SampleError;
 use crate::schedule::ScheduleError;
+use crate::transfer::TransferError;
 use crate::weights::NoStatistics;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,9 @@ pub enum TrainError {
     /// A penalty is out of range, or there is no parameter for it.
     #[error(transparent)]
     Penalty(#[from] PenaltyError),
+    /// The weights of another run do not fit.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// Images could not be split, drawn or ordered as asked for.
     #[error(transparent)]
     Sample(#[from] SampleError),

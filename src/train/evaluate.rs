@@ -86,7 +86,9 @@ fn logits(model: &Classifier, images: Tensor<4>, views: Views) -> Result<Tensor<
         return Ok(model.forward(images));
     }
     let [_, _, height, width] = images.dims();
-    Ok(views.average(images, [height, width], Average::Probabilities, |images| model.forward(images))?.log())
+    let probabilities =
+        views.average(images, [height, width], Average::Probabilities, |images| model.forward(images))?;
+    Ok(probabilities.clamp_min(f32::MIN_POSITIVE).log())
 }
 
 fn rows(probabilities: Tensor<2>) -> Vec<[f32; CLASSES]> {

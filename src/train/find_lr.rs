@@ -18,7 +18,8 @@ pub(super) const LR_CURVE: &str = "lr_curve.json";
 /// The steps are those that the run would begin with: its gradients go the same way, what is wrapped around the optimizer is
 /// there, and hyperparameters vary over the length of the run. Only its own rate and schedule play no part. Where gradients
 /// are accumulated, the batches between two steps are points of the curve too. More skipped steps than the run allows end
-/// the test as a loss does that is not finite.
+/// the test as a loss does that is not finite. Of a network that was taken over, those layers move that train in the first
+/// epoch, all of them at the tested rate.
 ///
 /// # Errors
 ///
@@ -38,11 +39,13 @@ pub fn find_lr(
     if let Some(notice) = &data.notice {
         (options.notify)(notice);
     }
-    let member = Member { config, seed: config.seed, folder: folder.clone(), log: None };
+    let source = config.source(&options.root, data.image(), &device)?;
+    let member = Member { config, seed: config.seed, folder: folder.clone(), log: None, source: source.as_ref() };
     let difficulty = difficulty(config, &data, &plain, Some(&options.root))?;
     let (stop, stopwatch) = (StopSignal::default(), Stopwatch::default());
     let loader = member.training_loader(&data, &difficulty, &device, 1, stop, stopwatch)?;
     let model = member.training_model(data.image(), &device)?;
+    let model = Way::new(config, &model)?.in_epoch(model, 1)?;
     let batches = std::iter::repeat_with(|| loader.epoch()).flatten().flatten();
     let mut way = Way::new(config, &model)?;
     let curve = test.run(&model, &member.optimizer(&data)?, batches, |model, batch| {

@@ -40,6 +40,8 @@ pub(super) struct Member<'a> {
     pub(super) folder: PathBuf,
     /// Where Burn's log goes, for the one network of a run that keeps it.
     pub(super) log: Option<PathBuf>,
+    /// The network whose weights it starts from, where the configuration says so and it is still to start.
+    pub(super) source: Option<&'a Classifier>,
 }
 
 /// A network as it came out of its training, or after one of the cycles of that.
@@ -126,7 +128,11 @@ impl Member<'_> {
 
     /// The network as it trains.
     pub(super) fn training_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
-        Ok(self.new_model(image, device)?.with_sam(self.config.sam()?))
+        let mut model = self.new_model(image, device)?;
+        if let (Some(transfer), Some(source)) = (&self.config.transfer, self.source) {
+            model = transfer.take_over(source, model)?;
+        }
+        Ok(model.with_sam(self.config.sam()?))
     }
 
     /// That a network can be made and trained as the configuration says, as far as the images' size is needed to know.
@@ -307,8 +313,10 @@ impl Member<'_> {
         };
         let mut model = self.training_model(data.image(), &device.clone().autodiff())?;
         let (way, evaluation) = (Way::new(self.config, &model)?, self.evaluation(data, device));
+        model = way.in_epoch(model, last + 1)?;
         if !way.is_empty() || evaluation.is_some() {
-            model = model.with_steps(Steps::new(way, evaluation, Failure::clone(&failure), options.stop.clone()));
+            let (failure, stop) = (Failure::clone(&failure), options.stop.clone());
+            model = model.with_steps(Steps::new(way, last + 1, evaluation, failure, stop));
         }
         let learner = Learner::new(model, self.optimizer(data)?, scheduler);
         let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);

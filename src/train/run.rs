@@ -147,7 +147,8 @@ impl Run {
         }
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
-        self.member(0).expect_trainable(data.image(), &device)?;
+        let source = self.source(&options.root, data.image(), &device)?;
+        Member { source: source.as_ref(), ..self.member(0) }.expect_trainable(data.image(), &device)?;
         let known = self.folder.join(DIFFICULTY);
         if self.config.curriculum.is_some() {
             data.difficulty = Some(match !self.replaces && known.exists() {
@@ -175,7 +176,8 @@ impl Run {
             if self.trainings() > 1 {
                 (options.notify)(&format!("network {} of {}", index + 1, self.trainings()));
             }
-            trained.extend(self.member(index).train(&data, &device, options)?);
+            let member = Member { source: source.as_ref(), ..self.member(index) };
+            trained.extend(member.train(&data, &device, options)?);
             if options.stop.given() {
                 break;
             }
@@ -238,10 +240,36 @@ impl Run {
         dataset: Option<DatasetKind>,
         views: Views,
     ) -> Result<Evaluation, TrainError> {
-        let (_, device) = self.config.backend.device()?;
-        let config = RunConfig { dataset: dataset.unwrap_or(self.config.dataset), ..self.config.clone() };
+        Self::evaluate_together(std::slice::from_ref(self), self.config.combine, options, dataset, views)
+    }
+
+    /// Tests the kept weights of all networks of several runs as one ensemble, on the backend of the first. The networks may be
+    /// of different kinds.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Self::evaluate); without `dataset` also if the runs are of different data sets.
+    pub fn evaluate_together(
+        runs: &[Self],
+        combination: Combination,
+        options: &RunOptions,
+        dataset: Option<DatasetKind>,
+        views: Views,
+    ) -> Result<Evaluation, TrainError> {
+        let Some(first) = runs.first() else {
+            return Err(TrainError::Value { field: "runs", value: "0".to_owned(), expected: "at least 1" });
+        };
+        if let Some(other) = runs.iter().find(|run| dataset.is_none() && run.config.dataset != first.config.dataset) {
+            let value = format!("{} for `{}`", other.config.dataset, other.name);
+            let expected = "the same for all runs, or given where they are tested";
+            return Err(TrainError::Value { field: "dataset", value, expected });
+        }
+        let (_, device) = first.config.backend.device()?;
+        let config = RunConfig { dataset: dataset.unwrap_or(first.config.dataset), ..first.config.clone() };
         let data = RunData::load(&config, &options.source, false)?;
-        let ensemble = self.ensemble(data.image(), &device)?;
+        let ensembles = runs.iter().map(|run| run.ensemble(data.image(), &device));
+        let members = ensembles.collect::<Result<Vec<_>, _>>()?.into_iter().flat_map(Ensemble::into_members).collect();
+        let ensemble = Ensemble::new(members)?.with_combination(combination);
         let predictions = Predictions::new(&ensemble, &test_loader(&data, &device), views)?;
         Ok(predictions.evaluation(&ensemble, data.test.labels())?)
     }
@@ -289,6 +317,31 @@ impl Run {
         })
     }
 
+    /// The first of its networks, with the kept weights.
+    pub(super) fn first_network(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+        let path = member_folder(&self.folder, &self.config, 0).join(MODEL);
+        if !path.exists() {
+            return Err(TrainError::NoCheckpoint(self.name.clone()));
+        }
+        self.member(0).load(&path, image, device)
+    }
+
+    /// The network whose weights those that are still to begin start from, if any.
+    fn source(&self, root: &Path, image: [usize; 3], device: &Device) -> Result<Option<Classifier>, TrainError> {
+        let begun = |index| Ok(self.member(index).history()?.last_epoch() > 0);
+        let begun: Vec<bool> = (0..self.trainings()).map(begun).collect::<Result<_, TrainError>>()?;
+        if !self.replaces && begun.iter().all(|begun| *begun) {
+            return Ok(None);
+        }
+        match &self.config.transfer {
+            Some(transfer) if transfer.from == self.name => {
+                let expected = "another run";
+                Err(TrainError::Value { field: "transfer.from", value: self.name.clone(), expected })
+            }
+            _ => self.config.source(root, image, device),
+        }
+    }
+
     /// How many networks are trained; the snapshots of one are all of its ensemble.
     fn trainings(&self) -> usize {
         match self.config.diversity {
@@ -304,7 +357,7 @@ impl Run {
             Diversity::Snapshots => (0, self.folder.clone()),
         };
         let log = (index == 0).then(|| self.folder.join("experiment.log"));
-        Member { config: &self.config, seed: self.config.seed + seed, folder, log }
+        Member { config: &self.config, seed: self.config.seed + seed, folder, log, source: None }
     }
 
     /// That the run has something to resume.

@@ -2,6 +2,7 @@
 //! weights that are evaluated in the place of those that train.
 
 use super::metrics::{Failure, fail};
+use super::transfer::Layers;
 use super::{Classifier, RunConfig, StopSignal, TrainError};
 use crate::gradient::Chain;
 use crate::penalty::Penalties;
@@ -21,16 +22,27 @@ pub(super) struct Steps(Arc<Mutex<Shared>>);
 pub(super) struct Way {
     penalties: Penalties,
     chain: Chain,
+    /// Of a network that was taken over.
+    layers: Option<Layers>,
 }
 
 impl Way {
     pub(super) fn new(config: &RunConfig, model: &Classifier) -> Result<Self, TrainError> {
-        Ok(Self { penalties: config.penalties.init(model)?, chain: config.gradients.init()? })
+        let layers = config.transfer.as_ref().map(|transfer| Layers::new(transfer, model));
+        Ok(Self { penalties: config.penalties.init(model)?, chain: config.gradients.init()?, layers })
     }
 
     /// Whether there is nothing around the optimizer's step.
     pub(super) fn is_empty(&self) -> bool {
-        self.penalties.is_empty() && self.chain.is_empty()
+        self.penalties.is_empty() && self.chain.is_empty() && self.layers.is_none()
+    }
+
+    /// `model` as it trains in `epoch` (from 1).
+    pub(super) fn in_epoch(&self, model: Classifier, epoch: usize) -> Result<Classifier, TrainError> {
+        match &self.layers {
+            Some(layers) => Ok(layers.in_epoch(model, epoch)?),
+            None => Ok(model),
+        }
     }
 
     /// The gradients for the optimizer; none where they are kept back.
@@ -52,6 +64,8 @@ impl Way {
         gradients: GradientsParams,
         last: bool,
     ) -> Result<Classifier, TrainError> {
+        let rates = self.layers.as_ref().map(|layers| layers.rates(lr.base()));
+        let lr = rates.as_ref().unwrap_or(lr);
         let mut all = vec![self.gradients(&model, gradients)?];
         if last {
             all.push(self.chain.flush(&model)?);
@@ -65,6 +79,8 @@ impl Way {
 
 struct Shared {
     way: Way,
+    /// The epoch, from 1.
+    epoch: usize,
     /// Whether the batch that is trained on is its epoch's last.
     last: bool,
     /// Makes the network to evaluate, where that is another than the one that trains.
@@ -76,8 +92,9 @@ struct Shared {
 }
 
 impl Steps {
-    pub(super) fn new(way: Way, evaluate: Option<Evaluated>, failure: Failure, stop: StopSignal) -> Self {
-        Self(Arc::new(Mutex::new(Shared { way, last: false, evaluate, evaluated: None, failure, stop })))
+    /// From the beginning of `epoch` (from 1).
+    pub(super) fn new(way: Way, epoch: usize, evaluate: Option<Evaluated>, failure: Failure, stop: StopSignal) -> Self {
+        Self(Arc::new(Mutex::new(Shared { way, epoch, last: false, evaluate, evaluated: None, failure, stop })))
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -125,7 +142,11 @@ impl Shared {
         if let Some(evaluate) = self.evaluate.as_ref().filter(|_| self.last) {
             self.evaluated = Some(evaluate(optimizer, model.clone().without_steps())?);
         }
-        Ok(model)
+        if !self.last {
+            return Ok(model);
+        }
+        self.epoch += 1;
+        self.way.in_epoch(model, self.epoch)
     }
 }
 

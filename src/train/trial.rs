@@ -69,16 +69,17 @@ impl<'a> Trial<'a> {
     /// The first field of the configuration that is out of range, or images that cannot be drawn or ordered as it says.
     pub fn new(config: &'a RunConfig, data: &'a RunData, device: &Device) -> Result<Self, TrainError> {
         config.check()?;
-        let member = Member { config, seed: config.seed, folder: PathBuf::new(), log: None };
+        let member = Member { config, seed: config.seed, folder: PathBuf::new(), log: None, source: None };
         let autodiff = device.clone().autodiff();
         let (stop, stopwatch) = (StopSignal::default(), Stopwatch::default());
         let difficulty = difficulty(config, data, device, None)?;
         let training = member.training_loader(data, &difficulty, &autodiff, 1, stop, stopwatch)?;
         let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
         let model = member.training_model(data.image(), &autodiff)?;
+        let way = Way::new(config, &model)?;
         Ok(Self {
-            way: Way::new(config, &model)?,
-            model,
+            model: way.in_epoch(model, 1)?,
+            way,
             optimizer: member.optimizer(data)?,
             schedule: config.schedule.scheduler(config.lr, length)?,
             evaluation: member.evaluation(data, device),
@@ -89,6 +90,20 @@ impl<'a> Trial<'a> {
             config,
             data,
         })
+    }
+
+    /// The same trial with the weights of `trained`, as the configuration's `transfer` says, whatever the run that it names.
+    ///
+    /// # Errors
+    ///
+    /// If the network is another, or the configuration has no `transfer`.
+    pub fn starting_from(mut self, trained: &Classifier) -> Result<Self, TrainError> {
+        let Some(transfer) = &self.config.transfer else {
+            let expected = "given where weights are taken over";
+            return Err(TrainError::Value { field: "transfer", value: "absent".to_owned(), expected });
+        };
+        self.model = self.way.in_epoch(transfer.take_over(trained, self.model)?, 1)?;
+        Ok(self)
     }
 
     /// Trains for `steps` more steps, or to the end of the epoch if that is nearer; says how far that has led, or nothing if
@@ -107,6 +122,7 @@ impl<'a> Trial<'a> {
                 None if self.progress.epoch == self.config.epochs => break,
                 None => {
                     self.progress.epoch += 1;
+                    self.model = self.way.in_epoch(self.model.clone(), self.progress.epoch)?;
                     self.batches = Some(self.training.epoch());
                     continue;
                 }
