@@ -252,6 +252,9 @@ struct TrainArgs {
     /// Share taken from the correct label and given to the others (0.1), or to all classes (all:0.1).
     #[arg(long, value_name = "SHARE", value_parser = label_smoothing)]
     label_smoothing: Option<LabelSmoothing>,
+    /// Train by the focal loss, in which what the network is sure of counts less: GAMMA (2).
+    #[arg(long, value_name = "GAMMA")]
+    focal_loss: Option<f64>,
     /// Distort the training images: `default` (rotation=10,shift=2,scale=0.1), or a list of these and of flip, crop=2,
     /// shear=0.2, lens=0.2, elastic=1:4, brightness=0.2, contrast=0.2, noise=0.05, erase=0.2, mixup=0.2, cutmix=1, ... (an
     /// unknown name lists them all); @0.5 after one does it by chance.
@@ -438,6 +441,7 @@ impl TrainArgs {
         set(&mut config.epochs, &self.epochs);
         set(&mut config.batch_size, &self.batch_size);
         set(&mut config.label_smoothing, &self.label_smoothing);
+        set(&mut config.focal_loss, &self.focal_loss);
         config.augment = self.augment.clone().or(config.augment);
         set(&mut config.ensemble, &self.ensemble);
         set(&mut config.criterion, &self.criterion);

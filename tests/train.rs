@@ -14,7 +14,7 @@ use burn_descent::augment::{AugmentConfig, Transform};
 use burn_descent::data::{DataSource, LabelledImages};
 use burn_descent::gradient::{ChainConfig, GradientNoiseConfig};
 use burn_descent::group::parameters;
-use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy, soft_cross_entropy};
+use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy, focal_loss, soft_cross_entropy};
 use burn_descent::optim::Epsilon;
 use burn_descent::optim::{AdamConfig, MomentumConfig, NadamConfig, SgdConfig, WeightDecay, evaluation_weights};
 use burn_descent::penalty::PenaltiesConfig;
@@ -390,6 +390,59 @@ fn smoothing_keeps_the_targets_a_distribution() {
     for smoothing in [LabelSmoothing::OtherClasses(1.0), LabelSmoothing::AllClasses(-0.1)] {
         let error = smoothing.check().expect_err("out of range").to_string();
         assert!(error.starts_with("LabelSmoothing: epsilon should be in [0, 1), but is "), "{error}");
+    }
+}
+
+/// PyTorch's `(-(1 - p)**gamma * log_softmax)` of [`LOGITS`] for classes 0 and 1, in `f64`, and its gradient.
+const FOCAL_LOSSES: [(f64, f64, [f64; 8]); 2] = [
+    (
+        0.5,
+        1.1267384586011446,
+        [
+            -0.12124583556097833,
+            0.013513754206995389,
+            0.06056444452872628,
+            0.04716763682525668,
+            0.02240475759601693,
+            -0.47544849776098885,
+            0.0030321542151046012,
+            0.45001158594986734,
+        ],
+    ),
+    (
+        2.0,
+        0.872356801676146,
+        [
+            -0.0390541247242061,
+            0.00435287397583921,
+            0.019508227722077585,
+            0.015193023026289311,
+            0.025559634933379916,
+            -0.5423977465641129,
+            0.0034591204331333916,
+            0.5133789911975996,
+        ],
+    ),
+];
+
+#[test]
+fn focal_losses_and_their_gradients_agree_with_pytorch() {
+    for (backend, device) in common::cpu_devices() {
+        let device = device.autodiff();
+        let targets = || Tensor::from_floats([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]], &device);
+        for (gamma, expected, gradient) in FOCAL_LOSSES {
+            let logits = Tensor::<2>::from_data(TensorData::from(LOGITS), &device).require_grad();
+            let loss = focal_loss(logits.clone(), targets(), gamma);
+            let gradients = loss.backward();
+            let found = f64::from(loss.into_scalar::<f32>());
+            assert!((found - expected).abs() < 1e-6, "γ {gamma} on {backend}: {found}, expected {expected}");
+            let found = common::values(&logits.grad(&gradients).expect("a gradient"));
+            assert!(deviation(&found, &gradient) < 1e-6, "γ {gamma} on {backend}: {found:?}, expected {gradient:?}");
+        }
+        // Certainty to the last digit leaves a gradient that is a number, whatever γ.
+        let sure = Tensor::<2>::from_floats([[200.0, 0.0, 0.0, 0.0], [0.0, 200.0, 0.0, 0.0]], &device).require_grad();
+        let gradients = focal_loss(sure.clone(), targets(), 0.5).backward();
+        assert!(common::values(&sure.grad(&gradients).expect("a gradient")).iter().all(|value| value.abs() < 1e-3));
     }
 }
 

@@ -35,7 +35,7 @@ pub use cnn::{Cnn, CnnConfig};
 pub use convolution::convolve;
 pub use dropout::{Dropout, DropoutForm};
 pub use initialization::Initialization;
-pub use loss::{LabelSmoothing, cross_entropy, soft_cross_entropy};
+pub use loss::{LabelSmoothing, cross_entropy, focal_loss, soft_cross_entropy};
 pub use mlp::{Mlp, MlpConfig};
 pub use normalization::normalize;
 pub use resnet::{ResNet, ResNetConfig};

@@ -2,7 +2,7 @@ use super::steps::Steps;
 use super::{ImageBatch, ModelConfig};
 use crate::error::ConfigError;
 use crate::group::parameters;
-use crate::model::{Cnn, LabelSmoothing, Mlp, ResNet, cross_entropy, soft_cross_entropy};
+use crate::model::{Cnn, LabelSmoothing, Mlp, ResNet, cross_entropy, focal_loss, soft_cross_entropy};
 use crate::weights::Sam;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
@@ -17,6 +17,9 @@ pub struct Classifier {
     /// How the training labels are smoothed. Validation uses them as they are.
     #[module(skip)]
     smoothing: LabelSmoothing,
+    /// γ of the focal loss that it trains by; 0 for cross-entropy, which validation has.
+    #[module(skip)]
+    focal: f64,
     /// Where its gradients are taken, if not at its weights.
     #[module(skip)]
     sam: Option<Sam>,
@@ -54,9 +57,14 @@ impl Classifier {
             ModelConfig::Cnn(config) => Network::Cnn(config.init(image, classes, device)?),
             ModelConfig::ResNet(config) => Network::ResNet(config.init(image[0], classes, device)?),
         };
-        let classifier = Self { network, smoothing, sam: None, steps: None };
+        let classifier = Self { network, smoothing, focal: 0.0, sam: None, steps: None };
         classifier.visit(&mut Draw);
         Ok(classifier)
+    }
+
+    /// The same network, trained by the [focal loss](focal_loss) with this γ in `[0, ∞)`; by cross-entropy for 0.
+    pub fn with_focal_loss(self, gamma: f64) -> Self {
+        Self { focal: gamma, ..self }
     }
 
     /// The same network, trained by the gradients that `sam` takes nearby.
@@ -102,11 +110,16 @@ impl Classifier {
         layers.into_iter().map(of).collect()
     }
 
-    fn output(&self, batch: ImageBatch, smoothing: LabelSmoothing) -> ClassificationOutput {
+    fn output(&self, batch: ImageBatch, smoothing: LabelSmoothing, focal: f64) -> ClassificationOutput {
         let logits = self.forward(batch.images);
+        let classes = logits.dims()[1];
         let loss = match batch.mixture {
-            Some(targets) => soft_cross_entropy(logits.clone(), smoothing.smooth(targets)),
-            None => cross_entropy(logits.clone(), batch.targets.clone(), smoothing),
+            Some(targets) if focal == 0.0 => soft_cross_entropy(logits.clone(), smoothing.smooth(targets)),
+            None if focal == 0.0 => cross_entropy(logits.clone(), batch.targets.clone(), smoothing),
+            mixture => {
+                let targets = mixture.unwrap_or_else(|| batch.targets.clone().one_hot::<2>(classes).float());
+                focal_loss(logits.clone(), smoothing.smooth(targets), focal)
+            }
         };
         ClassificationOutput::new(loss, logits, batch.targets)
     }
@@ -115,7 +128,7 @@ impl Classifier {
         if self.sam.is_some() {
             batch.images.device().seed(batch.seed);
         }
-        let output = self.output(batch, self.smoothing);
+        let output = self.output(batch, self.smoothing, self.focal);
         TrainOutput::new(self, output.loss.backward(), output)
     }
 }
@@ -158,8 +171,8 @@ impl InferenceStep for Classifier {
 
     fn step(&self, batch: ImageBatch) -> ClassificationOutput {
         match self.steps.as_ref().and_then(Steps::evaluated) {
-            Some(evaluated) => evaluated.output(batch, LabelSmoothing::None),
-            None => self.output(batch, LabelSmoothing::None),
+            Some(evaluated) => evaluated.output(batch, LabelSmoothing::None, 0.0),
+            None => self.output(batch, LabelSmoothing::None, 0.0),
         }
     }
 }

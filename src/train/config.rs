@@ -180,6 +180,9 @@ pub struct RunConfig {
     pub batch_size: usize,
     /// Smoothing of the training labels.
     pub label_smoothing: LabelSmoothing,
+    /// γ of the focal loss to train by, in `[0, ∞)`; cross-entropy for 0.
+    #[serde(default)]
+    pub focal_loss: f64,
     /// Distortion of the training images.
     pub augment: Option<AugmentConfig>,
     /// Number of networks that answer together. At least 1.
@@ -230,6 +233,7 @@ impl Default for RunConfig {
             epochs: 10,
             batch_size: 64,
             label_smoothing: LabelSmoothing::None,
+            focal_loss: 0.0,
             augment: None,
             ensemble: 1,
             diversity: Diversity::Seeds,
@@ -277,6 +281,7 @@ impl RunConfig {
         crate::Range::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
         self.label_smoothing.check()?;
+        crate::Range::NonNegative.check("Run", "focal_loss", self.focal_loss)?;
         EarlyStoppingConfig::new(1).with_minimum_improvement(self.minimum_improvement).check()?;
         self.sam()?;
         self.penalties.check()?;

@@ -132,7 +132,7 @@ impl Member<'_> {
         if let (Some(transfer), Some(source)) = (&self.config.transfer, self.source) {
             model = transfer.take_over(source, model)?;
         }
-        Ok(model.with_sam(self.config.sam()?))
+        Ok(model.with_focal_loss(self.config.focal_loss).with_sam(self.config.sam()?))
     }
 
     /// That a network can be made and trained as the configuration says, as far as the images' size is needed to know.
