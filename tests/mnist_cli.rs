@@ -971,6 +971,7 @@ fn values_out_of_range_are_told() {
         ("--dropout-input -0.1", &["Mlp", "dropout_input", "[0, 1)", "is -0.1"]),
         ("--label-smoothing 1", &["LabelSmoothing", "[0, 1)", "is 1"]),
         ("--label-smoothing all:-0.5", &["LabelSmoothing", "[0, 1)", "is -0.5"]),
+        ("--focal-loss -1", &["focal_loss", "[0, ∞)", "is -1"]),
         ("--sam -0.1", &["Sam", "rho", "[0, ∞)", "is -0.1"]),
         ("--sam inf", &["Sam", "rho", "[0, ∞)", "is inf"]),
         ("--clip-norm 0", &["clip_norm", "(0, ∞)", "is 0"]),
