@@ -32,7 +32,7 @@ impl Model {
 
     fn losses(&self) -> [Tensor<1>; 3] {
         let theta = self.theta.val();
-        [0, 1, 2].map(|task| theta.clone().slice([task..task + 1]).square() * A[task])
+        [0, 1, 2].map(|task| theta.clone().narrow(0, task, 1).square() * A[task])
     }
 
     /// The loss, and its gradient by θ and by s.
