@@ -32,6 +32,7 @@
 //!   re-estimation of batch normalization.
 //! - [`penalty`]: penalties on the parameters of any module, coupled or as proximal steps, and limits on norms.
 //! - [`transfer`]: taking over the weights of a trained module, and training some of them alone.
+//! - [`multitask`]: the losses of tasks that share a network, weighed by hand or by uncertainties that are learned.
 //! - [`early_stopping`]: when a metric no longer gets better.
 //! - [`group`]: checks of the parameter groups that all of these are given.
 //! - [`ensemble`]: networks that answer together, and what that gains against what the correlation of their errors predicts.
@@ -78,6 +79,7 @@ pub mod group;
 mod kernel;
 #[cfg(feature = "train")]
 pub mod model;
+pub mod multitask;
 pub mod optim;
 pub mod penalty;
 pub mod rule;

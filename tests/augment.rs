@@ -5,7 +5,7 @@ mod common;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use burn_descent::augment::{AugmentConfig, AugmentError, Average, Draw, Transform, View, Views};
+use burn_descent::augment::{AugmentConfig, AugmentError, Average, Draw, Transform, View, Views, rotate};
 use common::{cpu_devices, values};
 use std::collections::HashSet;
 
@@ -111,6 +111,27 @@ fn chance_spares_as_many_images_as_it_should() {
         let before = numbers(images.clone());
         let differing = changed.chunks(16).zip(before.chunks(16)).filter(|(found, before)| found != before).count();
         assert!((differing as f64 / 1000.0 - expected).abs() < 0.05, "{text}: {differing} of 1000");
+    }
+}
+
+#[test]
+fn each_image_is_rotated_by_its_own_angle() {
+    for (backend, device) in cpu_devices() {
+        let images = picture([4, 2, 7, 7], &device);
+        let quarter = |image: Tensor<4>| image.swap_dims(2, 3).flip([3]);
+        let turned = rotate(images.clone(), &[0.0, 90.0, -180.0, 270.0]).expect("an angle for each");
+        for image in 0..4 {
+            let part = |images: &Tensor<4>| images.clone().narrow(0, image, 1);
+            let expected = (0..image).fold(part(&images), |image, _| quarter(image));
+            let gap = common::deviation(&values(&part(&turned)), &values(&expected));
+            assert!(gap < 1e-5, "image {image} on {backend} is {gap} off");
+        }
+        // Clockwise by 30 degrees: what is to the right of the centre was higher up, and rows count downwards.
+        let turned = numbers(rotate(places(1, [21, 21], &device), &[30.0]).expect("an angle"));
+        let right = 10 * 21 + 14;
+        let expected = [10.0 + 4.0 * 30.0_f32.to_radians().cos(), 10.0 - 4.0 * 30.0_f32.to_radians().sin()];
+        assert!((turned[right] - expected[0]).abs() < 1e-5, "{backend}");
+        assert!((turned[21 * 21 + right] - expected[1]).abs() < 1e-5, "{backend}");
     }
 }
 
@@ -458,6 +479,12 @@ fn images_that_do_not_fit_are_refused() {
         AugmentError::Crop { crop: [21, 20], room: [20, 20] }
     );
     assert_eq!(pipeline("crop=0:20:18,crop=1:22:5,rotation=3").init().expect("in range").size([28, 28]), Ok([22, 5]));
+    let error = |shape, degrees: &[f64]| rotate(Tensor::zeros(shape, &device), degrees).expect_err("it does not fit");
+    assert_eq!(error([0, 1, 4, 4], &[]), AugmentError::Empty { shape: [0, 1, 4, 4] });
+    let message = "there should be 2 angles, one for each image, but there are 1";
+    assert_eq!(error([2, 1, 4, 4], &[0.0]).to_string(), message);
+    let message = "Augment: degrees should be in [-360, 360], but is NaN";
+    assert_eq!(error([1, 1, 4, 4], &[f64::NAN]).to_string(), message);
     let augment = pipeline("mixup=1").init().expect("in range");
     let draw = Draw { seed: 1, epoch: 1, images: &[0, 1] };
     let error = augment.mix(Tensor::zeros([2, 1, 4, 4], &device), Tensor::zeros([3, 10], &device), &draw);

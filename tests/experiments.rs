@@ -212,3 +212,52 @@ fn mistakes_in_a_transfer_are_told() {
     fails("transfer", &sandbox, "--labels 0 --validation-images 60 --fashion-data .", &["train_images", "at least 1"]);
     fails("transfer", &sandbox, "--validation-images 60 --fashion-data nowhere", &["nowhere"]);
 }
+
+const TASKS: &str = "--train-images 200 --epochs 2 --seeds 2 --weights 0.5";
+
+#[test]
+fn weights_of_two_tasks_are_compared() {
+    let sandbox = sandbox();
+    let printed = succeeds("multitask", &sandbox, TASKS);
+    let folder = sandbox.path().join("artifacts/multitask");
+    let outcomes = json(folder.join("outcomes.json"));
+    let outcomes = outcomes.as_array().expect("a list");
+    let of =
+        |weights: &str| -> Vec<&Value> { outcomes.iter().filter(|outcome| outcome["weights"] == weights).collect() };
+    let rows = ["class alone", "angle alone", "fixed, 1 and 0.5", "learned"];
+    let in_degrees = ["fixed, 1 and 1, angle in degrees", "learned, angle in degrees"];
+    assert_eq!(outcomes.len(), 2 * (rows.len() + in_degrees.len()));
+    for weights in rows.iter().chain(&in_degrees) {
+        for outcome in of(weights) {
+            assert_eq!(outcome["accuracy"].is_number(), *weights != "angle alone", "{outcome}");
+            assert_eq!(outcome["angle_error"].is_number(), *weights != "class alone", "{outcome}");
+            assert_eq!(outcome["uncertainties"].is_array(), weights.starts_with("learned"), "{outcome}");
+        }
+        assert!(printed.contains(&format!("| {weights} ")), "no row of {weights} in {printed}");
+    }
+    let ratio = |weights: &str| of(weights)[0]["ratio"].as_f64();
+    assert_eq!(ratio("fixed, 1 and 0.5"), Some(0.5));
+    // The variance of the angles, uniform within 45 degrees to either side, is 675 square degrees.
+    assert!(ratio("fixed, 1 and 1, angle in degrees").is_some_and(|ratio| (ratio - 675.0).abs() < 1e-9));
+    assert!(ratio("learned").is_some_and(|ratio| ratio != 0.5), "weights that are learned move");
+    assert_eq!(
+        fs::read_to_string(folder.join("report.md")).expect("a report"),
+        printed.split_once("\nkept in").expect("a last line").0
+    );
+    let again = TempDir::with_prefix("again").expect("a temporary folder");
+    write_parts(again.path(), &digits(0, 300), &digits(300, 100));
+    assert_eq!(succeeds("multitask", &again, TASKS), printed, "the same seeds should give the same numbers");
+}
+
+#[test]
+fn mistakes_in_tasks_are_told() {
+    let sandbox = sandbox();
+    fails("multitask", &sandbox, "--seeds 0", &["--seeds", "0", "at least 1"]);
+    fails("multitask", &sandbox, "--epochs 0", &["epochs", "0", "at least 1"]);
+    fails("multitask", &sandbox, "--train-images 0", &["train_images", "0", "at least 1"]);
+    fails("multitask", &sandbox, "--rotation 181", &["--rotation", "181", "(0, 180]"]);
+    fails("multitask", &sandbox, "--uncertainty-rate nan", &["--uncertainty-rate", "NaN", "(0, ∞)"]);
+    fails("multitask", &sandbox, "--weights 1,-1", &["TaskWeights", "weights", "-1", "[0, ∞)"]);
+    fails("multitask", &sandbox, "--weights 1,two", &["--weights", "two"]);
+    fails("multitask", &sandbox, "--backend gpu", &["gpu", "flex"]);
+}

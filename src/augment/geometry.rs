@@ -45,6 +45,13 @@ pub(super) fn distort(steps: &[AugmentStep], images: Tensor<4>, draw: &Draw) -> 
     Ok(look_up(images, &lookups, displaced))
 }
 
+/// Rotates each image by its own angle, clockwise.
+pub(super) fn rotate(images: Tensor<4>, degrees: &[f64]) -> Tensor<4> {
+    let [_, _, height, width] = images.dims();
+    let points = Points::lattice([height, width], &images.device());
+    look_up(images, &[Lookup::Affine(degrees.iter().copied().map(Affine::rotation).collect())], points)
+}
+
 /// The values of images where `lookups` lead from `points`. The last change is the first to be undone.
 fn look_up(images: Tensor<4>, lookups: &[Lookup], points: Points) -> Tensor<4> {
     let points = lookups.iter().rev().fold(points, |points, lookup| match lookup {

@@ -38,6 +38,6 @@ mod views;
 
 pub use draw::Draw;
 pub use error::AugmentError;
-pub use pipeline::{Augment, AugmentConfig, AugmentStep};
+pub use pipeline::{Augment, AugmentConfig, AugmentStep, rotate};
 pub use transform::Transform;
 pub use views::{Average, View, Views};

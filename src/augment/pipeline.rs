@@ -155,13 +155,39 @@ impl Augment {
     }
 }
 
+/// Rotates each image `[batch, channels, height, width]` about its centre by its own of the angles, clockwise in degrees: what
+/// [`Transform::Rotation`] does with angles that it draws, for angles that are known. They may be a label to learn.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_descent::augment::rotate;
+///
+/// let image = Tensor::<4>::from_floats([[[[0.0, 0.25], [0.5, 1.0]]]], &Device::default());
+/// let turned = rotate(image, &[90.0])?.into_data().try_into_vec::<f32>().unwrap();
+/// assert!(turned.iter().zip([0.5, 0.0, 1.0, 0.25]).all(|(found, expected)| (found - expected).abs() < 1e-6));
+/// # Ok::<(), burn_descent::augment::AugmentError>(())
+/// ```
+///
+/// # Errors
+///
+/// If there are no images, or not as many angles, or one of them is not in [−360, 360].
+pub fn rotate(images: Tensor<4>, degrees: &[f64]) -> Result<Tensor<4>, AugmentError> {
+    expect_numbers("angles", &images, degrees.len())?;
+    degrees.iter().try_for_each(|angle| Range::Within(-360.0, 360.0).check("Augment", "degrees", *angle))?;
+    in_single(images, |images| Ok(geometry::rotate(images, degrees)))
+}
+
 /// That there are images, and numbers for each.
 fn expect_images(images: &Tensor<4>, draw: &Draw) -> Result<(), AugmentError> {
+    expect_numbers("numbers in `Draw::images`", images, draw.images.len())
+}
+
+fn expect_numbers(what: &'static str, images: &Tensor<4>, found: usize) -> Result<(), AugmentError> {
     let shape = images.dims();
     if shape.contains(&0) {
         return Err(AugmentError::Empty { shape });
     }
-    expect_one_each("numbers in `Draw::images`", images, draw.images.len())
+    expect_one_each(what, images, found)
 }
 
 fn expect_one_each(what: &'static str, images: &Tensor<4>, found: usize) -> Result<(), AugmentError> {
