@@ -5,18 +5,22 @@ mod common;
 
 use burn::backend::fusion::observer::{BlockOperations, FusionObservation, FusionObserver};
 use burn::backend::ir::OperationIr;
+use burn::module::ParamGroup;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 use burn_descent::ConfigError;
 use burn_descent::augment::Views;
 use burn_descent::data::DataSource;
-use burn_descent::model::MlpConfig;
+use burn_descent::group::parameters;
+use burn_descent::model::{MlpConfig, ResNetConfig, focal_loss};
+use burn_descent::multitask::{Task, TaskWeightsConfig, UncertaintyConfig};
 use burn_descent::optim::{
     AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AsgdConfig,
     MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig, RpropConfig,
     ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
 };
 use burn_descent::train::{Backend, DatasetKind, ModelConfig, Run, RunConfig, RunOptions, StopSignal};
+use burn_descent::transfer::transplant;
 use common::{Trainee, deviation, scattered, tensor, wgpu_device};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,6 +62,39 @@ fn steps_agree_with_the_fused_pass() {
         let deviation = deviation(&gpu_trainee.values(), &cpu_trainee.values());
         assert!(deviation < 1e-5, "{name}: wgpu and flex differ by {deviation:e}");
     }
+}
+
+/// A residual network taken over from flex, under the focal loss and weights of two tasks, gives the same loss and gradients.
+#[cfg(feature = "flex")]
+#[test]
+fn networks_and_losses_agree_with_flex() {
+    let (gpu, cpu) = (wgpu_device(), burn::tensor::Device::flex());
+    let config = ResNetConfig::new().with_channels(vec![4, 8]).with_blocks(vec![1, 1]);
+    let trained = config.init(1, 3, &cpu).expect("in range");
+    let pixels: Vec<f64> = (0..4 * 8 * 8).map(|i| (f64::from(i) * 0.7).sin()).collect();
+    let found = |device: &burn::tensor::Device| {
+        let device = device.clone().autodiff();
+        let network = config.init(1, 3, &device).expect("in range");
+        let network = transplant(&trained, network, &ParamGroup::all()).expect("the same network");
+        let tasks = UncertaintyConfig::new(vec![Task::Classification, Task::Regression]);
+        let weights = TaskWeightsConfig::Uncertainty(tasks).init(&device).expect("in range");
+        let logits = network.forward(tensor(&pixels, [4, 1, 8, 8], &device, DType::F32));
+        let targets = Tensor::<1, Int>::from_ints([0, 2, 1, 0], &device).one_hot::<2>(3).float();
+        let losses = [focal_loss(logits.clone(), targets, 2.0), logits.square().mean()];
+        let loss = weights.forward(losses).expect("two losses");
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let mut all = common::values(&loss);
+        for (id, path) in parameters(&network) {
+            if path.ends_with("convolution.weight") {
+                all.extend(common::values(&gradients.get::<4>(id).expect("a gradient")));
+            }
+        }
+        all
+    };
+    let (gpu, cpu) = (found(&gpu), found(&cpu));
+    assert!(gpu.len() > 1000, "the gradients of six convolutions");
+    let deviation = deviation(&gpu, &cpu);
+    assert!(deviation < 1e-4, "wgpu and flex differ by {deviation:e}");
 }
 
 /// The shape of the parameters whose steps are counted: no other test has tensors of as many values.
