@@ -7,6 +7,7 @@ use crate::gradient::NonFiniteGradients;
 use crate::penalty::PenaltyError;
 use crate::sample::SampleError;
 use crate::schedule::ScheduleError;
+use crate::transfer::TransferError;
 use crate::weights::NoStatistics;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,9 @@ pub enum TrainError {
     /// Images could not be split, drawn or ordered as asked for.
     #[error(transparent)]
     Sample(#[from] SampleError),
+    /// Weights could not be taken over.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// Networks cannot answer together.
     #[error(transparent)]
     Ensemble(#[from] EnsembleError),

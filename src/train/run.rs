@@ -1,5 +1,5 @@
 use super::dataset::CLASSES;
-use super::evaluate::Predictions;
+use super::evaluate::{Predictions, evaluate};
 use super::find_lr::LR_CURVE;
 use super::member::{MODEL, Member, member_folder};
 use super::teacher::difficulty;
@@ -242,8 +242,7 @@ impl Run {
         let config = RunConfig { dataset: dataset.unwrap_or(self.config.dataset), ..self.config.clone() };
         let data = RunData::load(&config, &options.source, false)?;
         let ensemble = self.ensemble(data.image(), &device)?;
-        let predictions = Predictions::new(&ensemble, &test_loader(&data, &device), views)?;
-        Ok(predictions.evaluation(&ensemble, data.test.labels())?)
+        evaluate(&ensemble, &data, &device, views)
     }
 
     /// The class probabilities of every image of the loader, in its order.

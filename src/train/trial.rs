@@ -6,8 +6,9 @@ use super::{
     Batches, Classifier, Evaluation, ImageLoader, RunConfig, RunData, StopSignal, Stopwatch, TrainError, predict,
 };
 use crate::schedule::{RunLength, ScheduleRun};
+use crate::transfer::transplant;
 use burn::lr_scheduler::LrScheduler;
-use burn::module::Module;
+use burn::module::{Module, ParamGroup};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use burn::train::TrainStep;
@@ -89,6 +90,27 @@ impl<'a> Trial<'a> {
             config,
             data,
         })
+    }
+
+    /// The same training from the weights of `trained` on: [`transplant`] of all parameters.
+    ///
+    /// # Errors
+    ///
+    /// If `trained` is not such a network.
+    pub fn starting_from(mut self, trained: &Classifier) -> Result<Self, TrainError> {
+        self.model = transplant(trained, self.model, &ParamGroup::all())?;
+        Ok(self)
+    }
+
+    /// The same training with the configuration's penalties measured from the weights of `prior`, as by
+    /// [`Penalties::towards`](crate::penalty::Penalties::towards) (coverage F4).
+    ///
+    /// # Errors
+    ///
+    /// If `prior` has a parameter in another shape.
+    pub fn towards(mut self, prior: &Classifier) -> Result<Self, TrainError> {
+        self.way = self.way.towards(&self.model, prior)?;
+        Ok(self)
     }
 
     /// Trains for `steps` more steps, or to the end of the epoch if that is nearer; says how far that has led, or nothing if
