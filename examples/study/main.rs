@@ -207,7 +207,8 @@ const CRITERION: &str = "Mean and deviation over the seeds; differences are to t
                          the 95 % interval of the mean difference (Student's t) leaves out zero. Of so many comparisons one \
                          in twenty would be called clear by chance alone. Strengths are round numbers and not tuned. \
                          Tested is what the last epoch leaves, but for early stopping, where the `mnist` example always \
-                         keeps the weights that were best on the validation images.";
+                         keeps the weights that were best on the validation images. A row's flags are in the place \
+                         of the same ones of its table.";
 
 /// The report on the tables made so far, and its files.
 fn keep(arguments: &Arguments, tables: &[Table]) -> Result<String, TrainError> {

@@ -38,7 +38,7 @@ fn descent(study: &Study, model: MlpConfig, images: usize, epochs: usize) -> Res
 
 fn noise(study: &Study) -> Result<Group, TrainError> {
     let base = descent(study, layers(), 10 * study.few(), 1)?;
-    let base = RunConfig { batch_size: 1, lr: 0.01, gradients: base.gradients.clone().clip_norm(CLIP), ..base };
+    let base = RunConfig { batch_size: 1, lr: 0.03, gradients: base.gradients.clone().clip_norm(CLIP), ..base };
     let mut rows = Vec::new();
     for start in STARTS {
         let from = RunConfig { model: ModelConfig::Mlp(layers().with_initialization(start)), ..base.clone() };
@@ -54,13 +54,13 @@ fn noise(study: &Study) -> Result<Group, TrainError> {
         }
     }
     let about = format!(
-        "20 hidden layers of 50 ReLU units, {} images of {}, {} epoch(s) one image at a time, rate 0.01, gradients clipped to a \
+        "20 hidden layers of 50 ReLU units, {} images of {}, {} epoch(s) one image at a time, rate 0.03, gradients clipped to a \
          norm of {CLIP}, then noise with σ² = η/(1 + t)^0.55.",
         study.images(&base),
         base.dataset,
         base.epochs
     );
-    let network = format!("{} --batch-norm false --clip-norm {CLIP} --lr 0.01 --schedule constant", layers_flag());
+    let network = format!("{} --batch-norm false --clip-norm {CLIP} --lr 0.03 --schedule constant", layers_flag());
     Ok(group("gradient noise", study, &network, about, base, rows))
 }
 
@@ -68,7 +68,7 @@ fn deep(study: &Study) -> Result<Group, TrainError> {
     let base = descent(study, layers(), 10 * study.few(), 5)?;
     let base = RunConfig { lr: 0.1, gradients: base.gradients.clone().clip_norm(CLIP), ..base };
     let mut rows = Vec::new();
-    for start in STARTS {
+    for start in STARTS.into_iter().chain([Initialization::Kaiming]) {
         let row = |name: &str, batch_norm: bool| {
             let mlp = layers().with_initialization(start).with_batch_norm(batch_norm);
             let flags = format!("--initialization {start} --batch-norm {batch_norm}");
