@@ -188,6 +188,7 @@ fn convolutional(study: &Study, images: usize) -> Result<Group, TrainError> {
         rows.push(row.with(Treatment::Views(views)));
     }
     let row = augmented(&base, "augmentation, views: five-crop", "default")?;
+    let row = Row { flags: "`--augment default`, `eval NAME --views five-crop`".to_owned(), ..row };
     rows.push(row.with(Treatment::Views(Views::FiveCrop)).against(augmentation));
     let group = group("convolutional", study, base, "--model cnn", rows);
     Ok(Group { seeds: study.seeds(SOME), ..group })

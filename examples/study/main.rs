@@ -24,7 +24,7 @@ mod verdict;
 use burn_descent::data::DataSource;
 use burn_descent::train::{Backend, DatasetKind, ModelConfig, RunConfig, RunData, Split, TrainError};
 use clap::{Parser, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use support::{draw, exit, source, write, write_json};
 use table::{Group, Table};
@@ -210,21 +210,15 @@ const CRITERION: &str = "Mean and deviation over the seeds; differences are to t
                          keeps the weights that were best on the validation images. A row's flags are in the place \
                          of the same ones of its table.";
 
-/// The report on the tables made so far, and its files.
-fn keep(arguments: &Arguments, tables: &[Table]) -> Result<String, TrainError> {
-    let mut report = format!("# What helps?\n\n{CRITERION}\n");
-    for table in tables {
-        report += &format!("\n{}", table.report());
-        let curves = table.curves();
-        if !curves.is_empty() {
-            let picture = format!("{}.svg", table.name.replace([' ', ','], "-"));
-            draw(&arguments.artifacts.join(&picture), &table.name, ["step", "test error, %"], &curves)?;
-            report += &format!("\n![test error]({picture})\n");
-        }
+/// A table's part of the report, and the picture of its curves.
+fn part(folder: &Path, table: &Table) -> Result<String, TrainError> {
+    let curves = table.curves();
+    if curves.is_empty() {
+        return Ok(format!("\n{}", table.report()));
     }
-    write(&arguments.artifacts.join("report.md"), &report)?;
-    write_json(&arguments.artifacts.join("outcomes.json"), &tables)?;
-    Ok(report)
+    let picture = format!("{}.svg", table.name.replace([' ', ','], "-"));
+    draw(&folder.join(&picture), &table.name, ["step", "test error, %"], &curves)?;
+    Ok(format!("\n{}\n![test error]({picture})\n", table.report()))
 }
 
 fn run(arguments: Arguments) -> Result<(), TrainError> {
@@ -236,13 +230,21 @@ fn run(arguments: Arguments) -> Result<(), TrainError> {
     }
     select(&mut groups, &arguments.only)?;
     groups.iter().flat_map(|group| &group.rows).try_for_each(|row| row.config.check())?;
+    let folder = &arguments.artifacts;
     let mut tables = Vec::new();
-    let mut report = String::new();
+    let mut report = format!("# What helps?\n\n{CRITERION}\n");
+    print!("{report}");
     for group in groups.iter().filter(|group| !group.rows.is_empty()) {
-        tables.push(group.run(&study.source)?);
-        report = keep(arguments, &tables)?;
+        let table = group.run(&study.source)?;
+        let part = part(folder, &table)?;
+        print!("{part}");
+        report += &part;
+        tables.push(table);
+        // What is there after an hour is not to be lost to what comes then.
+        write(&folder.join("report.md"), &report)?;
+        write_json(&folder.join("outcomes.json"), &tables)?;
     }
-    println!("{report}\nkept in {}", arguments.artifacts.display());
+    println!("\nkept in {}", folder.display());
     Ok(())
 }
 

@@ -167,7 +167,7 @@ impl Measured {
     }
 }
 
-/// The name of what all rows of a table are compared with that name nothing else.
+/// The row that all others of a table are compared with, if nothing else is said.
 pub const BASELINE: &str = "baseline";
 
 const HEADING: [&str; 9] =

@@ -27,7 +27,7 @@ pub struct Comparison {
     pub verdict: Verdict,
 }
 
-/// 97.5 % points of Student's t for 1, 2, … degrees of freedom.
+/// 97.5 % points of Student's t for 1, 2, … degrees of freedom; the last for all beyond, where it errs on the safe side.
 const T: [f64; 20] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
     2.110, 2.101, 2.093, 2.086,
