@@ -11,19 +11,15 @@
 
 mod support;
 
-use burn_descent::data::LabelledImages;
 use burn_descent::model::MlpConfig;
 use burn_descent::sample::{Curriculum, Ranking};
 use burn_descent::train::{
     Backend, CLASSES, DatasetKind, ModelConfig, RunConfig, RunData, Sampling, Split, TrainError, Trial,
 };
 use clap::Parser;
-use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use support::{Spread, exit, source, table, write, write_json};
+use support::{Spread, exit, mislabel, source, table, write, write_json};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -69,20 +65,6 @@ struct Arguments {
 
 /// What is done to the training images.
 type Spoil = fn(RunData, &Arguments, u64) -> Result<RunData, TrainError>;
-
-/// Each of the labels to train on becomes that of another class with the probability of `--noise`.
-fn mislabel(mut data: RunData, arguments: &Arguments, seed: u64) -> Result<RunData, TrainError> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut labels = data.train.labels().to_vec();
-    for &index in &data.train_indices {
-        if rng.random_bool(arguments.noise) {
-            labels[index] = (labels[index] + rng.random_range(1..CLASSES as u8)) % CLASSES as u8;
-        }
-    }
-    let (height, width) = (data.train.height(), data.train.width());
-    data.train = Arc::new(LabelledImages::new(height, width, data.train.pixels().to_vec(), labels)?);
-    Ok(data)
-}
 
 /// The classes lose ever more of their images to train on, and keep one at least.
 fn unbalance(mut data: RunData, arguments: &Arguments, _seed: u64) -> Result<RunData, TrainError> {
@@ -151,7 +133,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let as_it_is: Spoil = |data, _, _| Ok(data);
     let problems: [(&str, Spoil, Vec<RunConfig>); 3] = [
         ("as they are", as_it_is, orders()),
-        ("wrong labels", mislabel, orders()),
+        ("wrong labels", |data, arguments, seed| mislabel(data, arguments.noise, seed), orders()),
         ("unequal classes", unbalance, vec![config.clone(), balanced]),
     ];
     problems.iter().flat_map(|(_, _, configs)| configs).try_for_each(RunConfig::check)?;

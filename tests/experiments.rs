@@ -261,3 +261,114 @@ fn mistakes_in_tasks_are_told() {
     fails("multitask", &sandbox, "--weights 1,two", &["--weights", "two"]);
     fails("multitask", &sandbox, "--backend gpu", &["gpu", "flex"]);
 }
+
+/// The rows of a study's tables, each with its table.
+fn studied(sandbox: &TempDir) -> Vec<(Value, Value)> {
+    let outcomes = json(sandbox.path().join("artifacts/study/outcomes.json"));
+    let tables = outcomes.as_array().expect("a list of tables").clone();
+    let rows =
+        |table: Value| table["rows"].as_array().expect("rows").clone().into_iter().map(move |row| (table.clone(), row));
+    tables.into_iter().flat_map(rows).collect()
+}
+
+/// What the seeds of a row came to.
+fn over_seeds(row: &Value, of: &str) -> Vec<f64> {
+    let outcomes = row["outcomes"].as_array().expect("a list of outcomes").iter();
+    outcomes.map(|outcome| outcome[of].as_f64().expect("a number")).collect()
+}
+
+#[test]
+fn techniques_are_studied() {
+    let sandbox = sandbox();
+    let arguments = "--family ablation --validation-images 60 --train-images 40 --epochs 2 --seeds 2";
+    let printed = succeeds("study", &sandbox, arguments);
+    let all = studied(&sandbox);
+    let row = |table: &str, name: &str| {
+        let found = all.iter().find(|(its, row)| its["name"] == table && row["technique"] == name);
+        found.unwrap_or_else(|| panic!("{table}: no row {name}")).1.clone()
+    };
+    for (table, with) in &all {
+        let (table, name) = (table["name"].as_str().expect("a name"), &with["technique"]);
+        let losses = over_seeds(with, "test_loss");
+        assert!(printed.contains(&format!("{:.4} ± ", losses.iter().sum::<f64>() / 2.0)), "{table}: {name}");
+        let Some(against) = with["against"].as_str() else { continue };
+        // The verdict by hand: two seeds are one degree of freedom.
+        let [with_it, without] = [with, &row(table, against)].map(|row| over_seeds(row, "test_accuracy"));
+        let gains = [0, 1].map(|seed| 100.0 * (with_it[seed] - without[seed]));
+        let (mean, uncertainty) = ((gains[0] + gains[1]) / 2.0, 12.706 * (gains[0] - gains[1]).abs() / 2.0);
+        let verdict = match () {
+            () if mean > uncertainty => "helps",
+            () if -mean > uncertainty => "hurts",
+            () => "no_clear_difference",
+        };
+        assert!((with["accuracy"]["mean"].as_f64().expect("a number") - mean).abs() < 1e-9, "{table}: {name}");
+        assert_eq!(with["accuracy"]["verdict"], verdict, "{table}: {name}: {mean} ± {uncertainty}");
+    }
+    // What is no configuration of a run takes effect too.
+    let few = |name: &str, of: &str| over_seeds(&row("few images", name), of);
+    for name in ["start from embedded digits", "L2 towards their weights"] {
+        assert_ne!(few(name, "test_loss"), few("baseline", "test_loss"), "{name}");
+    }
+    assert_ne!(few("start there, and L2 towards there", "test_loss"), few("start from embedded digits", "test_loss"));
+    assert!(few("L1 on its activations, 0.01", "silent")[0] > few("one hidden layer", "silent")[0]);
+    assert!(few("lasso, strong", "zeros")[0] > 0.0);
+    let alone = few("ensemble of 5", "members")[0];
+    assert!((0.0..=1.0).contains(&alone));
+    let views = |name: &str| over_seeds(&row("convolutional", name), "test_loss");
+    assert_ne!(views("baseline"), views("views: five-crop"));
+    let report = fs::read_to_string(sandbox.path().join("artifacts/study/report.md")).expect("a report");
+    assert_eq!(report, printed.split_once("\nkept in").expect("a last line").0);
+}
+
+/// The flags in a study's tables are those by which the `mnist` example trains the very configuration.
+#[test]
+fn flags_of_studied_techniques_are_true() {
+    let sandbox = sandbox();
+    succeeds("study", &sandbox, "--validation-images 60 --train-images 8 --epochs 1 --seeds 1");
+    let mut seen = Vec::new();
+    for (table, row) in studied(&sandbox) {
+        let flags = row["flags"].as_str().expect("flags").to_owned();
+        if seen.contains(&flags) || !(flags.starts_with("--") || flags.is_empty()) {
+            continue;
+        }
+        let name = format!("run-{}", seen.len());
+        // A row's flags are in the place of the same ones of its table, which have a value each.
+        let shared: Vec<&str> = table["flags"].as_str().expect("flags").split_whitespace().collect();
+        let shared = shared.chunks(2).filter(|flag| !flags.split_whitespace().any(|other| other == flag[0]));
+        let shared = shared.flatten().copied().collect::<Vec<_>>().join(" ");
+        let arguments = format!("{shared} {flags} --plain --name {name}");
+        succeeds("mnist", &sandbox, &arguments);
+        let config = json(sandbox.path().join("artifacts/mnist").join(name).join("config.json"));
+        assert_eq!(config, row["config"], "{arguments}");
+        seen.push(flags);
+    }
+    assert!(seen.len() > 40, "{seen:?}");
+}
+
+#[test]
+fn studies_of_a_few_techniques_are_reproducible() {
+    let arguments = "--family batch,start --only normalization,re-estimated --validation-images 60 --train-images 20 --epochs 2 --seeds 2";
+    let [one, other] = [0, 1].map(|_| {
+        let sandbox = sandbox();
+        succeeds("study", &sandbox, arguments);
+        let folder = sandbox.path().join("artifacts/study");
+        let picture = fs::read_to_string(folder.join("sigmoid.svg")).expect("a picture");
+        assert!(picture.starts_with("<svg") && picture.contains("batch normalization"));
+        json(folder.join("outcomes.json"))
+    });
+    assert_eq!(one, other);
+    let names: Vec<&str> = one.as_array().expect("tables").iter().filter_map(|table| table["name"].as_str()).collect();
+    assert_eq!(names, ["small batches, perceptron", "small batches, convolutional", "deep networks", "sigmoid"]);
+}
+
+#[test]
+fn mistakes_in_a_study_are_told() {
+    let sandbox = sandbox();
+    fails("study", &sandbox, "--seeds 0", &["--seeds", "0", "at least 1"]);
+    fails("study", &sandbox, "--train-images 0", &["--train-images", "0", "at least 1"]);
+    fails("study", &sandbox, "--epochs 0", &["epochs", "0", "at least 1"]);
+    fails("study", &sandbox, "--validation-images 300", &["validation_images", "300"]);
+    fails("study", &sandbox, "--validation-images 60 --only dropuot", &["technique", "dropuot", "dropout"]);
+    fails("study", &sandbox, "--family ablations", &["--family", "ablations", "ablation"]);
+    fails("study", &sandbox, "--dataset cifar", &["cifar", "mnist, fashion"]);
+}

@@ -952,7 +952,7 @@ fn unknown_names_list_the_known() {
 #[test]
 fn values_out_of_range_are_told() {
     let sandbox = Sandbox::new();
-    let cases: [(&str, &[&str]); 37] = [
+    let cases: [(&str, &[&str]); 38] = [
         ("--curriculum linear=0,1", &["Pacing", "start", "(0, 1]", "is 0"]),
         ("--curriculum anti-root=2,1", &["Pacing", "start", "(0, 1]", "is 2"]),
         ("--curriculum step=0.5,0", &["Pacing", "over", "at least 1", "is 0"]),

@@ -10,19 +10,21 @@ use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainStep};
-use burn_descent::augment::{AugmentConfig, Transform};
+use burn_descent::augment::{AugmentConfig, Transform, Views};
 use burn_descent::data::{DataSource, LabelledImages};
+use burn_descent::ensemble::Ensemble;
 use burn_descent::gradient::{ChainConfig, GradientNoiseConfig};
 use burn_descent::group::parameters;
 use burn_descent::model::{LabelSmoothing, MlpConfig, cross_entropy, focal_loss, soft_cross_entropy};
 use burn_descent::optim::Epsilon;
 use burn_descent::optim::{AdamConfig, MomentumConfig, NadamConfig, SgdConfig, WeightDecay, evaluation_weights};
-use burn_descent::penalty::PenaltiesConfig;
+use burn_descent::penalty::{Norm, PenaltiesConfig, PenaltyForm};
 use burn_descent::sample::{Curriculum, Sampler};
-use burn_descent::schedule::{OneCycleConfig, RunLength};
+use burn_descent::schedule::{OneCycleConfig, RunLength, Schedule};
 use burn_descent::train::{
     Backend, CLASSES, Classifier, History, ImageBatch, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run,
     RunConfig, RunData, RunOptions, Sampling, Split, StopSignal, Stopwatch, TransferConfig, Trial, Unfreeze, Variation,
+    evaluate,
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use common::deviation;
@@ -308,6 +310,47 @@ fn difficulties_of_ones_own_are_taken_and_checked() {
     let taught = RunConfig { teacher: Some("other".to_owned()), ..config };
     let error = Trial::new(&taught, &data, &Device::flex()).map(drop).expect_err("no runs").to_string();
     assert!(error.starts_with("teacher should be left out where `RunData::difficulty` is not given"), "{error}");
+}
+
+#[test]
+fn a_trial_starts_from_given_weights_and_is_drawn_to_them() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let model = |units| ModelConfig::Mlp(MlpConfig::new().with_widths(vec![units]).with_batch_norm(false));
+    let config = RunConfig {
+        model: model(16),
+        validation_images: 50,
+        epochs: 1,
+        schedule: Schedule::Constant,
+        backend: Backend::Flex,
+        ..RunConfig::default()
+    };
+    // η·α of 1: each step ends at the prior itself.
+    let group = ParamGroup::all();
+    let penalties = PenaltiesConfig::new().on(Norm::Squared, 1.0 / config.lr, PenaltyForm::Decoupled, group);
+    let drawn = RunConfig { seed: 2, penalties, ..config.clone() };
+    let data = RunData::load(&config, &DataSource::new().folder(folder.path()), true).expect("the data");
+    let trial = |config| Trial::new(config, &data, &Device::flex()).expect("a trial");
+
+    let mut first = trial(&config);
+    first.train(2).expect("the trial trains");
+    let (trained, tested) = (first.model().expect("a model"), first.test().expect("an evaluation"));
+    assert_ne!(trial(&drawn).test().expect("an evaluation"), tested);
+    let second = trial(&drawn).starting_from(&trained).expect("the same network");
+    assert_eq!(second.test().expect("an evaluation"), tested);
+    let mut third = trial(&drawn).towards(&trained).expect("the same network");
+    third.train(1).expect("the trial trains");
+    assert_eq!(third.test().expect("an evaluation"), tested);
+    let together = Ensemble::new(vec![trained.clone(); 2]).expect("two networks");
+    let together = evaluate(&together, &data, &Device::flex(), Views::Identity).expect("an evaluation");
+    assert_eq!((together.accuracy, together.loss), (tested.accuracy, tested.loss));
+
+    let wider = RunConfig { model: model(17), ..config.clone() };
+    for refused in [trial(&wider).starting_from(&trained), trial(&wider).towards(&trained)] {
+        let error = refused.map(drop).expect_err("another shape").to_string();
+        assert!(error.contains("hidden.0.weight") && error.contains("[784, 17]"), "{error}");
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -1,13 +1,16 @@
-//! What the experiments share: spreads over seeds, tables, pictures of curves, files.
+//! What the experiments share: wrong labels, spreads over seeds, tables, pictures of curves, files.
 #![allow(dead_code)] // Each experiment uses some of it.
 
-use burn_descent::data::DataSource;
+use burn_descent::data::{DataSource, LabelledImages};
 use burn_descent::files::write_whole;
-use burn_descent::train::TrainError;
+use burn_descent::train::{CLASSES, RunData, TrainError};
 use plotters::prelude::*;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Mean and standard deviation of some numbers.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
@@ -113,6 +116,24 @@ pub fn draw(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Resu
     })();
     drawn.map_err(|error| TrainError::Stopped(format!("could not draw {}: {error}", path.display())))?;
     write(path, &svg)
+}
+
+/// Each of the labels to train on becomes that of another class with the probability `share`.
+///
+/// # Errors
+///
+/// Never, unless the data did not fit together before.
+pub fn mislabel(mut data: RunData, share: f64, seed: u64) -> Result<RunData, TrainError> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut labels = data.train.labels().to_vec();
+    for &index in &data.train_indices {
+        if rng.random_bool(share) {
+            labels[index] = (labels[index] + rng.random_range(1..CLASSES as u8)) % CLASSES as u8;
+        }
+    }
+    let (height, width) = (data.train.height(), data.train.width());
+    data.train = Arc::new(LabelledImages::new(height, width, data.train.pixels().to_vec(), labels)?);
+    Ok(data)
 }
 
 /// Writes a file whole or not at all.

@@ -1,9 +1,10 @@
 use super::dataset::CLASSES;
-use super::{Classifier, ImageLoader, TrainError};
+use super::run::test_loader;
+use super::{Classifier, ImageLoader, RunData, TrainError};
 use crate::augment::{AugmentError, Average, Views};
 use crate::ensemble::{Ensemble, EnsembleError, EnsembleReport, likeliest};
-use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// How well class probabilities fit the labels.
@@ -43,6 +44,22 @@ pub fn losses(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<f64> {
 /// The class probabilities of every image of the loader, in its order.
 pub fn predict(model: &Classifier, loader: &ImageLoader) -> Vec<[f32; CLASSES]> {
     loader.epoch().flatten().flat_map(|batch| rows(softmax(model.forward(batch.images), 1))).collect()
+}
+
+/// How well networks do together on the test images, as a [`Run`](super::Run) tests its own. Each network's probabilities
+/// are averaged over `views` of an image.
+///
+/// # Errors
+///
+/// If there are no test images.
+pub fn evaluate(
+    ensemble: &Ensemble<Classifier>,
+    data: &RunData,
+    device: &Device,
+    views: Views,
+) -> Result<Evaluation, TrainError> {
+    let predictions = Predictions::new(ensemble, &test_loader(data, device), views)?;
+    Ok(predictions.evaluation(ensemble, data.test.labels())?)
 }
 
 /// The class probabilities of every image of a loader, in its order.

@@ -35,7 +35,7 @@ pub use classifier::{Classifier, Network};
 pub use config::{DatasetKind, Diversity, ModelConfig, RunConfig};
 pub use dataset::{CLASSES, RunData};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, losses, predict};
+pub use evaluate::{Evaluation, evaluate, losses, predict};
 pub use find_lr::find_lr;
 pub use history::{Criterion, EpochMetrics, History};
 pub use loader::{Batches, ImageBatch, ImageLoader, Normalization, Stopwatch};

@@ -1,5 +1,5 @@
 use super::dataset::CLASSES;
-use super::evaluate::Predictions;
+use super::evaluate::{Predictions, evaluate};
 use super::find_lr::LR_CURVE;
 use super::member::{MODEL, Member, member_folder};
 use super::teacher::difficulty;
@@ -270,8 +270,7 @@ impl Run {
         let ensembles = runs.iter().map(|run| run.ensemble(data.image(), &device));
         let members = ensembles.collect::<Result<Vec<_>, _>>()?.into_iter().flat_map(Ensemble::into_members).collect();
         let ensemble = Ensemble::new(members)?.with_combination(combination);
-        let predictions = Predictions::new(&ensemble, &test_loader(&data, &device), views)?;
-        Ok(predictions.evaluation(&ensemble, data.test.labels())?)
+        evaluate(&ensemble, &data, &device, views)
     }
 
     /// The class probabilities of every image of the loader, in its order.

@@ -32,6 +32,11 @@ impl Way {
         Ok(Self { penalties: config.penalties.init(model)?, chain: config.gradients.init()?, layers })
     }
 
+    /// The same, with the penalties of `model` towards the weights of `prior`.
+    pub(super) fn towards(self, model: &Classifier, prior: &Classifier) -> Result<Self, TrainError> {
+        Ok(Self { penalties: self.penalties.towards(model, prior)?, ..self })
+    }
+
     /// Whether there is nothing around the optimizer's step.
     pub(super) fn is_empty(&self) -> bool {
         self.penalties.is_empty() && self.chain.is_empty() && self.layers.is_none()

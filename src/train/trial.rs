@@ -6,8 +6,9 @@ use super::{
     Batches, Classifier, Evaluation, ImageLoader, RunConfig, RunData, StopSignal, Stopwatch, TrainError, predict,
 };
 use crate::schedule::{RunLength, ScheduleRun};
+use crate::transfer::transplant;
 use burn::lr_scheduler::LrScheduler;
-use burn::module::Module;
+use burn::module::{Module, ParamGroup};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use burn::train::TrainStep;
@@ -92,17 +93,29 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// The same trial with the weights of `trained`, as the configuration's `transfer` says, whatever the run that it names.
+    /// The same training from the weights of `trained` on: all of them, or those that the configuration's `transfer` says,
+    /// whatever the run that it names.
     ///
     /// # Errors
     ///
-    /// If the network is another, or the configuration has no `transfer`.
+    /// If `trained` is not such a network.
     pub fn starting_from(mut self, trained: &Classifier) -> Result<Self, TrainError> {
-        let Some(transfer) = &self.config.transfer else {
-            let expected = "given where weights are taken over";
-            return Err(TrainError::Value { field: "transfer", value: "absent".to_owned(), expected });
+        let model = match &self.config.transfer {
+            Some(transfer) => transfer.take_over(trained, self.model)?,
+            None => transplant(trained, self.model, &ParamGroup::all())?,
         };
-        self.model = self.way.in_epoch(transfer.take_over(trained, self.model)?, 1)?;
+        self.model = self.way.in_epoch(model, 1)?;
+        Ok(self)
+    }
+
+    /// The same training with the configuration's penalties measured from the weights of `prior`, as by
+    /// [`Penalties::towards`](crate::penalty::Penalties::towards) (coverage F4).
+    ///
+    /// # Errors
+    ///
+    /// If `prior` has a parameter in another shape.
+    pub fn towards(mut self, prior: &Classifier) -> Result<Self, TrainError> {
+        self.way = self.way.towards(&self.model, prior)?;
         Ok(self)
     }
 

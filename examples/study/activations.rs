@@ -1,0 +1,81 @@
+//! L1 on a layer's activations (coverage F6), on a network that shows them.
+
+use burn::lr_scheduler::LrScheduler;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::GradientsParams;
+use burn::tensor::activation::{relu, softmax};
+use burn::tensor::{Device, Tensor};
+use burn_descent::model::{LabelSmoothing, cross_entropy};
+use burn_descent::penalty::sparsity;
+use burn_descent::schedule::RunLength;
+use burn_descent::train::{CLASSES, Evaluation, ImageLoader, RunConfig, RunData, StopSignal, Stopwatch, TrainError};
+
+/// Units of the hidden layer.
+pub const UNITS: usize = 512;
+
+#[derive(Module, Debug)]
+struct Network {
+    hidden: Linear,
+    output: Linear,
+}
+
+impl Network {
+    /// The activations of the hidden layer for images `[batch, 1, height, width]`, and the logits.
+    fn forward(&self, images: Tensor<4>) -> (Tensor<2>, Tensor<2>) {
+        let activations = relu(self.hidden.forward(images.flatten(1, 3)));
+        let logits = self.output.forward(activations.clone());
+        (activations, logits)
+    }
+}
+
+/// Trains one hidden layer with `strength` times the L1 norm of its activations in the loss, by the optimizer, schedule,
+/// epochs and seed of `config`. Gives how well it does on the test images, and the share of the activations there that are
+/// exactly 0.
+///
+/// # Errors
+///
+/// If a hyperparameter is out of range.
+pub fn train(
+    config: &RunConfig,
+    data: &RunData,
+    device: &Device,
+    strength: f64,
+) -> Result<(Evaluation, f64), TrainError> {
+    let autodiff = device.clone().autodiff();
+    autodiff.seed(config.seed);
+    let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&autodiff);
+    let mut network = Network { hidden: linear(data.image().iter().product(), UNITS), output: linear(UNITS, CLASSES) };
+    let (images, indices) = (data.train.clone(), data.train_indices.clone());
+    let loader = ImageLoader::new(images, indices, config.batch_size, data.normalization, &autodiff);
+    let loader = loader.for_training(config.seed, None, 1, StopSignal::default(), Stopwatch::default());
+    let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
+    let mut schedule = config.schedule.scheduler(config.lr, length)?;
+    let mut optimizer = config.init_optimizer(loader.batches())?;
+    for _ in 0..config.epochs {
+        for batch in loader.epoch() {
+            let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
+            let (activations, logits) = network.forward(batch.images);
+            let loss = cross_entropy(logits, batch.targets, LabelSmoothing::None) + sparsity(strength, activations);
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            network = optimizer.step(schedule.step(), network, gradients);
+        }
+    }
+    let network = network.valid();
+    let indices = (0..data.test.len()).collect();
+    let loader = ImageLoader::new(data.test.clone(), indices, 500, data.normalization, device);
+    let (mut probabilities, mut silent) = (Vec::new(), Vec::new());
+    for batch in loader.epoch() {
+        let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
+        let (activations, logits) = network.forward(batch.images);
+        silent.extend(numbers(activations.equal_elem(0.0).float().mean_dim(1)));
+        let rows = numbers(softmax(logits, 1));
+        probabilities.extend(rows.chunks_exact(CLASSES).map(|row| std::array::from_fn(|class| row[class])));
+    }
+    let silent = silent.iter().map(|share| f64::from(*share)).sum::<f64>() / data.test.len() as f64;
+    Ok((Evaluation::new(&probabilities, data.test.labels()), silent))
+}
+
+fn numbers(values: Tensor<2>) -> Vec<f32> {
+    values.into_data().try_into_vec().unwrap_or_default()
+}
