@@ -937,6 +937,24 @@ fn a_resumed_run_remembers_its_plateau() {
     assert_eq!([2, 3].map(mean_rate), [0.002, 0.001]);
 }
 
+/// The configurations that come with the crate say all that one has, and are in range.
+#[test]
+fn configurations_that_come_along_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let files = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let files: Vec<PathBuf> = files.collect();
+    assert!(!files.is_empty());
+    for path in files {
+        let config = RunConfig::read(&path).expect("a configuration");
+        config.check().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text = fs::read_to_string(&path).expect("text");
+        let written: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let whole = serde_json::to_value(&config).expect("JSON");
+        let fields = |value: &serde_json::Value| value.as_object().expect("fields").keys().cloned().collect::<Vec<_>>();
+        assert_eq!(fields(&written), fields(&whole), "{}", path.display());
+    }
+}
+
 /// Weights by path.
 fn weights(model: &Classifier) -> Vec<(String, Vec<f64>)> {
     struct Values(Vec<Vec<f64>>);

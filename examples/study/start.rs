@@ -54,8 +54,8 @@ fn noise(study: &Study) -> Result<Group, TrainError> {
         }
     }
     let about = format!(
-        "20 hidden layers of 50 ReLU units, {} images of {}, {} epoch(s) one image at a time, rate 0.03, gradients clipped to a \
-         norm of {CLIP}, then noise with σ² = η/(1 + t)^0.55.",
+        "20 hidden layers of 50 ReLU units, {} images of {} one at a time, epochs: {}, rate 0.03, gradients clipped to a norm of \
+         {CLIP}, then noise with σ² = η/(1 + t)^0.55.",
         study.images(&base),
         base.dataset,
         base.epochs

@@ -30,6 +30,7 @@ pub struct Classifier {
 
 /// The networks that there are.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // Each is a handful of handles, and no program holds many.
 pub enum Network {
     /// A multilayer perceptron.
     Mlp(Mlp),
