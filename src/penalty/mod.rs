@@ -243,12 +243,9 @@ impl ModuleMapper for Move<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, path) = (param.id, self.walk.path());
-        if param.val().is_autodiff() && !param.is_require_grad() {
-            return param;
-        }
         let penalties = self.penalties;
         let mut moves = penalties.config.penalties.iter().filter(|penalty| penalty.moves(id, &path)).peekable();
-        if moves.peek().is_none() {
+        if moves.peek().is_none() || (param.val().is_autodiff() && !param.is_require_grad()) {
             return param;
         }
         let lr = self.lr.lr_from_param(id, Some(&path));

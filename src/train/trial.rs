@@ -77,10 +77,9 @@ impl<'a> Trial<'a> {
         let training = member.training_loader(data, &difficulty, &autodiff, 1, stop, stopwatch)?;
         let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
         let model = member.training_model(data.image(), &autodiff)?;
-        let way = Way::new(config, &model)?;
         Ok(Self {
-            model: way.in_epoch(model, 1)?,
-            way,
+            way: Way::new(config, &model)?,
+            model,
             optimizer: member.optimizer(data)?,
             schedule: config.schedule.scheduler(config.lr, length)?,
             evaluation: member.evaluation(data, device),
@@ -100,11 +99,10 @@ impl<'a> Trial<'a> {
     ///
     /// If `trained` is not such a network.
     pub fn starting_from(mut self, trained: &Classifier) -> Result<Self, TrainError> {
-        let model = match &self.config.transfer {
+        self.model = match &self.config.transfer {
             Some(transfer) => transfer.take_over(trained, self.model)?,
             None => transplant(trained, self.model, &ParamGroup::all())?,
         };
-        self.model = self.way.in_epoch(model, 1)?;
         Ok(self)
     }
 
