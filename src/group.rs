@@ -95,10 +95,6 @@ impl Values {
         collector.values
     }
 
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
     pub(crate) fn shape(&self, path: &str) -> Option<Vec<usize>> {
         self.0.get(path).map(|value| value.shape().to_vec())
     }

@@ -13,7 +13,7 @@ pub use config::{PenaltiesConfig, Penalty, PenaltyError, PenaltyForm};
 pub use norm::Norm;
 pub use text::PenaltyTextError;
 
-use crate::group::{Values, Walk, on_values, walked};
+use crate::group::{Values, Walk, on_values, parameters, walked};
 use crate::kernel::{AnyRank, any_rank, of_rank};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -44,10 +44,10 @@ impl Penalties {
     ///
     /// # Errors
     ///
-    /// If a parameter of `module` has another shape in `prior`.
+    /// The first parameter of `module` that has another shape in `prior`.
     pub fn towards<M: Module, P: Module>(mut self, module: &M, prior: &P) -> Result<Self, PenaltyError> {
         let (values, prior) = (Values::of(module), Values::of(prior));
-        for path in values.paths().filter(|path| prior.shape(path).is_some()) {
+        for (_, path) in parameters(module).iter().filter(|(_, path)| prior.shape(path).is_some()) {
             values.expect_same_shape(path, &prior, path)?;
         }
         self.prior = Some(Arc::new(prior));
