@@ -9,6 +9,8 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{DType, Device, Tensor};
 use burn_descent::model::convolve;
 use common::{cpu_devices, scattered, tensor, values};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A layer and its images.
 #[derive(Clone, Debug)]
@@ -184,6 +186,30 @@ fn agrees_with_burn_on_a_large_batch() {
         let mut case = Case::new([2, 6], kernel, 67, [28, 28]);
         case.config = case.config.with_stride(stride).with_padding(padding);
         check(&case, &PLAIN);
+    }
+}
+
+/// Sums round differently in another order, which must not depend on what else the threads have to do.
+#[test]
+fn gives_the_same_bits_on_busy_threads() {
+    let mut case = Case::new([32, 32], [3, 3], 128, [14, 14]);
+    case.config = case.config.with_padding(PaddingConfig2d::Same);
+    for (backend, device) in cpu_devices() {
+        let expected = see(&case, &PLAIN, &device, convolve).parts;
+        let done = AtomicBool::new(false);
+        let differs = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for length in (0..40).cycle().take_while(|_| !done.load(Ordering::Relaxed)) {
+                    rayon::scope(|scope| {
+                        scope.spawn(move |_| (0..length * 30_000).for_each(|step| _ = black_box(step)));
+                    });
+                }
+            });
+            let differs = (0..30).find(|_| see(&case, &PLAIN, &device, convolve).parts != expected);
+            done.store(true, Ordering::Relaxed);
+            differs
+        });
+        assert_eq!(differs, None, "{backend}: the first repetition that differs");
     }
 }
 

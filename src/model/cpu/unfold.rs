@@ -26,6 +26,8 @@ pub struct Geometry {
 
 /// Columns in one product: enough to fill the processor's registers and pipelines, few enough for its second cache.
 const COLUMNS: usize = 512;
+/// Parts of a batch for each thread: more than one, since threads are not always equally fast.
+const PARTS: usize = 2;
 /// Values copied at a time.
 const BLOCK: usize = 8;
 /// Room for a block to overshoot.
@@ -58,6 +60,13 @@ impl Geometry {
     fn images_per_group(&self) -> usize {
         let threads = rayon::current_num_threads();
         (COLUMNS / self.positions()).clamp(1, self.batch.div_ceil(threads).max(1))
+    }
+
+    /// Images whose gradients by the weights are summed by themselves. Which thread comes first must not decide on the order of
+    /// the sums, and so on their rounding.
+    fn images_per_part(&self) -> usize {
+        let (group, parts) = (self.images_per_group(), PARTS * rayon::current_num_threads());
+        self.batch.div_ceil(group).div_ceil(parts) * group
     }
 
     /// Height and width of an image with its padding.
@@ -266,47 +275,57 @@ pub(super) fn backward(
     grad: &[f32],
     input_wanted: bool,
 ) -> (Option<Vec<f32>>, Vec<f32>) {
-    let (patch, group) = (geometry.patch(), geometry.images_per_group());
+    let span = geometry.images_per_part();
     let mut input_grad = vec![0.0; if input_wanted { images.len() } else { 0 }];
-    // Without a wanted input gradient, each group gets an empty piece of it.
+    // Without a wanted input gradient, each part gets an empty piece of it.
     let pieces: Vec<&mut [f32]> = if input_wanted {
-        input_grad.chunks_mut(group * geometry.image_len()).collect()
+        input_grad.chunks_mut(span * geometry.image_len()).collect()
     } else {
-        (0..geometry.batch.div_ceil(group)).map(|_| &mut [][..]).collect()
+        (0..geometry.batch.div_ceil(span)).map(|_| &mut [][..]).collect()
     };
-    let weight_grad = pieces
+    let parts: Vec<Vec<f32>> = pieces
         .into_par_iter()
-        .zip(images.par_chunks(group * geometry.image_len()))
-        .zip(grad.par_chunks(group * geometry.result_len()))
-        .fold(
-            || (vec![0.0; weight.len()], Scratch::new(geometry, group)),
-            |(mut weight_grad, mut scratch), ((input_grad, images), grad)| {
-                let count = images.len() / geometry.image_len();
-                let columns = count * geometry.positions();
-                geometry.for_each_plane(count, |tensor, matrix, len| {
-                    scratch.result[matrix..matrix + len].copy_from_slice(&grad[tensor..tensor + len]);
-                });
-                let result = Matrix::new(&scratch.result, columns);
-                // The margins of `padded` hold what the last group's fold left there.
-                scratch.padded.fill(0.0);
-                geometry.unfold(images, &mut scratch.padded, &mut scratch.matrix);
-                let matrix = Matrix::new(&scratch.matrix, columns).transposed();
-                product(true, &mut weight_grad, [geometry.channels, patch, columns], result, matrix);
-                if input_wanted {
-                    let weight = Matrix::new(weight, patch).transposed();
-                    product(false, &mut scratch.matrix, [patch, columns, geometry.channels], weight, result);
-                    geometry.fold(&scratch.matrix, &mut scratch.padded, input_grad);
-                }
-                (weight_grad, scratch)
-            },
-        )
-        .map(|(weight_grad, _)| weight_grad)
-        .reduce(
-            || vec![0.0; weight.len()],
-            |mut sum, part| {
-                sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
-                sum
-            },
-        );
+        .zip(images.par_chunks(span * geometry.image_len()))
+        .zip(grad.par_chunks(span * geometry.result_len()))
+        .map(|((input_grad, images), grad)| backward_of_part(geometry, images, weight, grad, input_grad))
+        .collect();
+    let mut weight_grad = vec![0.0; weight.len()];
+    for part in parts {
+        weight_grad.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
+    }
     (input_wanted.then_some(input_grad), weight_grad)
+}
+
+/// The gradient by the weight of some of the images, and that by the input into `input_grad`, unless it is empty.
+fn backward_of_part(
+    geometry: &Geometry,
+    images: &[f32],
+    weight: &[f32],
+    grad: &[f32],
+    input_grad: &mut [f32],
+) -> Vec<f32> {
+    let (patch, group) = (geometry.patch(), geometry.images_per_group());
+    let mut input_grads = input_grad.chunks_mut(group * geometry.image_len());
+    let mut weight_grad = vec![0.0; weight.len()];
+    let mut scratch = Scratch::new(geometry, group);
+    let groups = images.chunks(group * geometry.image_len()).zip(grad.chunks(group * geometry.result_len()));
+    for (images, grad) in groups {
+        let count = images.len() / geometry.image_len();
+        let columns = count * geometry.positions();
+        geometry.for_each_plane(count, |tensor, matrix, len| {
+            scratch.result[matrix..matrix + len].copy_from_slice(&grad[tensor..tensor + len]);
+        });
+        let result = Matrix::new(&scratch.result, columns);
+        // The margins of `padded` hold what the last group's fold left there.
+        scratch.padded.fill(0.0);
+        geometry.unfold(images, &mut scratch.padded, &mut scratch.matrix);
+        let matrix = Matrix::new(&scratch.matrix, columns).transposed();
+        product(true, &mut weight_grad, [geometry.channels, patch, columns], result, matrix);
+        if let Some(input_grad) = input_grads.next() {
+            let weight = Matrix::new(weight, patch).transposed();
+            product(false, &mut scratch.matrix, [patch, columns, geometry.channels], weight, result);
+            geometry.fold(&scratch.matrix, &mut scratch.padded, input_grad);
+        }
+    }
+    weight_grad
 }
