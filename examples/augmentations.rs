@@ -7,6 +7,8 @@
 //! For each distortion there is one sheet of digits and one of a picture in colour: the first row as they were, the
 //! others distorted, by another seed each.
 
+mod support;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_descent::augment::{AugmentConfig, AugmentError, Average, Draw, Views};
 use burn_descent::data::{DataError, EmbeddedDigits, write_gray_png, write_rgb_png};
@@ -14,6 +16,7 @@ use clap::Parser;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use support::exit;
 
 /// Draw every distortion.
 #[derive(Parser)]
@@ -153,11 +156,5 @@ fn run(arguments: &Arguments) -> Result<(), SheetError> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    exit(run(&Arguments::parse()))
 }

@@ -10,8 +10,10 @@
 //! cargo run --example mnist -- predict cnn-nadam digit.png
 //! ```
 
+mod support;
+
 use burn_descent::augment::{AugmentConfig, Views};
-use burn_descent::data::{DataSource, read_digit_png};
+use burn_descent::data::read_digit_png;
 use burn_descent::ensemble::Combination;
 use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
 use burn_descent::model::{Activation, DropoutForm, Initialization, LabelSmoothing};
@@ -20,7 +22,7 @@ use burn_descent::sample::Curriculum;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::train::{
     Backend, Criterion, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, Sampling, Split,
-    StopSignal, TrainError, TransferConfig, Unfreeze, Variation, find_lr, likeliest,
+    TrainError, TransferConfig, Unfreeze, Variation, find_lr, likeliest,
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +30,7 @@ use serde::de::DeserializeOwned;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use support::{exit, source};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,9 +55,9 @@ enum Command {
         /// Test on another data set: mnist, fashion or synthetic.
         #[arg(long)]
         dataset: Option<DatasetKind>,
-        /// Average over views of each image: identity, flips, five-crop, ten-crop or szegedy (144).
-        #[arg(long, default_value_t)]
-        views: Views,
+        /// Average over views of each image: identity, flips, five-crop, ten-crop or szegedy (144) [default: the run's].
+        #[arg(long)]
+        views: Option<Views>,
         #[command(flatten)]
         ensemble: EnsembleArgs,
         #[command(flatten)]
@@ -260,6 +263,9 @@ struct TrainArgs {
     /// unknown name lists them all); @0.5 after one does it by chance.
     #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "default")]
     augment: Option<AugmentConfig>,
+    /// Test by the average over views of each image: identity, flips, five-crop, ten-crop or szegedy (144).
+    #[arg(long)]
+    views: Option<Views>,
     /// Train K networks with seeds of their own, which answer together.
     #[arg(long, value_name = "K")]
     ensemble: Option<usize>,
@@ -315,21 +321,11 @@ fn lookahead(text: &str) -> Result<LookaheadConfig, String> {
 
 impl PlaceArgs {
     fn options(&self) -> RunOptions {
-        let mut source = DataSource::new().progress(true);
-        if let Some(folder) = &self.data {
-            source = source.folder(folder);
-        }
+        let mut source = source(self.data.as_ref());
         if let Some(mirror) = &self.mirror {
             source = source.mirror(mirror);
         }
-        RunOptions {
-            root: self.artifacts.clone(),
-            source,
-            plain: true,
-            overwrite: false,
-            stop: StopSignal::default(),
-            notify: |line| eprintln!("{line}"),
-        }
+        RunOptions { source, notify: |line| eprintln!("{line}"), ..RunOptions::new(&self.artifacts) }
     }
 }
 
@@ -443,6 +439,7 @@ impl TrainArgs {
         set(&mut config.label_smoothing, &self.label_smoothing);
         set(&mut config.focal_loss, &self.focal_loss);
         config.augment = self.augment.clone().or(config.augment);
+        set(&mut config.views, &self.views);
         set(&mut config.ensemble, &self.ensemble);
         set(&mut config.criterion, &self.criterion);
         set(&mut config.sampling, &self.bagging.then_some(Sampling::Bootstrap));
@@ -578,7 +575,7 @@ fn open(name: &str, ensemble: &EnsembleArgs, place: &PlaceArgs) -> Result<Run, T
 fn eval(
     names: &[String],
     dataset: Option<DatasetKind>,
-    views: Views,
+    views: Option<Views>,
     ensemble: &EnsembleArgs,
     place: &PlaceArgs,
 ) -> Result<(), TrainError> {
@@ -605,19 +602,12 @@ fn predict(
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match &cli.command {
+    exit(match &cli.command {
         None => cli.train.run(),
         Some(Command::Eval { names, dataset, views, ensemble, place }) => {
             eval(names, *dataset, *views, ensemble, place)
         }
         Some(Command::FindLr { train }) => train.find_lr(),
         Some(Command::Predict { name, picture, ensemble, place }) => predict(name, picture, ensemble, place),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    })
 }

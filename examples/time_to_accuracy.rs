@@ -8,13 +8,14 @@
 //! along, so this measures speed; for results, train with the `mnist` example, which holds out validation images.
 //! Seconds count training only: evaluation stops the clock.
 
-use burn_descent::data::DataSource;
-use burn_descent::files::write_whole;
+mod support;
+
 use burn_descent::train::{Backend, OptimizerKind, RunConfig, RunData, TrainError, Trial, TrialProgress};
 use clap::Parser;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use support::{exit, source, write_json};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -114,7 +115,7 @@ fn milliseconds(seconds: f64) -> f64 {
 
 fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let config = arguments.config()?;
-    let source = arguments.data.iter().fold(DataSource::new().progress(true), |source, folder| source.folder(folder));
+    let source = source(arguments.data.as_ref());
     let (backend, device) = config.backend.device()?;
     let mut data = RunData::load(&config, &source, true)?;
     if let Some(notice) = &data.notice {
@@ -148,18 +149,11 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     });
     println!("{result:#}");
     if let Some(path) = &arguments.json {
-        let bytes = format!("{result:#}\n").into_bytes();
-        write_whole(path, &bytes).map_err(|source| TrainError::Io { action: "write", path: path.clone(), source })?;
+        write_json(path, &result)?;
     }
     Ok(())
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    exit(run(&Arguments::parse()))
 }

@@ -9,14 +9,12 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor, TensorData};
-use burn_descent::augment::Views;
 use burn_descent::data::DataSource;
 use burn_descent::ensemble::{Combination, Ensemble, EnsembleError, EnsembleReport};
 use burn_descent::model::MlpConfig;
 use burn_descent::schedule::Schedule;
 use burn_descent::train::{
-    Backend, Diversity, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, Sampling, StopSignal, Summary,
-    TrainError,
+    Backend, Diversity, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, Sampling, Summary, TrainError,
 };
 use burn_descent::weights::EmaConfig;
 use common::{cpu_devices, deviation};
@@ -306,14 +304,8 @@ fn options(folder: &Path) -> RunOptions {
     if !folder.join("t10k-images-idx3-ubyte").exists() {
         write_parts(folder, &digits(0, 200), &digits(200, 50));
     }
-    RunOptions {
-        root: folder.join("runs"),
-        source: DataSource::new().folder(folder),
-        plain: true,
-        overwrite: true,
-        stop: StopSignal::default(),
-        notify: |_| {},
-    }
+    let source = DataSource::new().folder(folder);
+    RunOptions { source, overwrite: true, ..RunOptions::new(folder.join("runs")) }
 }
 
 fn small(diversity: Diversity, ensemble: usize, epochs: usize) -> RunConfig {
@@ -432,7 +424,7 @@ fn snapshots_are_one_run_and_go_on_after_a_break() {
         let asked = Run::open(&options.root, unbroken.name()).expect("the run").of_last(2);
         let (_, two) = train(config(2, 6), &format!("{name}-two"), &options);
         assert_eq!(two.members.iter().map(|member| member.epochs).collect::<Vec<_>>(), [4, 2]);
-        assert_eq!(asked.evaluate(&options, None, Views::Identity).expect("an evaluation").ensemble, two.ensemble);
+        assert_eq!(asked.evaluate(&options, None, None).expect("an evaluation").ensemble, two.ensemble);
     }
 }
 
@@ -451,7 +443,7 @@ fn a_resumed_ensemble_equals_the_unbroken_one() {
         fs::write(&path, config).expect("the configuration is written");
         let mut resumed = Run::open(&options.root, broken.name()).expect("the run");
         assert_eq!(
-            resumed.evaluate(&options, None, Views::Identity).expect("an evaluation").ensemble,
+            resumed.evaluate(&options, None, None).expect("an evaluation").ensemble,
             two.ensemble,
             "two are there"
         );
@@ -471,7 +463,7 @@ fn missing_and_damaged_members_are_told() {
     let options = options(folder.path());
     for diversity in [Diversity::Seeds, Diversity::Snapshots] {
         let (run, summary) = train(small(diversity, 2, 4), "run", &options);
-        let ask = || run.evaluate(&options, None, Views::Identity);
+        let ask = || run.evaluate(&options, None, None);
         assert_eq!(ask().expect("an evaluation").ensemble, summary.ensemble);
         for member in ["member-1", "member-2"] {
             let path = run.folder().join(member).join("model.bpk");
@@ -494,17 +486,13 @@ fn missing_and_damaged_members_are_told() {
         assert_eq!(ask().expect("an evaluation").ensemble, summary.ensemble);
         let all: Vec<_> = ALL
             .map(|combination| {
-                run.clone()
-                    .combined_by(combination)
-                    .evaluate(&options, None, Views::Identity)
-                    .expect("an evaluation")
-                    .loss
+                run.clone().combined_by(combination).evaluate(&options, None, None).expect("an evaluation").loss
             })
             .to_vec();
         assert!(all[0] != all[1] && all[1] != all[2], "{all:?}");
-        let error = run.clone().of_last(3).evaluate(&options, None, Views::Identity).unwrap_err().to_string();
+        let error = run.clone().of_last(3).evaluate(&options, None, None).unwrap_err().to_string();
         assert_eq!(error, "the members of the ensemble should be at least 1 in number and at most 2, but are 3");
-        let one = run.clone().of_last(1).evaluate(&options, None, Views::Identity).expect("an evaluation");
+        let one = run.clone().of_last(1).evaluate(&options, None, None).expect("an evaluation");
         assert_eq!((one.loss, one.ensemble), (summary.members[1].test_loss, None));
     }
 }

@@ -328,6 +328,10 @@ fn eval_repeats_the_test() {
     let tables = ["flips", "five-crop", "ten-crop", "szegedy"]
         .map(|views| sandbox.succeeds(&format!("eval run --views {views}")));
     assert!(tables.iter().all(|table| table.contains("test accuracy") && *table != evaluated), "{tables:?}");
+    let viewed = sandbox.trains("viewed", "--epochs 3 --views flips");
+    assert!(viewed.contains(tables[0].trim()), "a run tests as it is asked to: {viewed}{}", tables[0]);
+    assert_eq!(sandbox.succeeds("eval viewed"), tables[0]);
+    assert_eq!(sandbox.succeeds("eval viewed --views identity"), evaluated);
 }
 
 #[test]

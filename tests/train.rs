@@ -43,14 +43,8 @@ fn write_data(folder: &Path) {
 
 /// Runs in `folder`, on its data.
 fn options(folder: &Path) -> RunOptions {
-    RunOptions {
-        root: folder.join("runs"),
-        source: DataSource::new().folder(folder),
-        plain: true,
-        overwrite: true,
-        stop: StopSignal::default(),
-        notify: |_| {},
-    }
+    let source = DataSource::new().folder(folder);
+    RunOptions { source, overwrite: true, ..RunOptions::new(folder.join("runs")) }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -9,8 +9,6 @@ use burn::module::ParamGroup;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Int, Tensor};
 use burn_descent::ConfigError;
-use burn_descent::augment::Views;
-use burn_descent::data::DataSource;
 use burn_descent::group::parameters;
 use burn_descent::model::{MlpConfig, ResNetConfig, focal_loss};
 use burn_descent::multitask::{Task, TaskWeightsConfig, UncertaintyConfig};
@@ -19,22 +17,11 @@ use burn_descent::optim::{
     MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig, RpropConfig,
     ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
 };
-use burn_descent::train::{Backend, DatasetKind, ModelConfig, Run, RunConfig, RunOptions, StopSignal};
+use burn_descent::train::{Backend, DatasetKind, ModelConfig, Run, RunConfig, RunOptions};
 use burn_descent::transfer::transplant;
 use common::{Trainee, deviation, scattered, tensor, wgpu_device};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-fn options(root: &std::path::Path) -> RunOptions {
-    RunOptions {
-        root: root.to_owned(),
-        source: DataSource::new(),
-        plain: true,
-        overwrite: false,
-        stop: StopSignal::default(),
-        notify: |_| {},
-    }
-}
 
 /// A rule gives the same numbers on wgpu as fused on flex.
 #[cfg(feature = "flex")]
@@ -193,12 +180,12 @@ fn a_network_learns() {
         backend: Backend::Wgpu,
         ..RunConfig::default()
     };
-    let options = options(root.path());
+    let options = RunOptions::new(root.path());
     let mut run = Run::create(config, Some("wgpu"), &options).expect("a run");
     let summary = run.train(&options).expect("training on wgpu");
     assert_eq!(summary.backend, "wgpu");
     assert!(summary.test_accuracy > 0.5, "an epoch should reach 50 %, but reached {}", summary.test_accuracy);
-    let again = run.evaluate(&options, None, Views::Identity).expect("evaluation on wgpu");
+    let again = run.evaluate(&options, None, None).expect("evaluation on wgpu");
     assert!((again.accuracy - summary.test_accuracy).abs() < 1e-3);
 }
 

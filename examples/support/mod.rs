@@ -149,7 +149,7 @@ pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Trai
 }
 
 /// Ends the program: with 2 and one line on standard error, if it failed.
-pub fn exit(result: Result<(), TrainError>) -> ExitCode {
+pub fn exit<E: fmt::Display>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,6 +3,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -32,7 +33,8 @@ use std::str::FromStr;
 /// assert_eq!(Views::Szegedy.list([40, 60], [28, 28])?.len(), 144);
 /// # Ok::<(), burn_descent::augment::AugmentError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Views {
     /// The whole image.
     #[default]

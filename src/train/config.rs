@@ -3,7 +3,7 @@ use super::{
     Backend, Classifier, Criterion, OptimizerKind, Run, Sampling, Split, TrainError, TransferConfig, Variation,
     WeightTransform, WeightTransforms, files,
 };
-use crate::augment::{Augment, AugmentConfig, AugmentError};
+use crate::augment::{Augment, AugmentConfig, AugmentError, Views};
 use crate::data::KnownDataset;
 use crate::early_stopping::EarlyStoppingConfig;
 use crate::ensemble::Combination;
@@ -117,7 +117,7 @@ pub enum Diversity {
     Snapshots,
 }
 
-/// Everything that determines a run. The same configuration gives the same run, on the same backend.
+/// Everything that determines a run. The same configuration gives the same run, on the same backend and as many threads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
@@ -185,6 +185,9 @@ pub struct RunConfig {
     pub focal_loss: f64,
     /// Distortion of the training images.
     pub augment: Option<AugmentConfig>,
+    /// The views of an image whose probabilities are averaged, in tests and predictions; validation looks at whole images.
+    #[serde(default)]
+    pub views: Views,
     /// Number of networks that answer together. At least 1.
     pub ensemble: usize,
     /// What makes them differ.
@@ -235,6 +238,7 @@ impl Default for RunConfig {
             label_smoothing: LabelSmoothing::None,
             focal_loss: 0.0,
             augment: None,
+            views: Views::Identity,
             ensemble: 1,
             diversity: Diversity::Seeds,
             combine: Combination::Probabilities,

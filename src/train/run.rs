@@ -32,6 +32,20 @@ pub struct RunOptions {
     pub notify: fn(&str),
 }
 
+impl RunOptions {
+    /// Runs in the folder `root`: the data from the usual places, plain lines, no run replaced, nobody told.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            source: DataSource::new(),
+            plain: true,
+            overwrite: false,
+            stop: StopSignal::default(),
+            notify: |_| {},
+        }
+    }
+}
+
 /// Images in an evaluation step.
 pub(super) const EVALUATION_BATCH: usize = 500;
 
@@ -186,7 +200,7 @@ impl Run {
         let stopped = trained.iter().find_map(|trained| trained.history.stopped.clone());
         let ensemble = Ensemble::new(trained.iter().map(|trained| trained.model.clone()).collect())?;
         let ensemble = ensemble.with_combination(self.config.combine);
-        let predictions = Predictions::new(&ensemble, &test_loader(&data, &device), Views::Identity)?;
+        let predictions = Predictions::new(&ensemble, &test_loader(&data, &device), self.config.views)?;
         let tests = predictions.members.iter().map(|member| Evaluation::new(member, data.test.labels()));
         let members =
             trained.iter().zip(tests).map(|(trained, test)| trained.summary(&test)).collect::<Result<_, _>>()?;
@@ -229,7 +243,7 @@ impl Run {
     }
 
     /// Tests the run's kept weights again, on its own data set or, to see what it learned for another, on `dataset`.
-    /// Each network's probabilities are averaged over `views` of an image.
+    /// Each network's probabilities are averaged over `views` of an image, by default those of the run's configuration.
     ///
     /// # Errors
     ///
@@ -238,13 +252,13 @@ impl Run {
         &self,
         options: &RunOptions,
         dataset: Option<DatasetKind>,
-        views: Views,
+        views: Option<Views>,
     ) -> Result<Evaluation, TrainError> {
         Self::evaluate_together(std::slice::from_ref(self), self.config.combine, options, dataset, views)
     }
 
-    /// Tests the kept weights of all networks of several runs as one ensemble, on the backend of the first. The networks may be
-    /// of different kinds.
+    /// Tests the kept weights of all networks of several runs as one ensemble, on the backend of the first, and by its views where
+    /// none are given. The networks may be of different kinds.
     ///
     /// # Errors
     ///
@@ -254,7 +268,7 @@ impl Run {
         combination: Combination,
         options: &RunOptions,
         dataset: Option<DatasetKind>,
-        views: Views,
+        views: Option<Views>,
     ) -> Result<Evaluation, TrainError> {
         let Some(first) = runs.first() else {
             return Err(TrainError::Value { field: "runs", value: "0".to_owned(), expected: "at least 1" });
@@ -270,7 +284,7 @@ impl Run {
         let ensembles = runs.iter().map(|run| run.ensemble(data.image(), &device));
         let members = ensembles.collect::<Result<Vec<_>, _>>()?.into_iter().flat_map(Ensemble::into_members).collect();
         let ensemble = Ensemble::new(members)?.with_combination(combination);
-        evaluate(&ensemble, &data, &device, views)
+        evaluate(&ensemble, &data, &device, views.unwrap_or(first.config.views))
     }
 
     /// The class probabilities of every image of the loader, in its order.
@@ -280,7 +294,7 @@ impl Run {
         image: [usize; 3],
         device: &Device,
     ) -> Result<Vec<[f32; CLASSES]>, TrainError> {
-        Ok(Predictions::new(&self.ensemble(image, device)?, loader, Views::Identity)?.combined)
+        Ok(Predictions::new(&self.ensemble(image, device)?, loader, self.config.views)?.combined)
     }
 
     /// The class probabilities of one 28x28 image of gray levels.
