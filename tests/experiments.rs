@@ -357,8 +357,14 @@ fn studies_of_a_few_techniques_are_reproducible() {
         json(folder.join("outcomes.json"))
     });
     assert_eq!(one, other);
-    let names: Vec<&str> = one.as_array().expect("tables").iter().filter_map(|table| table["name"].as_str()).collect();
-    assert_eq!(names, ["small batches, perceptron", "small batches, convolutional", "deep networks", "sigmoid"]);
+    let names = |tables: &Value| {
+        let tables = tables.as_array().expect("tables").iter();
+        tables.map(|table| table["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&one), ["small batches, perceptron", "small batches, convolutional", "deep networks", "sigmoid"]);
+    let sandbox = sandbox();
+    succeeds("study", &sandbox, &arguments.replace("normalization,re-estimated", "sigmoid"));
+    assert_eq!(names(&json(sandbox.path().join("artifacts/study/outcomes.json"))), ["sigmoid"]);
 }
 
 #[test]

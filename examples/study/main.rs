@@ -39,7 +39,7 @@ struct Arguments {
     /// Which tables to make.
     #[arg(long, value_delimiter = ',', default_value = "ablation,batch,start")]
     family: Vec<Family>,
-    /// Only the techniques with one of these in their name, and what they are compared with.
+    /// Only the techniques with one of these in their name or their table's, and what they are compared with.
     #[arg(long, value_delimiter = ',', value_name = "TEXT,TEXT,...")]
     only: Vec<String>,
     /// Seeds for each technique [default: 5, or 3 where a training takes long].
@@ -175,24 +175,26 @@ fn flags(network: &str, config: &RunConfig) -> String {
 
 /// Leaves the rows that `--only` asks for, and those that they are compared with.
 fn select(groups: &mut [Group], only: &[String]) -> Result<(), TrainError> {
-    let names = |groups: &[Group]| {
-        let names = groups.iter().flat_map(|group| group.rows.iter().map(|row| row.name.clone()));
-        names.collect::<Vec<_>>()
-    };
-    let known = names(groups);
+    let tables = groups.iter().map(|group| group.name.clone());
+    let rows = groups.iter().flat_map(|group| group.rows.iter().map(|row| row.name.clone()));
+    let known: Vec<String> = tables.chain(rows).collect();
     for text in only {
         if !known.iter().any(|name| name.contains(text)) {
-            return Err(TrainError::unknown("technique", text, known));
+            return Err(TrainError::unknown("technique or table", text, known));
         }
     }
     if only.is_empty() {
         return Ok(());
     }
     for group in groups {
+        let asked = |name: &str| only.iter().any(|text| name.contains(text));
+        if asked(&group.name) {
+            continue;
+        }
         let mut wanted: Vec<String> = Vec::new();
         // A row stands below what it is compared with.
         for row in group.rows.iter().rev() {
-            if wanted.contains(&row.name) || only.iter().any(|text| row.name.contains(text)) {
+            if wanted.contains(&row.name) || asked(&row.name) {
                 wanted.push(row.name.clone());
                 wanted.extend(row.against.clone());
             }
