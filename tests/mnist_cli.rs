@@ -499,6 +499,14 @@ fn images_are_split_drawn_and_ordered_as_asked() {
     let [own, taught] = ["easy", "taught"].map(|name| sandbox.json(name, "difficulty.json"));
     assert_ne!(own, taught);
 
+    // A teacher looks at whole images, by whatever views it is tested.
+    let path = sandbox.run("plain").join("config.json");
+    let mut config = json(&path);
+    config["views"] = "flips".into();
+    fs::write(path, config.to_string()).expect("the configuration is written");
+    sandbox.trains("seen", "--epochs 1 --curriculum step=0.3,1 --teacher plain");
+    assert_eq!(sandbox.json("seen", "difficulty.json"), taught);
+
     // A run that goes on needs its teacher no more.
     let path = sandbox.run("taught").join("config.json");
     let mut config = json(&path);

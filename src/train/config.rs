@@ -136,7 +136,7 @@ pub struct RunConfig {
     /// Train on easy images first.
     #[serde(default)]
     pub curriculum: Option<Curriculum>,
-    /// The run whose losses say how hard an image is; if absent, a small network that is trained for an epoch beforehand. Only
+    /// The run whose losses on whole images say how hard each is; if absent, a small network that is trained for an epoch beforehand. Only
     /// with a curriculum, and none that is random.
     #[serde(default)]
     pub teacher: Option<String>,

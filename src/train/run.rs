@@ -287,14 +287,15 @@ impl Run {
         evaluate(&ensemble, &data, &device, views.unwrap_or(first.config.views))
     }
 
-    /// The class probabilities of every image of the loader, in its order.
+    /// The class probabilities of every image of the loader, in its order, over `views` of each.
     pub(super) fn predict(
         &self,
         loader: &ImageLoader,
         image: [usize; 3],
         device: &Device,
+        views: Views,
     ) -> Result<Vec<[f32; CLASSES]>, TrainError> {
-        Ok(Predictions::new(&self.ensemble(image, device)?, loader, self.config.views)?.combined)
+        Ok(Predictions::new(&self.ensemble(image, device)?, loader, views)?.combined)
     }
 
     /// The class probabilities of one 28x28 image of gray levels.
@@ -307,7 +308,7 @@ impl Run {
         let normalization = super::dataset::normalization(self.config.dataset);
         let image = Arc::new(LabelledImages::new(28, 28, pixels, vec![0])?);
         let loader = ImageLoader::new(image, vec![0], 1, normalization, &device);
-        let probabilities = self.predict(&loader, [1, 28, 28], &device)?;
+        let probabilities = self.predict(&loader, [1, 28, 28], &device, self.config.views)?;
         probabilities.into_iter().next().ok_or_else(|| TrainError::NoCheckpoint(self.name.clone()))
     }
 

@@ -2,6 +2,7 @@
 
 use super::run::EVALUATION_BATCH;
 use super::{ImageLoader, ModelConfig, Run, RunConfig, RunData, TrainError, Trial, losses, predict};
+use crate::augment::Views;
 use crate::model::MlpConfig;
 use crate::sample::Ranking;
 use burn::tensor::Device;
@@ -12,7 +13,8 @@ use std::path::Path;
 const UNITS: usize = 64;
 
 /// The difficulty of each training image, where a curriculum needs one: that in `data`, or the loss of the run under `root`
-/// that is named as the teacher, or that of a small network, trained for an epoch on the same images.
+/// that is named as the teacher, or that of a small network, trained for an epoch on the same images. Either looks at
+/// whole images.
 pub(super) fn difficulty<'a>(
     config: &RunConfig,
     data: &'a RunData,
@@ -29,7 +31,7 @@ pub(super) fn difficulty<'a>(
     let (images, indices) = (data.train.clone(), data.train_indices.clone());
     let loader = ImageLoader::new(images, indices, EVALUATION_BATCH, data.normalization, device);
     let probabilities = match (&config.teacher, root) {
-        (Some(name), Some(root)) => Run::open(root, name)?.predict(&loader, data.image(), device)?,
+        (Some(name), Some(root)) => Run::open(root, name)?.predict(&loader, data.image(), device, Views::Identity)?,
         (Some(name), None) => {
             let expected = "left out where `RunData::difficulty` is not given and no folder of runs is known";
             return Err(TrainError::Value { field: "teacher", value: name.clone(), expected });
