@@ -178,7 +178,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let [rate_ours, rate_papers] = spread(first.iter());
     let report = format!(
         "# The tables of the ADADELTA paper\n\nTest error on {} after {} epochs on {} images, in percent, seed {}; beside each \
-         the paper's.\n\n{}\n{}\nOver five decades of the learning rate the error of the first three moves by {rate_ours:.2} \
+         the paper's.\n\n{}\n{}\nOver four decades of the learning rate the error of the first three moves by {rate_ours:.2} \
          points (paper: {rate_papers:.2}); over six decades of ε and all ρ Adadelta's moves by {ours:.2} (paper: {papers:.2}).\n",
         bench.data.kind,
         arguments.epochs,

@@ -42,6 +42,8 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
+    kept: KeptArgs,
+    #[command(flatten)]
     train: TrainArgs,
 }
 
@@ -110,20 +112,25 @@ struct PlaceArgs {
     backend: Option<Backend>,
 }
 
+/// What is done with a run that there is.
 #[derive(Args)]
-struct TrainArgs {
-    /// Name of the run [default: NETWORK-OPTIMIZER, with a number if taken].
-    #[arg(long)]
-    name: Option<String>,
-    /// Replace a run of the same name.
-    #[arg(long)]
-    overwrite: bool,
-    /// Start from a run's config.json; further flags change it.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+struct KeptArgs {
     /// Go on from a run's last checkpoint.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "config", "overwrite"])]
     resume: Option<String>,
+    /// Replace a run of the same name.
+    #[arg(long)]
+    overwrite: bool,
+}
+
+#[derive(Args)]
+struct TrainArgs {
+    /// Name of the run [default: NETWORK-OPTIMIZER, with a number if taken; of find-lr: find-lr].
+    #[arg(long)]
+    name: Option<String>,
+    /// Start from a run's config.json; further flags change it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// mnist, fashion or synthetic.
     #[arg(long)]
     dataset: Option<DatasetKind>,
@@ -270,7 +277,7 @@ struct TrainArgs {
     #[arg(long, value_name = "K")]
     ensemble: Option<usize>,
     /// Train each network of the ensemble on a bootstrap sample of its own.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "sampling")]
     bagging: bool,
     /// Train one network in cycles and keep it after each of the last K, which answer together [--schedule: K cosines].
     #[arg(long, value_name = "K", conflicts_with_all = ["ensemble", "bagging"])]
@@ -287,7 +294,7 @@ struct TrainArgs {
     /// What an epoch must be better by to count as an improvement [default: 0].
     #[arg(long, value_name = "BY")]
     minimum_improvement: Option<f64>,
-    /// Seed of everything random [default: 1].
+    /// Seed of everything random, but for gradient noise, which has its own: --set noise.seed=2 [default: 1].
     #[arg(long)]
     seed: Option<u64>,
     /// Plain progress lines in place of the dashboard.
@@ -420,7 +427,13 @@ impl TrainArgs {
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
         config.sam = self.sam.map(|rho| SamConfig::new().with_rho(rho)).or(config.sam);
-        config.penalties.penalties.extend(self.penalties.iter().cloned());
+        for penalty in &self.penalties {
+            // A resumed run has those of its flags already.
+            let same = |known: &Penalty| serde_json::to_value(known).ok() == serde_json::to_value(penalty).ok();
+            if !config.penalties.penalties.iter().any(same) {
+                config.penalties.penalties.push(penalty.clone());
+            }
+        }
         let transforms = [
             self.skip_nonfinite.map(GradientTransform::ApplyIfFinite),
             self.accumulate.map(GradientTransform::Accumulate),
@@ -522,19 +535,15 @@ impl TrainArgs {
     }
 
     fn find_lr(&self) -> Result<(), TrainError> {
-        if let Some(name) = &self.resume {
-            let expected = "left out of find-lr, where --config takes a run's config.json";
-            return Err(TrainError::Value { field: "--resume", value: name.clone(), expected });
-        }
         let name = self.name.as_deref().unwrap_or("find-lr");
         let (curve, path) = find_lr(&self.config()?, &RangeTestConfig::new(), name, &self.place.options())?;
         print(&format!("{curve}\n\nkept in {}", path.display()));
         Ok(())
     }
 
-    fn run(&self) -> Result<(), TrainError> {
-        let options = RunOptions { plain: self.plain, overwrite: self.overwrite, ..self.place.options() };
-        let mut run = match &self.resume {
+    fn run(&self, kept: &KeptArgs) -> Result<(), TrainError> {
+        let options = RunOptions { plain: self.plain, overwrite: kept.overwrite, ..self.place.options() };
+        let mut run = match &kept.resume {
             Some(name) => {
                 let run = Run::open(&options.root, name)?;
                 run.expect_config(&self.apply(run.config().clone())?)?;
@@ -603,7 +612,7 @@ fn predict(
 fn main() -> ExitCode {
     let cli = Cli::parse();
     exit(match &cli.command {
-        None => cli.train.run(),
+        None => cli.train.run(&cli.kept),
         Some(Command::Eval { names, dataset, views, ensemble, place }) => {
             eval(names, *dataset, *views, ensemble, place)
         }

@@ -26,8 +26,8 @@
 //!
 //! - [`optim`]: the optimizers, with every variant under its own name and presets that reproduce a source exactly
 //!   (`NadamConfig::pytorch()`, `::optax()`, `::dozat()`, `::lecture()`).
-//! - [`gradient`]: transforms of the gradient before *any* Burn optimizer: noise, clipping by value and by the global
-//!   norm, centralization, accumulation, skipping what is not finite; one after the other, in the order written.
+//! - [`gradient`]: transforms of the gradient before *any* Burn optimizer: noise around one of them; clipping by value and by
+//!   the global norm, centralization, accumulation, skipping what is not finite, one after the other in the order written.
 //! - [`weights`]: averages of the weights over *any* Burn optimizer (EMA, SWA, Lookahead), sharpness-aware minimization,
 //!   re-estimation of batch normalization.
 //! - [`penalty`]: penalties on the parameters of any module, coupled or as proximal steps, and limits on norms.

@@ -63,15 +63,15 @@ fn combinations_agree_with_calculation_by_hand() {
 #[test]
 fn averages_of_logits_and_of_probabilities_may_disagree() {
     // One network is sure that it is not the first class, the others would rather have it.
-    let members = [logits([0.499998, 0.5, 0.000002]), logits([0.7, 0.3 - 1e-6, 1e-6]), logits([1e-9, 0.4, 0.6 - 1e-9])];
+    let members = [logits([0.8, 0.15, 0.05]), logits([0.7, 0.2, 0.1]), logits([1e-6, 0.6, 0.4 - 1e-6])];
     let members: Vec<&[f64]> = members.iter().map(|row| row.as_slice()).collect();
     let answer = |combination| {
         let row = combined(combination, &members);
         (0..3).max_by(|one, other| row[*one].total_cmp(&row[*other])).expect("three classes")
     };
-    assert_eq!(ALL.map(answer), [1, 1, 1]);
+    assert_eq!(ALL.map(answer), [0, 1, 0], "probabilities, logits, vote");
     let row = combined(Combination::Logits, &members);
-    assert!(row[0] < 0.01, "the geometric mean should follow the one that is sure: {row:?}");
+    assert!(row[0] < 0.05, "the geometric mean should follow the one that is sure: {row:?}");
 }
 
 #[test]

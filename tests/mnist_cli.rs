@@ -314,6 +314,13 @@ fn a_run_is_replaced_only_once_its_successor_can_start() {
     sandbox.trains("name", "--epochs 1 --overwrite");
     assert_eq!(sandbox.epochs("name").len(), 1);
     assert!(!sandbox.run("name").join("train").join("epoch-2").exists(), "the old run's metrics are gone");
+    // What is damaged can be replaced, what is no run cannot.
+    put(&sandbox.run("name"), "history.json", b"{");
+    sandbox.trains("name", "--epochs 2 --overwrite");
+    assert_eq!(sandbox.epochs("name").len(), 2);
+    fs::create_dir(sandbox.run("other")).expect("a folder");
+    put(&sandbox.run("other"), "notes.txt", b"mine");
+    sandbox.fails(&format!("{TINY} --name other --overwrite"), &["other", "no run", "config.json", "--name"]);
 }
 
 #[test]
@@ -413,6 +420,8 @@ fn ensembles_report_what_they_gain() {
     sandbox.fails(&format!("{TINY} --epochs 4 --snapshots 5"), &["snapshots", "cycles", "is 5 with 4"]);
     sandbox.fails(&format!("{TINY} --epochs 4 --snapshots 2 --schedule cosine"), &["schedule", "cosine-restarts"]);
     sandbox.is_refused("--plain --snapshots 2 --bagging", &["--snapshots", "--bagging"]);
+    sandbox.is_refused("--plain --ensemble 2 --sampling balanced --bagging", &["--sampling", "--bagging"]);
+    sandbox.trains("last-seed", "--epochs 1 --ensemble 2 --seed 18446744073709551615");
     sandbox.is_refused("--plain --combine mean", &["--combine", "`mean`", "probabilities, logits, vote"]);
 }
 
@@ -690,7 +699,7 @@ fn learning_rates_are_tried() {
     sandbox.fails(&format!("{TINY} --name soon"), &["soon", "exists already"]);
     sandbox.fails(&format!("find-lr {TINY} --name a/b"), &["`a/b`", "plain folder name"]);
     sandbox.fails(&format!("find-lr {TINY} --set beta_1=1"), &["Nadam", "beta_1", "[0, 1)"]);
-    sandbox.fails("find-lr --resume there", &["--resume", "--config"]);
+    sandbox.is_refused("find-lr --resume there", &["--resume"]);
 }
 
 #[test]
@@ -770,8 +779,8 @@ fn interrupted(sandbox: &Sandbox, name: &str, signal: &str, ready: impl Fn(&Path
         let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(sent.expect("`kill` runs").success(), "the signal should be sent");
         let output = child.wait_with_output().expect("the program ends");
-        let complete = run.join("summary.json").exists() && epochs(&run).len() == 4;
-        if !complete {
+        let summary = run.join("summary.json");
+        if !summary.exists() || json(&summary)["stopped"] == "interrupted" {
             return output;
         }
     }
@@ -790,8 +799,11 @@ fn an_interrupted_run_saves_and_goes_on() {
     assert!(output.status.success(), "an interrupted run ends in order: {}", stderr(&output));
     assert!(stdout(&output).contains("stopped       interrupted"), "{}", stdout(&output));
     assert_eq!(sandbox.summary("stopped")["stopped"], "interrupted");
-    let done = sandbox.epochs("stopped");
-    assert!((1..4).contains(&done.len()), "{done:?}");
+    let mut done = sandbox.epochs("stopped");
+    assert!((1..=4).contains(&done.len()), "{done:?}");
+    if sandbox.json("stopped", "history.json")["broken_off"] == true {
+        done.pop();
+    }
 
     let printed = sandbox.succeeds("--plain --resume stopped");
     assert!(!printed.contains("stopped       "), "{printed}");
@@ -801,7 +813,25 @@ fn an_interrupted_run_saves_and_goes_on() {
     assert_eq!(epochs[..done.len()], done, "what was done stays");
 
     sandbox.succeeds(&format!("{SLOW} --name unbroken"));
-    assert_eq!(sandbox.epochs("unbroken")[0], epochs[0]);
+    assert_eq!(sandbox.epochs("unbroken"), epochs, "as if it had not been interrupted");
+}
+
+/// Killed after its last epoch, but before its weights were kept or tested.
+#[test]
+fn a_trained_run_without_results_is_finished() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("late", "--epochs 2");
+    let (run, before) = (sandbox.run("late"), sandbox.summary("late"));
+    sandbox.fails("--plain --resume late", &["`late`", "complete"]);
+    for lost in ["summary.json", "model.bpk"] {
+        fs::remove_file(run.join("summary.json")).expect("a summary to lose");
+        if lost == "model.bpk" {
+            fs::remove_file(run.join(lost)).expect("weights to lose");
+            sandbox.fails("eval late", &["`late`", "no kept weights", "epoch 2", "--resume late"]);
+        }
+        sandbox.succeeds("--plain --resume late");
+        assert_eq!(sandbox.summary("late"), before, "without {lost}");
+    }
 }
 
 /// The names of a run's checkpoints.
@@ -862,8 +892,9 @@ fn a_diverged_run_says_so_and_stays_readable() {
     let output = sandbox.command(&averaged).output().expect("the program starts");
     one_line(&output, &["diverged", "epoch 1", "NaN", "lower learning rate"]);
     assert_eq!(sandbox.json("far", "history.json")["stopped"], "diverged");
-    sandbox.fails("--plain --resume far", &["`far`", "complete"]);
-    sandbox.fails("eval far", &["`far`", "no checkpoint"]);
+    for again in ["--plain --resume far", "eval far"] {
+        sandbox.fails(again, &["diverged", "epoch 1", "NaN", "lower learning rate"]);
+    }
 }
 
 #[test]
@@ -1061,6 +1092,10 @@ fn runs_are_not_mixed_up() {
     // The same flags as the run's own are no difference.
     sandbox.succeeds("--plain --resume begun --model mlp --widths 16 --epochs 3");
     assert_eq!(sandbox.epochs("begun").len(), 3);
+    sandbox.trains("held", "--epochs 1 --penalty lasso=1e-4@weight");
+    fs::remove_file(sandbox.run("held").join("summary.json")).expect("a summary to lose");
+    sandbox.fails("--plain --resume held --penalty lasso=1e-3@weight", &["`held`", "penalties"]);
+    sandbox.succeeds("--plain --resume held --penalty lasso=1e-4@weight");
 }
 
 #[test]
@@ -1116,7 +1151,8 @@ fn damaged_files_are_told() {
     fs::write(&path, right).expect("the configuration is mended");
 
     fs::remove_file(run.join("checkpoint/optimizer-1.bpk")).expect("the checkpoint was there");
-    sandbox.fails(resume, &["`run`", "no checkpoint", "--overwrite"]);
+    sandbox.succeeds(resume);
+    assert_eq!(sandbox.epochs("run").len(), 3, "begun anew, as there is no whole epoch");
 }
 
 #[test]

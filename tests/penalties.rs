@@ -3,6 +3,7 @@
 mod common;
 
 use burn::module::{Module, Param, ParamGroup};
+use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_descent::gradient::OutputAxis;
@@ -11,6 +12,19 @@ use burn_descent::optim::{SgdConfig, WeightDecay};
 use burn_descent::penalty::{Norm, PenaltiesConfig, Penalty, PenaltyError, PenaltyForm, sparsity};
 use common::cpu_devices;
 use serde_json::Value;
+
+/// What takes part in no training costs nothing: the running statistics of batch normalization, and frozen weights.
+#[test]
+fn parameters_without_gradients_do_not_count() {
+    for (backend, device) in cpu_devices() {
+        let norm = BatchNormConfig::new(4).init(&device.clone().autodiff());
+        let penalties = PenaltiesConfig::new().l2(1.0, ParamGroup::all()).init(&norm).expect("penalties that fit");
+        let value = |norm: &BatchNorm| penalties.value(norm).inner().into_scalar::<f32>();
+        // γ is 1 four times, β 0, and so the mean; the variance is 1 four times too.
+        assert_eq!(value(&norm), 2.0, "{backend}");
+        assert_eq!(value(&norm.freeze()), 0.0, "{backend}");
+    }
+}
 
 /// Two weights of one shape and a bias.
 #[derive(Module, Debug)]
@@ -211,10 +225,14 @@ fn norms_are_kept_within_their_limit() {
         let rows = [1.5 / norm(&[0.5, -1.5]), 1.5 / 2.0, 1.0];
         let expected = [0.5 * rows[0], -1.5 * rows[0], 0.0, 2.0 * rows[1], -0.25, 1.0];
         expect_close(&limited(OutputAxis::First), &expected, 1e-14, backend);
-        // A bias of zeros stays what it is.
-        let bias =
-            PenaltiesConfig::new().max_norm(1.0, ParamGroup::from_path("bias")).init(&model).expect("a limit in range");
-        assert_eq!(numbers(bias.after_step(0.1, model.clone()).bias.val().inner()), BIAS, "{backend}");
+        // Each value of a bias goes to another output.
+        let limit = PenaltiesConfig::new().max_norm(1.0, ParamGroup::from_path("bias"));
+        let limit = limit.init(&model).expect("a limit in range");
+        for (bias, expected) in [([0.75, -2.0], [0.75, -1.0]), (BIAS, BIAS)] {
+            let bias = Param::from_tensor(tensor(&bias, [2], &device.clone().autodiff()));
+            let model = Model { bias, ..model.clone() };
+            assert_eq!(numbers(limit.after_step(0.1, model).bias.val().inner()), expected, "{backend}");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use burn_descent::optim::{
     AdamConfig, AmsgradConfig, MomentumConfig, NadamConfig, RecordMismatch, ScheduleFreeSgdConfig, SgdConfig,
     load_record,
 };
+use burn_descent::weights::SwaConfig;
 use burn_pack::{Reader, Scalar, Writer};
 use common::{cpu_devices, same_bits, values};
 
@@ -67,6 +68,23 @@ fn a_record_that_fits_is_taken_as_it_is() {
             }
             assert!(same_bits(&values(&one.weight.val()), &values(&other.weight.val())), "{backend}");
         }
+    }
+}
+
+/// Also where the first step, by which a record is judged, leaves no average yet.
+#[test]
+fn a_record_from_before_an_average_and_after_fits() {
+    let swa = |start, every| {
+        let config = SwaConfig::new().with_start(start).with_every(every);
+        let optimizer: ModuleOptimizer = config.wrap(AdamConfig::new().build().unwrap()).unwrap().into();
+        optimizer
+    };
+    for (start, every) in [(0, 1), (1, 1), (2, 1), (0, 2)] {
+        // Two steps.
+        let (model, optimizer) = trained(&first_device(), swa(start, every));
+        assert!(load_record(swa(start, every), optimizer.to_record(), &model).is_ok(), "from {start}, every {every}");
+        let error = mismatch(AdamConfig::new().init().unwrap(), optimizer.to_record(), &model);
+        assert!(error.contains("the record is that of "), "{error}");
     }
 }
 

@@ -147,6 +147,7 @@ fn examples_are_ranked_by_difficulty() {
     let difficulty = [2.0, 0.5, 2.0, -1.0];
     assert_eq!(Ranking::EasiestFirst.rank(&difficulty, 1), Ok(vec![3, 1, 0, 2]));
     assert_eq!(Ranking::HardestFirst.rank(&difficulty, 1), Ok(vec![0, 2, 1, 3]));
+    assert_eq!(Ranking::EasiestFirst.rank(&[0.0, -0.0, -1.0], 1), Ok(vec![2, 0, 1]), "a zero is a zero");
     let random = |seed| Ranking::Random.rank(&[0.0; 50], seed).expect("numbers");
     assert!(random(1) == random(1) && random(1) != random(2));
 }

@@ -198,6 +198,29 @@ fn a_loader_with_a_curriculum_begins_with_the_easiest() {
     assert_eq!(error.to_string(), "49 places in an order, expected 50: one for each example");
 }
 
+/// One image fills an epoch, and comes in another way each time.
+#[test]
+fn an_image_that_comes_again_is_distorted_as_another() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let noise = AugmentConfig::new().then(Transform::Noise(0.2));
+    let difficulty: Vec<f64> = (0..50).map(f64::from).collect();
+    let again = |ranking: &str, augment| {
+        let curriculum: Curriculum = format!("{ranking}step=0.02,1").parse().expect("a curriculum");
+        let sampler = curriculum.sampler(&difficulty, 8, 3).expect("in range");
+        epoch(&loader(3, 1, augment).with_sampler(sampler).expect("50 examples")).0
+    };
+    let different = |pixels: &[f32]| {
+        let mut images: Vec<Vec<u32>> =
+            pixels.chunks(28 * 28).map(|image| image.iter().map(|value| value.to_bits()).collect()).collect();
+        assert_eq!(images.len(), 50);
+        images.sort();
+        images.dedup();
+        images.len()
+    };
+    assert_eq!(different(&again("", None)), 1, "the same image fills the epoch");
+    assert_eq!(different(&again("", Some(&noise))), 50);
+}
+
 /// As for several devices, each of which loads its part.
 #[test]
 fn the_slices_of_a_loader_are_the_parts_of_its_epochs() {
@@ -211,6 +234,14 @@ fn the_slices_of_a_loader_are_the_parts_of_its_epochs() {
         let parts = batches.flat_map(|batch| labels(batch.expect("a batch")).expect("integers"));
         assert_eq!(parts.collect::<Vec<i64>>(), epoch(&whole).1);
     }
+    let seeds = |part: &dyn DataLoader<ImageBatch>| -> Vec<u64> {
+        part.iter().map(|batch| batch.expect("a batch").seed).collect()
+    };
+    let mut all: Vec<u64> = slices.iter().flat_map(|slice| seeds(slice.as_ref())).collect();
+    let batches = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), batches, "each batch should have its own seed");
 }
 
 #[test]
@@ -513,14 +544,15 @@ fn sharpness_aware_step(rho: Option<f64>) -> [f32; 3] {
     let model = Classifier::new(&config, LabelSmoothing::None, [1, 28, 28], CLASSES, &device).expect("in range");
     let model = model.with_sam(rho.map(|rho| SamConfig::new().with_rho(rho).init().expect("in range")));
     let batch = loader_on(&device, 3, 1, None).epoch().next().expect("a batch").expect("a batch");
-    let validate = |model: &Classifier| InferenceStep::step(&model.valid(), batch.clone()).loss.into_scalar::<f32>();
+    let validate =
+        |model: &Classifier| InferenceStep::step(&model.valid(), batch.clone()).loss.mean().into_scalar::<f32>();
 
     device.seed(batch.seed);
     let output = TrainStep::step(&model, batch.clone());
     let before = validate(&model);
     let mut optimizer = SgdConfig::new().init().expect("in range");
     let model = optimizer.step(0.5, model, output.grads);
-    [output.item.loss.into_scalar(), before, validate(&model)]
+    [output.item.loss.mean().into_scalar(), before, validate(&model)]
 }
 
 /// The second pass moves no statistics of batch normalization, drops the units that the first did, and is the one whose
@@ -812,6 +844,12 @@ fn small(optimizer: &OptimizerKind, schedule: &str, epochs: usize, surroundings:
     }
 }
 
+/// Gives a run more epochs.
+fn prolong(run: &Run, config: &RunConfig) {
+    let text = serde_json::to_string(config).expect("JSON");
+    fs::write(run.folder().join("config.json"), text).expect("the configuration is written");
+}
+
 /// Trains three epochs at once, and one and then two, and gives the folder of the unbroken run.
 fn expect_the_same_when_broken(
     folder: &Path,
@@ -828,8 +866,7 @@ fn expect_the_same_when_broken(
 
     let mut broken = Run::create(config(1), Some(&format!("{name}-broken")), &options).expect("a new run");
     train(&mut broken);
-    let path = broken.folder().join("config.json");
-    fs::write(&path, serde_json::to_string(&config(3)).expect("JSON")).expect("the configuration is written");
+    prolong(&broken, &config(3));
     let mut resumed = Run::open(&options.root, broken.name()).expect("the run");
     resumed.expect_resumable().expect("an epoch is left");
     let found = train(&mut resumed);
@@ -841,6 +878,98 @@ fn expect_the_same_when_broken(
     assert_eq!((found.test_accuracy, found.test_loss), (expected.test_accuracy, expected.test_loss), "{name}");
     assert_eq!(found.confusion, expected.confusion, "{name}");
     unbroken.folder().to_owned()
+}
+
+/// An epoch that was broken off, be it the first, is begun anew.
+#[test]
+fn a_run_that_was_broken_off_within_an_epoch_comes_to_the_same() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let options = options(folder.path());
+    let optimizer = OptimizerKind::named("nadam").expect("a known optimizer");
+    let config = |epochs| small(&optimizer, "exponential=0.5", epochs, &RunConfig::default());
+    let mut unbroken = Run::create(config(3), Some("unbroken"), &options).expect("a new run");
+    let expected = unbroken.train(&options).expect("the run trains");
+    for whole in [0, 2] {
+        let name = format!("broken-{whole}");
+        if whole > 0 {
+            let mut run = Run::create(config(whole), Some(&name), &options).expect("a new run");
+            run.train(&options).expect("the run trains");
+            prolong(&run, &config(3));
+        }
+        // Given beforehand, the signal leaves one batch of 32.
+        let stopped = RunOptions { stop: StopSignal::default(), ..options.clone() };
+        stopped.stop.give();
+        let mut run = match whole {
+            0 => Run::create(config(3), Some(&name), &options).expect("a new run"),
+            _ => Run::open(&options.root, &name).expect("the run"),
+        };
+        let summary = run.train(&stopped).expect("a step is taken");
+        assert_eq!(summary.stopped.as_deref(), Some("interrupted"));
+        assert_eq!((summary.members[0].epochs, summary.members[0].images), (whole + 1, 150 * whole + 32));
+        let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
+        let history: History = serde_json::from_str(&text).expect("JSON");
+        assert!(history.broken_off && history.epochs.len() == whole + 1, "{text}");
+        assert!(run.folder().join("model.bpk").exists(), "what was learned by then can be used");
+
+        let mut run = Run::open(&options.root, &name).expect("the run");
+        run.expect_resumable().expect("epochs are left");
+        let found = run.train(&options).expect("the run trains");
+        for file in ["model.bpk", "checkpoint/model-3.bpk"] {
+            let [found, expected] = [&run, &unbroken].map(|run| values(&run.folder().join(file)));
+            assert!(!expected.is_empty() && found == expected, "{name}: {file} differs");
+        }
+        assert_eq!((found.test_loss, found.confusion), (expected.test_loss, expected.confusion.clone()), "{name}");
+        assert_eq!((found.stopped, found.members[0].images), (None, 450));
+        let files = |run: &Run| {
+            let entries = fs::read_dir(run.folder().join("checkpoint")).expect("checkpoints").flatten();
+            let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(files(&run), files(&unbroken), "{name}");
+    }
+}
+
+/// The average begins with the second epoch, after whose end the run is broken.
+#[test]
+fn a_run_whose_average_begins_late_goes_on() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let options = options(folder.path());
+    let optimizer = OptimizerKind::named("nadam").expect("a known optimizer");
+    let swa = RunConfig { swa: Some(2), ..RunConfig::default() };
+    let config = |epochs| small(&optimizer, "exponential=0.5", epochs, &swa);
+    let mut unbroken = Run::create(config(4), Some("unbroken"), &options).expect("a new run");
+    unbroken.train(&options).expect("the run trains");
+    for whole in [2, 3] {
+        let mut run = Run::create(config(whole), Some("broken"), &options).expect("a new run");
+        run.train(&options).expect("the run trains");
+        prolong(&run, &config(4));
+        let mut run = Run::open(&options.root, "broken").expect("the run");
+        run.train(&options).expect("the run goes on");
+        let [found, expected] = [&run, &unbroken].map(|run| values(&run.folder().join("model.bpk")));
+        assert!(found == expected, "broken after {whole}");
+    }
+}
+
+/// A run that failed does not keep the next one with the same options from training.
+#[test]
+fn an_error_stops_its_own_run_alone() {
+    let _seed = SEED.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let options = options(folder.path());
+    let optimizer = OptimizerKind::named("sgd").expect("a known optimizer");
+    let gradients = ChainConfig::new().apply_if_finite(1);
+    let config = small(&optimizer, "constant", 2, &RunConfig { gradients, ..RunConfig::default() });
+    let wild = RunConfig { lr: 1e30, ..config.clone() };
+    let error = Run::create(wild, Some("wild"), &options).expect("a new run").train(&options).expect_err("it diverges");
+    assert!(error.to_string().contains("try a lower learning rate"), "{error}");
+    let summary = Run::create(config, Some("tame"), &options).expect("a new run").train(&options).expect("it trains");
+    assert_eq!((summary.members[0].epochs, summary.stopped), (2, None));
 }
 
 // In the schedules here the rate of a step depends on what was before it, not on the length of the run.
@@ -1078,9 +1207,8 @@ fn a_trial_equals_a_run() {
     let options = options(folder.path());
     let optimizer = OptimizerKind::named("nadam").expect("a known optimizer");
     for (around, surroundings) in surroundings() {
-        // Whole batches to validate on: Burn's loss is a mean over batches, of whatever size.
-        let mut config = small(&optimizer, "plateau=0.5,0,threshold=0.99", 3, &surroundings);
-        config.validation_images = 64;
+        // One batch of 32 to validate on and one of 18.
+        let config = small(&optimizer, "plateau=0.5,0,threshold=0.99", 3, &surroundings);
         let mut run = Run::create(config.clone(), Some(around), &options).expect("a new run");
         run.train(&options).expect("the run trains");
         let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
@@ -1092,7 +1220,7 @@ fn a_trial_equals_a_run() {
         let mut seen = Vec::new();
         // Two, two and one: an epoch has five steps.
         while let Some(progress) = trial.train(2).expect("the trial trains") {
-            assert_eq!(progress.images, 136 * (progress.step / 5) + 32 * (progress.step % 5), "{around}");
+            assert_eq!(progress.images, 150 * (progress.step / 5) + 32 * (progress.step % 5), "{around}");
             if progress.step % 5 == 0 {
                 let validation = trial.validate().expect("an evaluation");
                 seen.push((progress.epoch, validation.accuracy, validation.loss));

@@ -11,7 +11,8 @@ pub struct Draw<'a> {
     pub seed: u64,
     /// The epoch, so that an image is distorted in another way each time.
     pub epoch: u64,
-    /// The number of each image of the batch in its data set.
+    /// The number of each image of the batch in its data set. One that comes again in an epoch needs another number to be
+    /// distorted in another way; [`ImageLoader`](crate::train::ImageLoader) adds the size of the data set each time.
     pub images: &'a [usize],
 }
 

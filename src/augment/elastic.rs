@@ -1,7 +1,8 @@
 //! Smooth random displacements.
 
 use super::Draw;
-use burn::tensor::{Device, Tensor, TensorData};
+use super::geometry::single;
+use burn::tensor::{Device, Tensor};
 use rand_distr::{Distribution, StandardNormal};
 
 /// The displacement of each pixel to the right and down, `[batch, height, width]`.
@@ -24,7 +25,7 @@ pub(super) fn displacements(
     [0, nodes].map(|start| {
         let normals = drawn.iter().flat_map(|normals| &normals[start..start + nodes]).map(|normal| *normal as f32);
         let shape = [drawn.len(), down.nodes, right.nodes];
-        let normals = Tensor::<3>::from_data(TensorData::new(normals.collect(), shape), device);
+        let normals: Tensor<3> = single(normals.collect(), shape, device);
         let spread = |spread: &Spread| spread.weights(device).unsqueeze::<3>().expand([drawn.len() as i64, -1, -1]);
         spread(&down).matmul(normals).matmul(spread(&right).swap_dims(1, 2))
     })
@@ -55,6 +56,6 @@ impl Spread {
             row.into_iter().map(move |weight| (weight / length) as f32)
         };
         let weights = (0..self.side).flat_map(row).collect();
-        Tensor::from_data(TensorData::new(weights, [self.side, self.nodes]), device)
+        single(weights, [self.side, self.nodes], device)
     }
 }

@@ -2,9 +2,10 @@
 
 use super::draw::within;
 use super::elastic::displacements;
+use super::rectangle::sides;
 use super::sample::sample;
 use super::{AugmentError, AugmentStep, Draw, Transform};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::rngs::ChaCha8Rng;
 
 /// Changes the images' shape, by one interpolation however many steps do so.
@@ -23,6 +24,9 @@ pub(super) fn distort(steps: &[AugmentStep], images: Tensor<4>, draw: &Draw) -> 
                 elastic.push(((number, *probability, deviation), smoothness));
             }
             transform if transform.is_affine() => {
+                if matches!(transform, Transform::ResizedCrop { .. }) {
+                    lookups.push(Lookup::Edge(size));
+                }
                 let maps = draw.each(number, *probability, |rng| transform.lookup(rng, size, to));
                 match lookups.last_mut() {
                     Some(Lookup::Affine(last)) => {
@@ -57,6 +61,7 @@ fn look_up(images: Tensor<4>, lookups: &[Lookup], points: Points) -> Tensor<4> {
     let points = lookups.iter().rev().fold(points, |points, lookup| match lookup {
         Lookup::Affine(maps) => points.affine(maps),
         Lookup::Lens(strengths, size) => points.lens(strengths, *size),
+        Lookup::Edge(size) => points.edge(*size),
     });
     let [_, _, height, width] = images.dims();
     let [x, y] = [(points.x, width), (points.y, height)].map(|(c, side)| c + (side as f64 - 1.0) / 2.0);
@@ -68,6 +73,8 @@ enum Lookup {
     Affine(Vec<Affine>),
     /// The strengths, and the size of the images.
     Lens(Vec<f64>, [usize; 2]),
+    /// The size of the images, whose outer half pixels do not fade to black: what is enlarged keeps its border.
+    Edge([usize; 2]),
 }
 
 /// `x ← a·x + b·y + c`, `y ← d·x + e·y + f`: the rows `[a, b, c]` and `[d, e, f]`.
@@ -137,8 +144,7 @@ impl Transform {
             }
             Self::ResizedCrop { area, .. } => {
                 let share = if chosen { (1.0 + area + within(1.0 - area)) / 2.0 } else { 1.0 };
-                let slim = within((4.0_f64 / 3.0).ln() / 2.0).exp();
-                let shares = [share.sqrt() / slim, share.sqrt() * slim].map(|side| side.min(1.0));
+                let shares = sides(share, 4.0 / 3.0, within(1.0));
                 let [[height, down], [width, right]] = [0, 1].map(|axis| {
                     let side = shares[axis] * from[axis] as f64;
                     [side / to[axis] as f64, within((from[axis] as f64 - side) / 2.0)]
@@ -164,10 +170,7 @@ impl Points {
     /// The pixels themselves.
     fn lattice([height, width]: [usize; 2], device: &Device) -> Self {
         let line = |side: usize| (0..side).map(|i| i as f32 - (side as f32 - 1.0) / 2.0).collect::<Vec<_>>();
-        Self {
-            x: Tensor::from_data(TensorData::new(line(width), [1, 1, width]), device),
-            y: Tensor::from_data(TensorData::new(line(height), [1, height, 1]), device),
-        }
+        Self { x: single(line(width), [1, 1, width], device), y: single(line(height), [1, height, 1], device) }
     }
 
     fn moved(self, [right, down]: [Tensor<3>; 2]) -> Self {
@@ -191,6 +194,21 @@ impl Points {
         let factor = (square / corner).clamp_max(1.0) * k + 1.0;
         Self { x: self.x * factor.clone(), y: self.y * factor }
     }
+
+    /// Points in the outer half of a border pixel go to its centre.
+    fn edge(self, [height, width]: [usize; 2]) -> Self {
+        let [x, y] = [(self.x, width), (self.y, height)].map(|(c, side)| {
+            let outside = c.clone().abs().greater_elem(side as f64 / 2.0);
+            let last = (side as f64 - 1.0) / 2.0;
+            c.clone().clamp(-last, last).mask_where(outside, c)
+        });
+        Self { x, y }
+    }
+}
+
+/// A tensor of `f32`, in which distortions are computed whatever the device's own precision.
+pub(super) fn single<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
 }
 
 /// A number for each image, `[batch, 1, …]`.
@@ -198,7 +216,7 @@ pub(super) fn per_image<const D: usize>(values: impl Iterator<Item = f64>, devic
     let values: Vec<f32> = values.map(|value| value as f32).collect();
     let mut shape = [1; D];
     shape[0] = values.len();
-    Tensor::from_data(TensorData::new(values, shape), device)
+    single(values, shape, device)
 }
 
 #[cfg(all(test, any(feature = "flex", feature = "ndarray")))]

@@ -3,7 +3,7 @@
 use super::geometry::per_image;
 use super::rectangle::{Rectangle, lambda, outside};
 use super::{AugmentStep, Draw, Transform};
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{FloatDType, Int, Tensor, TensorData};
 use rand::seq::SliceRandom;
 
 /// Mixes the images and, in the same shares, the targets `[batch, classes]`, if the step is one that does.
@@ -29,7 +29,7 @@ pub(super) fn mix(
     };
     let mut partners: Vec<i64> = (0..shares.len() as i64).collect();
     partners.shuffle(&mut draw.batch(number));
-    let shares = per_image(shares.into_iter(), &targets.device());
+    let shares = per_image(shares.into_iter(), &targets.device()).cast(FloatDType::from(targets.dtype()));
     (blend(images, kept, &partners), blend(targets, shares, &partners))
 }
 

@@ -1,7 +1,8 @@
 //! Rectangles that are erased or exchanged.
 
 use super::draw::within;
-use burn::tensor::{Device, Tensor, TensorData};
+use super::geometry::single;
+use burn::tensor::{Device, Tensor};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Beta, Distribution};
@@ -16,17 +17,17 @@ pub(super) struct Rectangle {
 impl Rectangle {
     const NONE: Self = Self { rows: 0..0, columns: 0..0 };
 
-    /// One that covers up to `area` of an image, its proportions between 1:3 and 3:1 of the image's.
+    /// One that covers up to `area` of an image, its proportions between 1:3 and 3:1 of the image's as far as it fits.
     pub(super) fn of_share(mut rng: Option<&mut ChaCha8Rng>, area: f64, [height, width]: [usize; 2]) -> Self {
-        let slim = within(3.0_f64.ln() / 2.0, &mut rng).exp();
+        let place = within(1.0, &mut rng);
         let Some(rng) = rng else { return Self::NONE };
-        let side = (area * rng.random::<f64>()).sqrt();
+        let [high, wide] = sides(area * rng.random::<f64>(), 3.0, place);
         let mut span = |share: f64, side: usize| {
-            let len = (share.min(1.0) * side as f64).round() as usize;
+            let len = (share * side as f64).round() as usize;
             let start = rng.random_range(0..=side - len);
             start..start + len
         };
-        Self { rows: span(side / slim, height), columns: span(side * slim, width) }
+        Self { rows: span(high, height), columns: span(wide, width) }
     }
 
     /// One of the image's proportions and the share 1 − λ of its area, wherever its centre may be, cut off at the borders.
@@ -47,6 +48,13 @@ impl Rectangle {
     }
 }
 
+/// Height and width, as shares of an image's, of a part with the share `share` of its area. The proportions lie at `place`,
+/// from −1 to 1, between 1:`ratio` and `ratio`:1 of the image's, or as far to either side as the part fits.
+pub(super) fn sides(share: f64, ratio: f64, place: f64) -> [f64; 2] {
+    let slim = (place * (ratio.ln() / 2.0).min(-share.ln() / 2.0)).exp();
+    [share.sqrt() / slim, share.sqrt() * slim].map(|side| side.min(1.0))
+}
+
 /// What is kept of an image when it is mixed: drawn from Beta(α, α), 1 without numbers.
 pub(super) fn lambda(rng: Option<&mut ChaCha8Rng>, alpha: f64) -> f64 {
     match (rng, Beta::new(alpha, alpha)) {
@@ -63,5 +71,5 @@ pub(super) fn outside(rectangles: &[Rectangle], [height, width]: [usize; 2], dev
             image[row * width..][rectangle.columns.clone()].fill(0.0);
         }
     }
-    Tensor::from_data(TensorData::new(values, [rectangles.len(), 1, height, width]), device)
+    single(values, [rectangles.len(), 1, height, width], device)
 }

@@ -10,11 +10,11 @@ type Form = (&'static str, fn(&[f64]) -> Option<Transform>);
 const FORMS: [Form; 16] = [
     ("flip", |numbers| numbers.is_empty().then_some(Transform::Flip)),
     ("vertical-flip", |numbers| numbers.is_empty().then_some(Transform::VerticalFlip)),
-    ("crop=PADDING", |numbers| {
+    ("crop=PADDING[:HEIGHT:WIDTH]", |numbers| {
         let (padding, size) = numbers.split_first()?;
         Some(Transform::Crop { padding: whole(*padding)?, size: sides(size)? })
     }),
-    ("resized-crop=AREA", |numbers| {
+    ("resized-crop=AREA[:HEIGHT:WIDTH]", |numbers| {
         let (area, size) = numbers.split_first()?;
         Some(Transform::ResizedCrop { area: *area, size: sides(size)? })
     }),

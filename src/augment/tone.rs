@@ -1,10 +1,10 @@
 //! Changes of values.
 
 use super::draw::within;
-use super::geometry::per_image;
+use super::geometry::{per_image, single};
 use super::rectangle::{Rectangle, outside};
 use super::{AugmentStep, Draw, Transform};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rand_distr::{Distribution, StandardNormal};
 
 /// Changes the images' values, step after step.
@@ -31,8 +31,7 @@ fn change((number, step): (usize, &AugmentStep), images: Tensor<4>, draw: &Draw)
                 let normal: f32 = StandardNormal.sample(rng);
                 deviation as f32 * normal
             });
-            let noise = Tensor::from_data(TensorData::new(noise, images.dims()), &device);
-            (images + noise).clamp(0.0, 1.0)
+            (images + single(noise, [batch, channels, height, width], &device)).clamp(0.0, 1.0)
         }
         Transform::Erase(area) => {
             let size = [height, width];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// In a configuration file: `"flip"`, `{"rotation": 10.0}`, `{"elastic": {"deviation": 1.0, "smoothness": 4.0}}`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Transform {
     /// Left becomes right.
     Flip,
@@ -19,7 +19,7 @@ pub enum Transform {
         size: Option<[usize; 2]>,
     },
     /// A piece of the image, scaled to a size (Szegedy et al. 2015): its share of the area uniform, its proportions
-    /// log-uniform between 3:4 and 4:3 of the image's, its place uniform.
+    /// log-uniform between 3:4 and 4:3 of the image's as far as it fits, its place uniform.
     ResizedCrop {
         /// The least share of the area: in (0, 1].
         area: f64,
@@ -53,13 +53,16 @@ pub enum Transform {
     /// Standard deviation of Gaussian noise, independent for all values: in [0, 1].
     Noise(f64),
     /// A rectangle becomes black (Zhong et al. 2020): its share of the area uniform up to this, which is in [0, 1], its
-    /// proportions log-uniform between 1:3 and 3:1, its place uniform.
+    /// proportions log-uniform between 1:3 and 3:1 of the image's as far as it fits (the paper's are the rectangle's own),
+    /// its place uniform.
     Erase(f64),
     /// `λ·x + (1 − λ)·x′` of an image and another of the batch, and of their targets (Zhang et al. 2018). λ is drawn from
-    /// Beta(α, α); α in [0, 1000], and 0 mixes nothing.
+    /// Beta(α, α); α in [0, 1000], and 0 mixes nothing. Partners are a permutation of the batch, so that now and then an
+    /// image is its own: in a batch of one, always.
     Mixup(f64),
     /// A rectangle of another image of the batch takes the place of the image's own, and the target has a share of both
-    /// by area (Yun et al. 2019). The rectangle has the share 1 − λ before it is cut off at the borders; λ as in `Mixup`.
+    /// by area (Yun et al. 2019). The rectangle has the share 1 − λ before it is cut off at the borders; λ and partners as in
+    /// `Mixup`.
     Cutmix(f64),
 }
 
@@ -109,10 +112,7 @@ impl Transform {
             Self::Crop { padding, size } => {
                 [vec![("padding", padding as f64, Range::Within(0.0, 1000.0))], side(size)].concat()
             }
-            Self::ResizedCrop { area, size } => {
-                let positive = [("area", area, Range::Positive), ("area", area, Range::Fraction)];
-                [positive.to_vec(), side(size)].concat()
-            }
+            Self::ResizedCrop { area, size } => [vec![("area", area, Range::PositiveFraction)], side(size)].concat(),
             Self::Rotation(degrees) => vec![("rotation", degrees, Range::Within(0.0, 180.0))],
             Self::Scale(share) => vec![("scale", share, Range::Decay)],
             Self::Lens(k) => vec![("lens", k, Range::Within(0.0, 1.0 / 3.0))],

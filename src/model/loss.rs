@@ -35,7 +35,7 @@ impl LabelSmoothing {
     }
 
     /// Smoothed targets of targets `[batch, classes]`, probabilities whose rows sum to 1: `y·(1 − ε)` and a share of ε for
-    /// each class, in proportion to `1 − y` or alike.
+    /// each class, in proportion to `1 − y` or alike. A single class keeps all.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -48,6 +48,7 @@ impl LabelSmoothing {
     pub fn smooth(self, targets: Tensor<2>) -> Tensor<2> {
         let classes = targets.dims()[1] as f64;
         match self {
+            _ if classes < 2.0 => targets,
             Self::None => targets,
             Self::AllClasses(epsilon) => targets * (1.0 - epsilon) + epsilon / classes,
             Self::OtherClasses(epsilon) => {
@@ -58,7 +59,7 @@ impl LabelSmoothing {
     }
 }
 
-/// The mean cross-entropy of `logits` (`[batch, classes]`) against class indices, over smoothed targets.
+/// The mean cross-entropy of `logits` (`[batch, classes]`) against class indices (`[batch]`), over smoothed targets.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -107,10 +108,10 @@ pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
 /// assert!((loss.into_scalar::<f32>() + 0.16 * 0.6_f32.ln()).abs() < 1e-6);
 /// ```
 pub fn focal_loss(logits: Tensor<2>, targets: Tensor<2>, gamma: f64) -> Tensor<1> {
-    let logarithms = log_softmax(logits, 1);
     if gamma == 0.0 {
-        return -(targets * logarithms).sum_dim(1).mean();
+        return soft_cross_entropy(logits, targets);
     }
+    let logarithms = log_softmax(logits, 1);
     // Above 0, so that the power has a gradient where p is 1 to the last digit.
     let rest = logarithms.clone().exp().neg().add_scalar(1.0).clamp_min(1e-7);
     -(targets * rest.powf_scalar(gamma) * logarithms).sum_dim(1).mean()

@@ -123,8 +123,11 @@ impl StateLayout {
                 return Err(RecordMismatch::Version { parameter, optimizer, found: *version, expected: *known });
             }
         }
+        // An average may begin later than with the first step.
+        let is_late =
+            |name: &String| (name == "average" || name.ends_with(".average")) && !expected.tensors.contains_key(name);
         let names = |layout: &Self| {
-            let tensors = layout.tensors.keys().cloned();
+            let tensors = layout.tensors.keys().filter(|name| !is_late(name)).cloned();
             (layout.optimizers.keys().cloned().collect::<Vec<_>>(), tensors.collect::<Vec<_>>(), layout.scalars.clone())
         };
         if names(self) == names(expected) {

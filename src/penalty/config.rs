@@ -43,7 +43,7 @@ pub enum Penalty {
         second: String,
     },
     /// No penalty but a limit on the norm of the weights into each output (Srivastava et al. 2014): after each step
-    /// `w ← w·min(1, c/‖w‖)`.
+    /// `w ← w·min(1, c/‖w‖)`. Each value of a parameter of rank 1, such as a bias, is the one weight into its output.
     MaxNorm {
         /// c, in `(0, ∞)`.
         limit: f64,

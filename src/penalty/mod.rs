@@ -92,7 +92,8 @@ impl Penalties {
         }
     }
 
-    /// The sum of the coupled penalties on `module`, to be added to a loss; a graph of its own on a module that has one. 0 on
+    /// The sum of the coupled penalties on `module`, to be added to a loss; a graph of its own on a module that has one, whose
+    /// parameters that need no gradients, such as the running statistics of batch normalization, do not count. 0 on
     /// `Device::default()` if there are none.
     pub fn value<M: Module>(&self, module: &M) -> Tensor<1> {
         let mut visitor = Sum { penalties: self, walk: Walk::default(), met: HashMap::new(), sum: None };
@@ -167,7 +168,7 @@ impl ModuleVisitor for Sum<'_> {
                 None => _ = self.met.insert(path.clone(), any_rank(w.clone())),
             }
         }
-        if !self.walk.is_first(param.id) {
+        if !self.walk.is_first(param.id) || (w.is_autodiff() && !param.is_require_grad()) {
             return;
         }
         let mut d = None;

@@ -71,14 +71,13 @@ fn euclidean<const D: usize>(d: Tensor<D>) -> Tensor<1> {
     squares.mask_fill(zero.clone(), 1.0).sqrt().mask_fill(zero, 0.0)
 }
 
-/// `w·min(1, limit/‖w‖)`, ‖w‖ over the weights into each output; of a tensor of rank 1 over all.
+/// `w·min(1, limit/‖w‖)`, ‖w‖ over the weights into each output, of which a tensor of rank 1 has one each.
 pub(super) fn within<const D: usize>(w: Tensor<D>, limit: f64, outputs: OutputAxis) -> Tensor<D> {
+    if D == 1 {
+        return w.clamp(-limit, limit);
+    }
     let working = FloatDType::from(w.dtype());
-    let squares = w.clone().square();
-    let squares = match D {
-        1 => squares.sum().reshape([1; D]),
-        _ => squares.sum_dims(&outputs.others(D)),
-    };
+    let squares = w.clone().square().sum_dims(&outputs.others(D));
     // A norm of zero gives an infinite scale, of which the lesser is 1.
     let scale = (squares.sqrt().recip() * limit).clamp_max(1.0).cast(working);
     w * scale

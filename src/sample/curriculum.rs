@@ -80,9 +80,11 @@ impl Ranking {
         let misfit = |position: usize| SampleError::Difficulty { position, difficulty: difficulty[position] };
         difficulty.iter().position(|difficulty| !difficulty.is_finite()).map_or(Ok(()), |at| Err(misfit(at)))?;
         let mut ranked: Vec<usize> = (0..difficulty.len()).collect();
+        // A zero is a zero, whatever its sign.
+        let compare = |one: usize, other: usize| (difficulty[one] + 0.0).total_cmp(&(difficulty[other] + 0.0));
         match self {
-            Self::EasiestFirst => ranked.sort_by(|&one, &other| difficulty[one].total_cmp(&difficulty[other])),
-            Self::HardestFirst => ranked.sort_by(|&one, &other| difficulty[other].total_cmp(&difficulty[one])),
+            Self::EasiestFirst => ranked.sort_by(|&one, &other| compare(one, other)),
+            Self::HardestFirst => ranked.sort_by(|&one, &other| compare(other, one)),
             Self::Random => ranked.shuffle(&mut generator(seed, 0, RANKING)),
         }
         Ok(ranked)

@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// Steps of the optimizer.
+    /// Steps of the schedule: one a batch, also where several batches make one step of the optimizer.
     Step,
     /// Whole epochs: the rate stays the same within each.
     #[default]
@@ -18,7 +18,7 @@ pub enum Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
-    /// So many steps of the optimizer.
+    /// So many steps of the schedule, one a batch.
     Steps(u64),
     /// So many epochs.
     Epochs(u64),
@@ -44,7 +44,7 @@ impl Span {
 pub struct RunLength {
     /// The number of epochs. At least 1.
     pub epochs: usize,
-    /// The number of optimizer steps in an epoch. At least 1.
+    /// The number of steps in an epoch, one a batch. At least 1.
     pub steps_per_epoch: u64,
 }
 

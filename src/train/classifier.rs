@@ -2,7 +2,7 @@ use super::steps::Steps;
 use super::{ImageBatch, ModelConfig};
 use crate::error::ConfigError;
 use crate::group::parameters;
-use crate::model::{Cnn, LabelSmoothing, Mlp, ResNet, cross_entropy, focal_loss, soft_cross_entropy};
+use crate::model::{Cnn, LabelSmoothing, Mlp, ResNet, cross_entropy, focal_loss};
 use crate::weights::Sam;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
@@ -115,7 +115,6 @@ impl Classifier {
         let logits = self.forward(batch.images);
         let classes = logits.dims()[1];
         let loss = match batch.mixture {
-            Some(targets) if focal == 0.0 => soft_cross_entropy(logits.clone(), smoothing.smooth(targets)),
             None if focal == 0.0 => cross_entropy(logits.clone(), batch.targets.clone(), smoothing),
             mixture => {
                 let targets = mixture.unwrap_or_else(|| batch.targets.clone().one_hot::<2>(classes).float());
@@ -125,12 +124,20 @@ impl Classifier {
         ClassificationOutput::new(loss, logits, batch.targets)
     }
 
+    /// The same output with the loss once for each image, as which Burn's metrics weigh it: the mean over an epoch is then one
+    /// over images, and not over batches of whatever size.
+    fn weighed(mut output: ClassificationOutput) -> ClassificationOutput {
+        let images = output.targets.dims();
+        output.loss = output.loss.detach().expand(images);
+        output
+    }
+
     fn output_and_gradients(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
         if self.sam.is_some() {
             batch.images.device().seed(batch.seed);
         }
         let output = self.output(batch, self.smoothing, self.focal);
-        TrainOutput::new(self, output.loss.backward(), output)
+        TrainOutput::new(self, output.loss.backward(), Self::weighed(output))
     }
 }
 
@@ -171,9 +178,7 @@ impl InferenceStep for Classifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: ImageBatch) -> ClassificationOutput {
-        match self.steps.as_ref().and_then(Steps::evaluated) {
-            Some(evaluated) => evaluated.output(batch, LabelSmoothing::None, 0.0),
-            None => self.output(batch, LabelSmoothing::None, 0.0),
-        }
+        let evaluated = self.steps.as_ref().and_then(Steps::evaluated);
+        Self::weighed(evaluated.as_ref().unwrap_or(self).output(batch, LabelSmoothing::None, 0.0))
     }
 }

@@ -171,7 +171,7 @@ pub struct RunConfig {
     #[serde(default)]
     pub ema: Option<EmaConfig>,
     /// Validate, keep and test the mean of the weights after each step of this epoch (from 1) and those that follow. Not
-    /// with `ema`.
+    /// with `ema`. The epochs are those of a parameter's own steps: one that `transfer` lets go later begins later by as many.
     #[serde(default)]
     pub swa: Option<usize>,
     /// Passes over the training images. At least 1.

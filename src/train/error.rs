@@ -95,6 +95,9 @@ pub enum TrainError {
         "the run {0} exists already: choose another --name, continue it with --resume, or replace it with --overwrite"
     )]
     RunExists(PathBuf),
+    /// There is something else where a run is to be replaced.
+    #[error("{0} is no run that could be replaced, since it has no config.json: choose another --name, or remove it")]
+    NotARun(PathBuf),
     /// A run's name does not serve as a folder's.
     #[error("the run name `{0}` should be a plain folder name, without separators")]
     RunName(String),
@@ -112,6 +115,16 @@ pub enum TrainError {
     /// The run has no checkpoint.
     #[error("the run `{0}` has no checkpoint yet: start it again with --overwrite")]
     NoCheckpoint(String),
+    /// The run has checkpoints, but was broken off before its best weights were kept.
+    #[error(
+        "the run `{name}` has no kept weights yet, but a checkpoint of epoch {epoch}: finish it with --resume {name}"
+    )]
+    Unfinished {
+        /// The run's name.
+        name: String,
+        /// The last epoch that has a checkpoint.
+        epoch: usize,
+    },
     /// A checkpoint or model is damaged.
     #[error("{path} is damaged: {reason}")]
     Damaged {

@@ -22,7 +22,12 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Compares the probabilities of each image with its label.
+    /// Compares the probabilities of each image with its label, of which there should be as many: what one list has more
+    /// than the other is left out.
+    ///
+    /// # Panics
+    ///
+    /// If a label is not below [`CLASSES`](super::CLASSES).
     pub fn new(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Self {
         let mut confusion = vec![vec![0; CLASSES]; CLASSES];
         for (row, label) in probabilities.iter().zip(labels) {
@@ -35,13 +40,15 @@ impl Evaluation {
     }
 }
 
-/// The negative logarithm of the probability of each label: how hard an image is for a network.
+/// The negative logarithm of the probability of each label: how hard an image is for a network. At most 87.3, for a probability
+/// that `f32` cannot tell from zero. Lists of unequal length and labels that are no class are as in [`Evaluation::new`].
 pub fn losses(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<f64> {
     let loss = |(row, label): (&[f32; CLASSES], &u8)| -f64::from(row[usize::from(*label)].max(f32::MIN_POSITIVE)).ln();
     probabilities.iter().zip(labels).map(loss).collect()
 }
 
-/// The class probabilities of every image of the loader, in its order.
+/// The class probabilities of every image of a loader, in its order. Batches that cannot be loaded are left out, which happens only
+/// where a training loader's distortions do not fit its images.
 pub fn predict(model: &Classifier, loader: &ImageLoader) -> Vec<[f32; CLASSES]> {
     loader.epoch().flatten().flat_map(|batch| rows(softmax(model.forward(batch.images), 1))).collect()
 }

@@ -51,7 +51,7 @@ pub fn find_lr(
     let curve = test.run(&model, &member.optimizer(&data)?, batches, |model, batch| {
         let output = TrainStep::step(model, batch);
         match way.gradients(model, output.grads) {
-            Ok(gradients) => (f64::from(output.item.loss.into_scalar::<f32>()), gradients),
+            Ok(gradients) => (f64::from(output.item.loss.mean().into_scalar::<f32>()), gradients),
             Err(_) => (f64::NAN, GradientsParams::new()),
         }
     })?;

@@ -1,5 +1,5 @@
 use super::metrics::{Failure, fail};
-use super::{StopSignal, TrainError, files};
+use super::{StopSignal, Stopwatch, TrainError, files};
 use crate::early_stopping::{EarlyStopping, EarlyStoppingConfig, Goal};
 use crate::error::ConfigError;
 use crate::schedule::Plateau;
@@ -64,6 +64,10 @@ pub struct History {
     pub best_epoch: Option<usize>,
     /// Why the run ended before its last epoch, if it did.
     pub stopped: Option<String>,
+    /// Whether the last epoch was broken off before it had seen all images. A run that goes on begins it anew, so that it comes
+    /// to what the unbroken run would have come to.
+    #[serde(default)]
+    pub broken_off: bool,
     /// The epochs whose weights are kept as snapshots, over the whole run.
     #[serde(skip)]
     pub(super) snapshots: Vec<usize>,
@@ -87,6 +91,9 @@ pub struct EpochMetrics {
     pub validation_accuracy: f64,
     /// Seconds spent on training passes so far, validation not counted.
     pub seconds: f64,
+    /// Images trained on in the epoch.
+    #[serde(default)]
+    pub images: usize,
 }
 
 /// JSON has no NaN: it is written as `null`.
@@ -105,11 +112,18 @@ impl History {
         self.epochs.last().map_or(0, |metrics| metrics.epoch)
     }
 
+    /// The error of a run that came to nothing because its first epochs diverged.
+    pub(super) fn divergence(&self) -> Option<TrainError> {
+        let last = self.epochs.last().filter(|metrics| !metrics.validation_loss.is_finite())?;
+        Some(TrainError::Diverged { epoch: last.epoch, loss: last.validation_loss })
+    }
+
     /// Forgets the last epoch.
     pub(super) fn go_back(&mut self) {
         self.epochs.pop();
         self.best_epoch = best_epoch(&self.epochs, self.criterion);
         self.stopped = None;
+        self.broken_off = false;
     }
 
     /// The epochs whose checkpoints a run needs that has finished `epoch`, but does not need at any of `others`.
@@ -162,7 +176,11 @@ pub(super) struct Recorder {
     /// Where the schedule learns of the validation losses, if it wants to.
     pub(super) plateau: Option<Plateau>,
     pub(super) stop: StopSignal,
-    pub(super) seconds: Arc<dyn Fn() -> f64 + Send + Sync>,
+    /// Seconds spent on training passes before.
+    pub(super) before: f64,
+    pub(super) stopwatch: Stopwatch,
+    /// Images in an epoch.
+    pub(super) images: usize,
     pub(super) failure: Failure,
 }
 
@@ -177,13 +195,17 @@ impl Recorder {
         let metric = |name: &str, split: Split| {
             find(name, &split).ok_or_else(|| TrainError::Stopped(format!("epoch {epoch} has no {split:?} {name}")))
         };
+        let (time, images) = self.stopwatch.read();
+        // Of an epoch that was broken off.
+        let part = images % self.images;
         let metrics = EpochMetrics {
             epoch,
             train_loss: metric("Loss", Split::Train)?,
             train_accuracy: metric("Accuracy", Split::Train)? / 100.0,
             validation_loss: metric("Loss", Split::Valid)?,
             validation_accuracy: metric("Accuracy", Split::Valid)? / 100.0,
-            seconds: (self.seconds)(),
+            seconds: self.before + time.as_secs_f64(),
+            images: if part > 0 { part } else { self.images },
         };
         // Before the checkpoint is saved, so that it holds what the scheduler made of this epoch.
         if let Some(plateau) = &self.plateau {
@@ -200,6 +222,7 @@ impl Recorder {
             history.stopped = Some("diverged".to_owned());
         } else if self.stop.given() {
             history.stopped = Some("interrupted".to_owned());
+            history.broken_off = part > 0;
         } else if let Some(config) = self.early_stopping
             && stopping(&history.epochs, history.criterion, config)?.1
         {

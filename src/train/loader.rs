@@ -81,7 +81,7 @@ impl Stopwatch {
 }
 
 impl ImageLoader {
-    /// A loader that goes through `indices` in their order.
+    /// A loader that goes through `indices` of images in their order, at least one in a batch.
     pub fn new(
         images: Arc<LabelledImages>,
         indices: Vec<usize>,
@@ -93,8 +93,8 @@ impl ImageLoader {
         Self { images, indices: Arc::new(indices), part, batch_size, normalization, training: None, device }
     }
 
-    /// The same loader for training: shuffled afresh for each epoch, with distortions, until `stop` is given.
-    /// The next epoch is number `epoch`.
+    /// The same loader for training: shuffled afresh for each epoch, with distortions, until `stop` is given. `seed` is that of
+    /// orders, distortions and dropout; the next epoch is number `epoch`, from 1.
     pub fn for_training(
         mut self,
         seed: u64,
@@ -136,18 +136,26 @@ impl ImageLoader {
             epoch = training.epoch.fetch_add(1, Ordering::SeqCst);
             let order = training.sampler.epoch(training.seed, epoch as u64);
             indices = order.into_iter().map(|position| indices[position]).collect();
-            // Dropout draws from the device.
-            self.device.seed(training.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ epoch as u64);
+            // Dropout draws from the device, for each slice of an epoch by itself.
+            let slice = (self.part.start as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
+            self.device.seed(training.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ epoch as u64 ^ slice);
         }
-        let indices = indices[self.part.clone()].to_vec();
+        // An image that comes again is distorted as another.
+        let mut times = vec![0; self.images.len()];
+        let number = |&index: &usize| {
+            times[index] += 1;
+            index + (times[index] - 1) * self.images.len()
+        };
+        let numbers: Vec<usize> = indices.iter().map(number).collect();
+        let [indices, numbers] = [indices, numbers].map(|all| all[self.part.clone()].to_vec());
         let ended = indices.is_empty();
-        Batches { loader: self.clone(), indices, epoch, position: 0, ended, started: Instant::now() }
+        Batches { loader: self.clone(), indices, numbers, epoch, position: 0, ended, started: Instant::now() }
     }
 
-    fn batch(&self, indices: &[usize], epoch: usize) -> Result<ImageBatch, AugmentError> {
+    fn batch(&self, [indices, numbers]: [&[usize]; 2], epoch: usize) -> Result<ImageBatch, AugmentError> {
         let augment = self.training.as_ref().and_then(|training| Some((training.seed, training.augment.as_ref()?)));
         let Some((seed, augment)) = augment else { return Ok(self.plain_batch(indices, self.normalization)) };
-        let draw = Draw { seed, epoch: epoch as u64, images: indices };
+        let draw = Draw { seed, epoch: epoch as u64, images: numbers };
         let mut batch = self.plain_batch(indices, Normalization { mean: 0.0, std: 1.0 });
         let mut images = augment.distort(batch.images, &draw)?;
         if augment.mixes() {
@@ -193,6 +201,8 @@ impl ImageLoader {
 pub struct Batches {
     loader: ImageLoader,
     indices: Vec<usize>,
+    /// By which each is distorted.
+    numbers: Vec<usize>,
     epoch: usize,
     position: usize,
     ended: bool,
@@ -208,10 +218,11 @@ impl Iterator for Batches {
         }
         let stopped = self.loader.training.as_ref().is_some_and(|training| training.stop.given());
         let end = (self.position + self.loader.batch_size).min(self.indices.len());
-        let mut batch = self.loader.batch(&self.indices[self.position..end], self.epoch).map_err(DatasetError::new);
+        let part = [&self.indices, &self.numbers].map(|all| &all[self.position..end]);
+        let mut batch = self.loader.batch(part, self.epoch).map_err(DatasetError::new);
         if let (Some(training), Ok(batch)) = (&self.loader.training, &mut batch) {
             // A purpose that is neither an image's nor the order's.
-            let purpose = u64::MAX - 1 - self.position as u64;
+            let purpose = u64::MAX - 1 - (self.loader.part.start + self.position) as u64;
             batch.seed = generator(training.seed, self.epoch as u64, purpose).next_u64();
         }
         self.position = end;

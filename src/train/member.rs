@@ -30,6 +30,8 @@ use std::time::Duration;
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// As many batches tell the statistics of batch normalization for averaged weights.
 const STATISTICS_BATCHES: usize = 100;
+/// The metrics of all epochs.
+const HISTORY: &str = "history.json";
 /// The kept weights.
 pub(super) const MODEL: &str = "model.bpk";
 
@@ -50,8 +52,6 @@ pub(super) struct Trained {
     pub(super) history: History,
     seed: u64,
     kept: Kept,
-    /// Images in an epoch.
-    images: usize,
 }
 
 /// Weights to keep.
@@ -97,17 +97,26 @@ impl Member<'_> {
         }
     }
 
+    /// The epochs that a run goes on from, if it does.
     pub(super) fn history(&self) -> Result<History, TrainError> {
-        let path = self.folder.join("history.json");
+        let path = self.folder.join(HISTORY);
         let new = || History { criterion: self.config.criterion, ..History::default() };
         let mut history: History = if path.exists() { files::read_json(&path)? } else { new() };
         history.snapshots = self.config.snapshots()?;
+        if history.broken_off {
+            history.go_back();
+        }
         // The checkpoint of an epoch is written after its metrics, and the program may have ended in between.
         let (last, checkpoints) = (history.last_epoch(), self.checkpoints());
         if last > 0 && !checkpoints.are_written(last) && (last == 1 || checkpoints.are_written(last - 1)) {
             history.go_back();
         }
         Ok(history)
+    }
+
+    /// Whether an epoch has begun and left something.
+    pub(super) fn has_begun(&self) -> bool {
+        self.folder.join(HISTORY).exists()
     }
 
     /// That a checkpoint is there, whole.
@@ -225,7 +234,12 @@ impl Member<'_> {
         if self.config.weight_transforms(1).is_empty() && !self.config.optimizer.averages() {
             return None;
         }
-        let images = data.train_indices.iter().copied().take(STATISTICS_BATCHES * self.config.batch_size).collect();
+        let images = data
+            .train_indices
+            .iter()
+            .copied()
+            .take(STATISTICS_BATCHES.saturating_mul(self.config.batch_size))
+            .collect();
         let device = device.clone().autodiff();
         let loader = ImageLoader::new(data.train.clone(), images, self.config.batch_size, data.normalization, &device);
         Some(Arc::new(move |optimizer, model| {
@@ -236,12 +250,14 @@ impl Member<'_> {
     }
 
     /// Trains the network, from its last checkpoint if it has one; gives it with the kept weights, once for each time that
-    /// they were. What it had learned before an error is kept too.
+    /// they were. What it had learned before an error is kept too. `summary` tells what its run had come to before, and is removed
+    /// where it trains on.
     pub(super) fn train(
         &self,
         data: &RunData,
         device: &Device,
         options: &RunOptions,
+        summary: &Path,
     ) -> Result<Vec<Trained>, TrainError> {
         let mut history = self.history()?;
         let checkpoints = self.checkpoints();
@@ -251,15 +267,24 @@ impl Member<'_> {
             if history.last_epoch() > 0 {
                 self.expect_fitting(&checkpoints, history.last_epoch(), data, device)?;
             }
+            // The run is complete only once it has another.
+            if summary.exists() {
+                std::fs::remove_file(summary).map_err(TrainError::io("remove", summary))?;
+            }
             history =
                 self.fit(data, device, options, history).inspect_err(|_| self.keep_the_best(data, device, options))?;
             let last = history.last_epoch();
-            for surplus in history.needed_only_at(last.saturating_sub(1), &[last]) {
+            // An epoch that was broken off is begun anew from the one before.
+            let whole = if history.broken_off { last.saturating_sub(1) } else { last };
+            for surplus in history.needed_only_at(whole.saturating_sub(1), &[whole, last]) {
                 checkpoints.remove(surplus)?;
             }
         }
         let kept = self.kept(&history);
         if kept.is_empty() {
+            if let Some(error) = history.divergence() {
+                return Err(error);
+            }
             let early = match self.config.diversity {
                 Diversity::Snapshots => "interrupted before the first snapshot; --resume goes on",
                 _ => "interrupted before the first epoch was over; nothing was saved",
@@ -269,8 +294,7 @@ impl Member<'_> {
         let trained = |kept: Kept| {
             self.keep(&kept, data, device)?;
             let model = self.load(&kept.path, data.image(), device)?;
-            let (history, images) = (history.clone(), data.train_indices.len());
-            Ok(Trained { model, history, seed: self.seed, kept, images })
+            Ok(Trained { model, history: history.clone(), seed: self.seed, kept })
         };
         kept.into_iter().map(trained).collect()
     }
@@ -303,12 +327,14 @@ impl Member<'_> {
         let scheduler = self.config.schedule.scheduler(self.config.lr, length)?;
         let failure = Failure::default();
         let recorder = Recorder {
-            path: self.folder.join("history.json"),
+            path: self.folder.join(HISTORY),
             history: Arc::new(Mutex::new(history)),
             early_stopping: self.config.early_stopping(),
             plateau: scheduler.plateau(),
             stop: options.stop.clone(),
-            seconds: Arc::new(move || before + stopwatch.read().0.as_secs_f64()),
+            before,
+            stopwatch,
+            images: data.train_indices.len(),
             failure: Failure::clone(&failure),
         };
         let mut model = self.training_model(data.image(), &device.clone().autodiff())?;
@@ -340,11 +366,11 @@ impl Member<'_> {
         }
         // Burn panics on some errors, such as a lost thread.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| supervised.launch(learner)));
-        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(error);
-        }
-        match result {
-            Ok(result) => match result.error {
+        let failed = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let history = match (failed, result) {
+            (Some(error), _) => Err(error),
+            (None, Err(panic)) => Err(TrainError::Stopped(panic_message(&*panic))),
+            (None, Ok(result)) => match result.error {
                 Some(error) => Err(TrainError::Stopped(error.to_string())),
                 None => {
                     let mut history = recorder.history().clone();
@@ -354,8 +380,12 @@ impl Member<'_> {
                     Ok(history)
                 }
             },
-            Err(panic) => Err(TrainError::Stopped(panic_message(&*panic))),
+        };
+        if history.is_err() {
+            // The error has stopped this run; the next with the same signal is to run.
+            options.stop.interrupter().reset();
         }
+        history
     }
 }
 
@@ -366,17 +396,17 @@ impl Trained {
         let metrics = |epoch| self.history.epochs.iter().find(|metrics| metrics.epoch == epoch);
         let kept = metrics(*epoch).ok_or_else(|| TrainError::Stopped("no epoch was finished".to_owned()))?;
         let seconds = |epoch| metrics(epoch).map_or(0.0, |metrics| metrics.seconds);
-        let epochs = trained.clone().count();
+        let images = |epoch| metrics(epoch).map_or(0, |metrics| metrics.images);
         Ok(MemberSummary {
             seed: self.seed,
-            epochs,
+            epochs: trained.clone().count(),
             best_epoch: *epoch,
             validation_loss: kept.validation_loss,
             validation_accuracy: kept.validation_accuracy,
             test_accuracy: test.accuracy,
             test_loss: test.loss,
             seconds: seconds(*trained.end()) - seconds(trained.start() - 1),
-            images: self.images * epochs,
+            images: trained.clone().map(images).sum(),
         })
     }
 }

@@ -66,7 +66,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// If the configuration is out of range, the name is taken or the folder cannot be made.
+    /// If the configuration is out of range or the name is taken: by a run, unless that is to be replaced, or by something else.
     pub fn create(config: RunConfig, name: Option<&str>, options: &RunOptions) -> Result<Self, TrainError> {
         config.check()?;
         let name = match name {
@@ -77,6 +77,9 @@ impl Run {
         let replaces = is_taken(&folder);
         if replaces && !options.overwrite {
             return Err(TrainError::RunExists(folder));
+        }
+        if replaces && !folder.join(CONFIG).exists() {
+            return Err(TrainError::NotARun(folder));
         }
         Ok(Self { name, replaces, folder, config, last: None })
     }
@@ -191,7 +194,7 @@ impl Run {
                 (options.notify)(&format!("network {} of {}", index + 1, self.trainings()));
             }
             let member = Member { source: source.as_ref(), ..self.member(index) };
-            trained.extend(member.train(&data, &device, options)?);
+            trained.extend(member.train(&data, &device, options, &self.folder.join(SUMMARY))?);
             if options.stop.given() {
                 break;
             }
@@ -321,7 +324,7 @@ impl Run {
         let told = if summarized { files::read_json::<Summary>(&summary)?.members.len() } else { 0 };
         let networks = trained.max(told);
         if networks == 0 {
-            return Err(TrainError::NoCheckpoint(self.name.clone()));
+            return Err(self.no_weights());
         }
         let members = (0..networks).map(|index| self.member(index).load(&path(index), image, device));
         let ensemble = Ensemble::new(members.collect::<Result<_, _>>()?)?.with_combination(self.config.combine);
@@ -335,17 +338,31 @@ impl Run {
     pub(super) fn first_network(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
         let path = member_folder(&self.folder, &self.config, 0).join(MODEL);
         if !path.exists() {
-            return Err(TrainError::NoCheckpoint(self.name.clone()));
+            return Err(self.no_weights());
         }
         self.member(0).load(&path, image, device)
     }
 
+    /// Why there are no kept weights.
+    fn no_weights(&self) -> TrainError {
+        let name = self.name.clone();
+        match self.member(0).history() {
+            Ok(history) if history.last_epoch() > 0 => {
+                let unfinished = || TrainError::Unfinished { name, epoch: history.last_epoch() };
+                history.divergence().unwrap_or_else(unfinished)
+            }
+            _ => TrainError::NoCheckpoint(name),
+        }
+    }
+
     /// The network whose weights those that are still to begin start from, if any.
     fn source(&self, root: &Path, image: [usize; 3], device: &Device) -> Result<Option<Classifier>, TrainError> {
-        let begun = |index| Ok(self.member(index).history()?.last_epoch() > 0);
-        let begun: Vec<bool> = (0..self.trainings()).map(begun).collect::<Result<_, TrainError>>()?;
-        if !self.replaces && begun.iter().all(|begun| *begun) {
-            return Ok(None);
+        if !self.replaces {
+            let begun = |index| Ok(self.member(index).history()?.last_epoch() > 0);
+            let begun: Vec<bool> = (0..self.trainings()).map(begun).collect::<Result<_, TrainError>>()?;
+            if begun.iter().all(|begun| *begun) {
+                return Ok(None);
+            }
         }
         match &self.config.transfer {
             Some(transfer) if transfer.from == self.name => {
@@ -371,7 +388,7 @@ impl Run {
             Diversity::Snapshots => (0, self.folder.clone()),
         };
         let log = (index == 0).then(|| self.folder.join("experiment.log"));
-        Member { config: &self.config, seed: self.config.seed + seed, folder, log, source: None }
+        Member { config: &self.config, seed: self.config.seed.wrapping_add(seed), folder, log, source: None }
     }
 
     /// That the run has something to resume.
@@ -384,15 +401,16 @@ impl Run {
         for index in 0..self.trainings() {
             let member = self.member(index);
             let history = member.history()?;
+            begun |= member.has_begun();
             if history.last_epoch() > 0 {
-                begun = true;
                 member.expect_checkpoint(history.last_epoch())?;
             }
             if !member.is_complete(&history) {
                 return if begun { Ok(()) } else { Err(TrainError::NoCheckpoint(self.name.clone())) };
             }
         }
-        Err(TrainError::Complete(self.name.clone()))
+        // Trained to the end, it may still have to be tested.
+        if self.folder.join(SUMMARY).exists() { Err(TrainError::Complete(self.name.clone())) } else { Ok(()) }
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Asks a run to stop, from another thread (a Ctrl-C handler, say).
 ///
-/// Given once, the run takes one more step at most, validates, saves a checkpoint and stops. Given twice, it stops at once, and
-/// the last checkpoint is that of the last whole epoch.
+/// Given once, the run takes one more step at most, validates, saves a checkpoint and stops: what it has learned by then can be
+/// used. Given twice, it stops at once, with the weights of the last whole epoch. Either way a run that goes on does so from the
+/// last whole epoch, and comes to what the unbroken run would have come to.
 #[derive(Clone, Default)]
 pub struct StopSignal {
     given: Arc<AtomicBool>,

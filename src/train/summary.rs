@@ -50,7 +50,7 @@ pub struct MemberSummary {
     pub seed: u64,
     /// Epochs trained; of a snapshot, since the one before.
     pub epochs: usize,
-    /// The epoch whose weights were kept: that with the lowest validation loss, or the last of a snapshot's cycle.
+    /// The epoch whose weights were kept: the best by the run's criterion, or the last of a snapshot's cycle.
     pub best_epoch: usize,
     /// Validation loss of the kept weights.
     pub validation_loss: f64,

@@ -141,7 +141,7 @@ impl<'a> Trial<'a> {
             let last = batch.last;
             self.progress.images += batch.targets.dims()[0];
             let output = self.model.step(batch);
-            let loss = output.item.loss.inner();
+            let loss = output.item.loss.inner().mean();
             losses = Some(losses.map_or(loss.clone(), |sum| sum + loss));
             let lr = self.schedule.step().into();
             self.model = self.way.step(self.model.clone(), &mut self.optimizer, &lr, output.grads, last)?;
