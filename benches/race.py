@@ -94,7 +94,8 @@ def main():
         means = [mean(values[side]) for side in SIDES]
         if "images/s" in name:
             means.reverse()
-        ratio = "" if None in means or "accuracy" in name else f"{means[1] / means[0]:.2f}"
+        unequal = name == "seconds in all" and arguments.epochs != arguments.pytorch_epochs
+        ratio = "" if None in means or "accuracy" in name or unequal else f"{means[1] / means[0]:.2f}"
         print(f"| {name} | {cell(values['burn-descent'], digits)} | {cell(values['PyTorch'], digits)} | {ratio} |")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")

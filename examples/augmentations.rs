@@ -30,6 +30,9 @@ struct Arguments {
     artifacts: PathBuf,
 }
 
+/// Height and width of the colour pictures.
+const LANDSCAPE: [usize; 2] = [48, 48];
+
 /// Strong enough to be seen.
 const DISTORTIONS: [&str; 16] = [
     "flip@1",
@@ -128,13 +131,22 @@ fn write_sheet(path: &Path, rows: &[Tensor<4>]) -> Result<(), SheetError> {
 
 fn run(arguments: &Arguments) -> Result<(), SheetError> {
     let device = Device::default();
-    let landscapes = (0..6_u8).map(|hour| landscape([48, 48], f32::from(hour) / 5.0, &device));
+    let landscapes = (0..6_u8).map(|hour| landscape(LANDSCAPE, f32::from(hour) / 5.0, &device));
     let landscapes = Tensor::cat(landscapes.collect(), 0);
     let mut sheets = Vec::new();
     for text in DISTORTIONS {
         sheets.push((text.split(['=', '@']).next().unwrap_or(text), text.parse()?));
     }
-    sheets.extend(arguments.augment.clone().map(|config| ("pipeline", config)));
+    if let Some(config) = &arguments.augment {
+        // Before anything is drawn: all rows of a sheet have images of one size.
+        for expected in [[28, 28], LANDSCAPE] {
+            let found = config.init().map_err(AugmentError::from)?.size(expected)?;
+            if found != expected {
+                return Err(AugmentError::Size { expected, found }.into());
+            }
+        }
+        sheets.push(("pipeline", config.clone()));
+    }
     for (name, config) in &sheets {
         for (kind, images) in [("digits", digits(&device)), ("colour", landscapes.clone())] {
             let distorted = (1..=4).map(|seed| distorted(config, images.clone(), seed));

@@ -140,6 +140,10 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
 
     let mut outcomes = Vec::new();
     let mut rows = Vec::new();
+    let found = RunData::load(&config, &source(arguments.data.as_ref()), true)?;
+    if let Some(notice) = &found.notice {
+        eprintln!("{notice}");
+    }
     for (data, spoil, configs) in problems {
         for config in configs {
             let order = match (config.curriculum, config.sampling) {
@@ -164,13 +168,13 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         }
     }
     write_json(&arguments.artifacts.join("outcomes.json"), &outcomes)?;
-    let (images, epochs, seeds) = (arguments.train_images, arguments.epochs, arguments.seeds);
+    let (images, epochs, seeds) = (found.train_indices.len(), arguments.epochs, arguments.seeds);
     let (noise, tail) = (100.0 * arguments.noise, 100.0 * arguments.tail);
     let early = format!("validation after {} epochs, %", epochs.div_ceil(5));
     let report = format!(
         "# Does it matter which examples come when?\n\nAn MLP, {images} images of {}, {epochs} epochs; mean and deviation over \
          {seeds} seeds. {noise} % of the labels are wrong; of the last of the unequal classes {tail} % are left.\n\n{}",
-        arguments.dataset,
+        found.kind,
         table(&["images", "order", &early, "test accuracy, %", "test loss"], &rows)
     );
     write(&arguments.artifacts.join("report.md"), &report)?;

@@ -294,7 +294,7 @@ struct TrainArgs {
     /// What an epoch must be better by to count as an improvement [default: 0].
     #[arg(long, value_name = "BY")]
     minimum_improvement: Option<f64>,
-    /// Seed of everything random, but for gradient noise, which has its own: --set noise.seed=2 [default: 1].
+    /// Seed of everything random [default: 1].
     #[arg(long)]
     seed: Option<u64>,
     /// Plain progress lines in place of the dashboard.
@@ -420,6 +420,9 @@ impl TrainArgs {
             config.lr = config.optimizer.default_learning_rate();
             config.vary.clear();
         }
+        if let Some(seed) = self.seed {
+            config = config.with_seed(seed);
+        }
         for assignment in &self.hyperparameters {
             config.optimizer = config.optimizer.with(assignment)?;
         }
@@ -459,7 +462,6 @@ impl TrainArgs {
         set(&mut config.combine, &self.combine);
         config.early_stopping = self.early_stopping.or(config.early_stopping);
         set(&mut config.minimum_improvement, &self.minimum_improvement);
-        set(&mut config.seed, &self.seed);
         set(&mut config.backend, &self.place.backend);
         if let Some(snapshots) = self.snapshots {
             config = config.with_snapshots(snapshots);

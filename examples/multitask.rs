@@ -300,7 +300,7 @@ impl Measure {
 }
 
 /// The tables, and whether learned weights help.
-fn report(arguments: &Arguments, rows: &[(&Weights, Vec<Outcome>)]) -> String {
+fn report(arguments: &Arguments, dataset: DatasetKind, images: usize, rows: &[(&Weights, Vec<Outcome>)]) -> String {
     let spread = |outcomes: &[Outcome], of: &dyn Fn(&Outcome) -> Option<f64>, digits: usize| {
         let values: Option<Vec<f64>> = outcomes.iter().map(of).collect();
         values.map_or_else(|| "–".to_owned(), |values| format!("{:.digits$}", Spread::of(values)))
@@ -326,15 +326,14 @@ fn report(arguments: &Arguments, rows: &[(&Weights, Vec<Outcome>)]) -> String {
     let changes: Vec<Vec<String>> = changes.collect();
     let [accuracy, angle] = MEASURES.map(|measure| measure.name);
     let against = ["learned weights against", accuracy, "better in", angle, "better in"];
-    let (images, epochs, seeds) = (arguments.train_images, arguments.epochs, arguments.seeds);
+    let (epochs, seeds) = (arguments.epochs, arguments.seeds);
     format!(
         "# Two tasks, one network\n\nThe class of an image and the angle, uniform within ±{}°, that it was rotated by. A \
-         convolutional network, {images} images of {}, {epochs} epochs; mean and deviation over {seeds} seeds. The angle's loss \
+         convolutional network, {images} images of {dataset}, {epochs} epochs; mean and deviation over {seeds} seeds. The angle's loss \
          is in units of the angles' variance unless stated. `1 to`: what it counts for one of the class's, in these units; where \
          it is learned, at the end. There σ starts at 1, and its learning rate is {} times the network's.\n\n{}\nSeed \
          by seed, what learned weights change:\n\n{}\n{}",
         arguments.rotation,
-        arguments.dataset,
         arguments.uncertainty_rate,
         table(&heading, &measured),
         table(&against, &changes),
@@ -388,12 +387,14 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     config.check()?;
     let (_, device) = config.backend.device()?;
     let mut rows: Vec<(&Weights, Vec<Outcome>)> = all.iter().map(|weights| (weights, Vec::new())).collect();
+    let mut found = (config.dataset, 0);
     for seed in 1..=arguments.seeds {
         let config = RunConfig { seed, ..config.clone() };
         let data = RunData::load(&config, &source(arguments.data.as_ref()), true)?;
         if let Some(notice) = data.notice.as_ref().filter(|_| seed == 1) {
             eprintln!("{notice}");
         }
+        found = (data.kind, data.train_indices.len());
         let bench = Bench {
             data: &data,
             config: &config,
@@ -411,7 +412,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
             outcomes.push(outcome);
         }
     }
-    let report = report(arguments, &rows);
+    let report = report(arguments, found.0, found.1, &rows);
     println!("{report}");
     write_json(&arguments.artifacts.join("outcomes.json"), &rows.iter().flat_map(|row| &row.1).collect::<Vec<_>>())?;
     write(&arguments.artifacts.join("report.md"), &report)?;

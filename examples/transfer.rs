@@ -32,7 +32,7 @@ struct Arguments {
     /// Numbers of labelled images of the new task.
     #[arg(long, value_delimiter = ',', value_name = "N,N,...", default_values_t = [100, 1000, 10_000])]
     labels: Vec<usize>,
-    /// Steps on the new task, at least; whole epochs are trained.
+    /// Steps on the new task, at least; whole epochs are trained, six or more.
     #[arg(long, default_value_t = 800)]
     steps: usize,
     /// Seeds for each row.
@@ -65,13 +65,15 @@ struct Arguments {
 const TASKS: [(DatasetKind, DatasetKind); 2] =
     [(DatasetKind::Mnist, DatasetKind::Fashion), (DatasetKind::Synthetic, DatasetKind::Mnist)];
 
+/// Passes over the images of the new task, at least.
+const EPOCHS: usize = 6;
 /// Images in a step of the new task.
 const BATCH: usize = 32;
 
 /// Ways to begin with the new task, the first without the old one; `epochs` is the length of the training.
 fn ways(epochs: usize) -> [(&'static str, Option<TransferConfig>); 5] {
     let transfer = || TransferConfig::new("the old task".to_owned());
-    // The three layers below the output have joined in by half of the epochs.
+    // The three layers below the output have joined in by half of the epochs, or soon after.
     let every = epochs.div_ceil(6);
     [
         ("from scratch", None),
@@ -141,9 +143,9 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         train_images: Some(labels),
         split: Split::Stratified,
         batch_size: BATCH,
-        epochs: arguments.steps.div_ceil(labels.div_ceil(BATCH).max(1)).max(1),
         ..old(dataset)
     };
+    let epochs = |labels: usize| arguments.steps.div_ceil(labels.div_ceil(BATCH).max(1)).max(EPOCHS);
     old(DatasetKind::Mnist).check()?;
     for &labels in &arguments.labels {
         new(DatasetKind::Mnist, labels).check()?;
@@ -166,6 +168,9 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         let mut rows = Vec::new();
         for &labels in &arguments.labels {
             let base = new(to, labels);
+            // There may be fewer than asked for.
+            let labels = load(arguments, &base)?.train_indices.len();
+            let base = RunConfig { epochs: epochs(labels), ..base };
             let mut scratch = Vec::new();
             for (way, transfer) in ways(base.epochs) {
                 let mut accuracies = Vec::new();
@@ -208,8 +213,8 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     }
     write_json(&arguments.artifacts.join("outcomes.json"), &outcomes)?;
     let report = format!(
-        "# What does a trained network save another?\n\nA CNN with a new output layer, {} steps or more of {BATCH} images on the new \
-         task; mean and deviation over {} seeds, gains paired by seed.\n{sections}",
+        "# What does a trained network save another?\n\nA CNN with a new output layer, {} steps of {BATCH} images or more on the new \
+         task, and {EPOCHS} epochs or more; mean and deviation over {} seeds, gains paired by seed.\n{sections}",
         arguments.steps, arguments.seeds
     );
     write(&arguments.artifacts.join("report.md"), &report)?;

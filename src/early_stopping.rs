@@ -104,12 +104,12 @@ pub struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Takes the value of the next check; says whether to stop. NaN is no improvement.
+    /// Takes the value of the next check; says whether to stop. A value that is not finite is no improvement.
     pub fn observe(&mut self, value: f64) -> bool {
         self.checks += 1;
         let EarlyStoppingConfig { patience, minimum_improvement, goal } = self.config;
         let better = |than: Option<(usize, f64)>, by| {
-            !value.is_nan() && than.is_none_or(|(_, other)| goal.is_better(value, other, by))
+            value.is_finite() && than.is_none_or(|(_, other)| goal.is_better(value, other, by))
         };
         if better(self.best, 0.0) {
             self.best = Some((self.checks, value));

@@ -307,3 +307,11 @@ fn leaves_the_rest_to_burn() {
         check(case, &PLAIN);
     }
 }
+
+/// Images that the layer is not for are Burn's mistake to tell.
+#[test]
+#[should_panic = "Number of channels in input tensor and input channels of convolution must be equal. got: 1, expected: 3"]
+fn images_with_other_channels_are_refused() {
+    let layer = Case::new([3, 8], [3, 3], 2, [28, 28]).layer(&Device::flex());
+    convolve(&layer, Tensor::ones([2, 1, 28, 28], &Device::flex()));
+}

@@ -590,6 +590,22 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n\0\0\0\r", &chunk[..], &crc.sum().to_be_bytes(), b"\0\0\x04\0IDAT\x78\x9c"].concat()
 }
 
+/// Dark ink on a dim photograph, chalk on a gray board.
+#[test]
+fn ink_is_on_whichever_side_of_the_paper() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("bar.png");
+    let gray = |level: u8| [level, level, level, 255];
+    let read = |ink, paper| {
+        bar(gray(ink), gray(paper)).save(&path).unwrap();
+        read_digit_png(&path).unwrap()
+    };
+    let expected = read(0, 255);
+    for (ink, paper) in [(20, 120), (250, 140), (0, 127), (255, 128), (200, 100), (60, 150)] {
+        assert_eq!(read(ink, paper), expected, "{ink} on {paper}");
+    }
+}
+
 #[test]
 fn wrong_pictures_are_told() {
     let folder = tempdir().unwrap();

@@ -34,6 +34,7 @@ fn what_is_not_a_number_is_no_improvement() {
     assert_eq!(first_stop(EarlyStoppingConfig::new(2), &[nan, nan]), (Some(2), None));
     assert_eq!(first_stop(EarlyStoppingConfig::new(2), &[nan, 1.0, nan, nan]), (Some(4), Some(2)));
     assert_eq!(first_stop(EarlyStoppingConfig::new(2), &[f64::INFINITY, 1.0, 2.0]), (None, Some(2)));
+    assert_eq!(first_stop(EarlyStoppingConfig::new(2), &[f64::INFINITY, f64::INFINITY]), (Some(2), None));
 }
 
 #[test]

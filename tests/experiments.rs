@@ -85,7 +85,7 @@ fn a_race_ranks_its_runners() {
                 .lines()
                 .find(|line| line.starts_with(&format!("| {name} ")) && line.contains(&format!("{mean:.4} ±")));
             assert!(row.is_some(), "{problem}: no row of {name} with {mean:.4} in {report}");
-            // The rate that runs is the best of those tried, and no end of them.
+            // The rate that runs is the best of those tried.
             let tried = runner["grid"].as_array().expect("a list");
             let lowest =
                 tried.iter().map(|tried| tried["curve"].as_array().and_then(|curve| curve.last()?["loss"].as_f64()));

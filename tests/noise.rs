@@ -79,6 +79,12 @@ fn the_noise_is_normal_and_centred() {
 }
 
 #[test]
+fn a_variance_is_a_number_at_any_step() {
+    let config = GradientNoiseConfig::new().with_first_step(u64::MAX);
+    assert!([0, 1, 2, u64::MAX].map(|step| config.variance(step)).iter().all(|variance| variance.is_finite()));
+}
+
+#[test]
 fn no_variance_is_no_noise() {
     for noise in noise(&GradientNoiseConfig::new().with_eta(0.0), 3, 100, &a_device()) {
         assert!(noise.iter().all(|value| *value == 0.0));

@@ -12,7 +12,7 @@ use burn_descent::optim::{
     AdamConfig, AmsgradConfig, MomentumConfig, NadamConfig, RecordMismatch, ScheduleFreeSgdConfig, SgdConfig,
     load_record,
 };
-use burn_descent::weights::SwaConfig;
+use burn_descent::weights::{EmaConfig, SwaConfig};
 use burn_pack::{Reader, Scalar, Writer};
 use common::{cpu_devices, same_bits, values};
 
@@ -48,12 +48,13 @@ fn mismatch(optimizer: ModuleOptimizer, record: OptimizerRecord, model: &Linear)
 
 #[test]
 fn a_record_that_fits_is_taken_as_it_is() {
-    let optimizers: [fn() -> ModuleOptimizer; 6] = [
+    let optimizers: [fn() -> ModuleOptimizer; 7] = [
         nadam,
         || AmsgradConfig::new().init().unwrap(),
         || SgdConfig::new().init().unwrap(),
         || ScheduleFreeSgdConfig::new().init().unwrap(),
         || burn::optim::AdamConfig::new().init(),
+        || burn::optim::AdafactorConfig::new().init(),
         || GradientNoiseConfig::new().wrap(AdamConfig::new().build().unwrap()).unwrap().into(),
     ];
     for (backend, device) in cpu_devices() {
@@ -144,6 +145,29 @@ fn another_shape_or_rank_is_refused() {
 }
 
 #[test]
+fn noise_of_a_parameter_that_joins_late_is_that_of_the_unbroken_run() {
+    let device = first_device().autodiff();
+    let noisy =
+        || -> ModuleOptimizer { GradientNoiseConfig::new().wrap(SgdConfig::new().build().unwrap()).unwrap().into() };
+    let model = linear(&first_device());
+    let (weight, bias) = (model.weight.id, model.bias.as_ref().expect("a bias").id);
+    let step = |model: Linear, optimizer: &mut ModuleOptimizer, both: bool| {
+        let mut gradients = GradientsParams::new();
+        gradients.register(weight, Tensor::<2>::ones([3, 2], &device.clone().inner()));
+        if both {
+            gradients.register(bias, Tensor::<1>::ones([2], &device.clone().inner()));
+        }
+        optimizer.step(0.1, model, gradients)
+    };
+    let mut unbroken = noisy();
+    let model = step(model, &mut unbroken, false);
+    let mut resumed = load_record(noisy(), unbroken.to_record(), &model).expect("the record fits");
+    let [one, other] = [&mut unbroken, &mut resumed].map(|optimizer| step(model.clone(), optimizer, true));
+    let bias = |model: Linear| values(&model.bias.expect("a bias").val());
+    assert!(same_bits(&bias(one), &bias(other)));
+}
+
+#[test]
 fn a_parameter_that_the_module_lacks_is_named() {
     let device = first_device();
     let (model, optimizer) = trained(&device, nadam());
@@ -155,6 +179,16 @@ fn a_parameter_that_the_module_lacks_is_named() {
 
 #[test]
 fn another_version_is_refused_by_number() {
+    for nadam in [nadam, averaged_nadam] {
+        another_version(nadam);
+    }
+}
+
+fn averaged_nadam() -> ModuleOptimizer {
+    EmaConfig::new().wrap(NadamConfig::new().build().unwrap()).unwrap().into()
+}
+
+fn another_version(nadam: fn() -> ModuleOptimizer) {
     let (model, optimizer) = trained(&first_device(), nadam());
     let reader = Reader::from_bytes(optimizer.into_bytes().unwrap()).unwrap();
     let scalars = reader.scalars().clone();

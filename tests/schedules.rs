@@ -154,6 +154,15 @@ fn schedules_of_very_short_runs_are_finite() {
                 assert!(rate.is_finite() && rate >= 0.0, "{text}, {epochs}x{steps}, step {step}: {rate}");
             }
         }
+        // A run that is all warm-up stays at its last rate.
+        for (text, epochs) in [("warm-up=6steps+cosine", 3), ("warm-up=100+linear", 3)] {
+            let rates: Vec<f64> = (0..12).map(|step| self::schedule(text).factor(step, length(epochs, 2))).collect();
+            assert!(rates[5..].iter().all(|rate| *rate == rates[5]) && rates[5] > rates[4], "{text}: {rates:?}");
+        }
+        for peak in [0.0, 0.3, 0.5, 0.9, 1.0] {
+            let highest = Schedule::OneCycle(OneCycleConfig::new().with_peak(peak));
+            assert_eq!(highest.factor(0, length(1, 1)), 1.0, "peak {peak}");
+        }
         // No panic, whatever the numbers.
         for step in [0, 1, u64::MAX] {
             schedule.factor(step, length(0, 0));
@@ -393,7 +402,7 @@ fn range_tests_out_of_range_are_told() {
     assert_eq!(message(usual.with_lowest(0.0)), "RangeTest: lowest should be in (0, ∞), but is 0");
     assert_eq!(message(usual.with_highest(1e-6)), "RangeTest: highest should be above 0.000001, but is 0.000001");
     assert_eq!(message(usual.with_highest(f64::NAN)), "RangeTest: highest should be above 0.000001, but is NaN");
-    assert_eq!(message(usual.with_steps(1)), "RangeTest: steps should be at least 2, but is 1");
+    assert_eq!(message(usual.with_steps(2)), "RangeTest: steps should be at least 3, but is 2");
     assert_eq!(message(usual.with_smoothing(1.0)), "RangeTest: smoothing should be in [0, 1), but is 1");
     assert_eq!(message(usual.with_diverged(1.0)), "RangeTest: diverged should be above 1, but is 1");
     assert!((usual.rate(0) - 1e-6).abs() < 1e-18 && (usual.rate(299) - 10.0).abs() < 1e-12);
@@ -485,6 +494,10 @@ mod training {
         let config = RangeTestConfig::new().with_steps(50);
         let short = config.run(&model, &momentum(), batches(&device).take(7), forward_backward).expect("a curve");
         assert_eq!((short.points.len(), short.diverged), (7, false));
+        let checkpointing = Device::flex().autodiff().gradient_checkpointing();
+        let same =
+            config.run(&self::model(&checkpointing), &momentum(), batches(&checkpointing).take(7), forward_backward);
+        assert_eq!(same.expect("a curve").points.len(), 7);
         let none = config.run(&model, &momentum(), batches(&device).take(0), forward_backward).expect("a curve");
         assert_eq!((none.suggestion(), none), (None, LrCurve::default()));
 

@@ -22,9 +22,9 @@ use burn_descent::penalty::{Norm, PenaltiesConfig, PenaltyForm};
 use burn_descent::sample::{Curriculum, Sampler};
 use burn_descent::schedule::{OneCycleConfig, RunLength, Schedule};
 use burn_descent::train::{
-    Backend, CLASSES, Classifier, History, ImageBatch, ImageLoader, ModelConfig, Normalization, OptimizerKind, Run,
-    RunConfig, RunData, RunOptions, Sampling, Split, StopSignal, Stopwatch, TransferConfig, Trial, Unfreeze, Variation,
-    evaluate,
+    Backend, CLASSES, Classifier, Evaluation, History, ImageBatch, ImageLoader, ModelConfig, Normalization,
+    OptimizerKind, Run, RunConfig, RunData, RunOptions, Sampling, Split, StopSignal, Stopwatch, TransferConfig, Trial,
+    Unfreeze, Variation, evaluate, losses,
 };
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use common::deviation;
@@ -124,6 +124,45 @@ fn mixed_batches_say_what_is_in_them() {
     }
     let plain = AugmentConfig::digits();
     assert!(loader(1, 1, Some(&plain)).epoch().all(|batch| batch.expect("a batch").mixture.is_none()));
+}
+
+/// What a network of NaN answers is no answer, and not a bad one.
+#[test]
+fn probabilities_that_are_not_numbers_have_no_loss() {
+    let mut rows = [[0.1; CLASSES]; 2];
+    rows[1] = [f32::NAN; CLASSES];
+    let found = losses(&rows, &[3, 3]);
+    assert!((found[0] - 10.0_f64.ln()).abs() < 1e-6 && found[1].is_nan(), "{found:?}");
+    assert!(Evaluation::new(&rows, &[3, 3]).loss.is_nan());
+}
+
+/// Of one row batch normalization leaves nothing; of one image a convolution has all its positions.
+#[test]
+fn a_perceptron_wants_batches_to_normalize() {
+    let of = |model, batch_size| RunConfig { model, batch_size, ..RunConfig::default() }.check();
+    let mlp = |batch_norm| ModelConfig::Mlp(MlpConfig::new().with_batch_norm(batch_norm));
+    let error = of(mlp(true), 1).expect_err("one image").to_string();
+    assert_eq!(
+        error,
+        "batch_size should be at least 2 for a perceptron with batch normalization (`batch_norm`), but is 1"
+    );
+    for (model, batch_size) in [(mlp(true), 2), (mlp(false), 1), (RunConfig::default().model, 1)] {
+        of(model, batch_size).expect("it can learn");
+    }
+}
+
+/// Another seed of a run is another noise.
+#[test]
+fn noise_goes_by_the_seed_of_the_run() {
+    let noise = |config: &RunConfig| match &config.optimizer {
+        OptimizerKind::SgdNoise(config) => config.noise.seed,
+        _ => panic!("another optimizer"),
+    };
+    let optimizer = OptimizerKind::named("sgd-noise").expect("a known optimizer");
+    let config = RunConfig { optimizer, ..RunConfig::default() };
+    assert_eq!([1, 7].map(|seed| noise(&config.clone().with_seed(seed))), [1, 7]);
+    assert_eq!(config.clone().with_seed(7).seed, 7);
+    assert_eq!(RunConfig::default().with_seed(3).seed, 3);
 }
 
 #[test]
@@ -454,6 +493,10 @@ fn smoothing_keeps_the_targets_a_distribution() {
     for smoothing in [LabelSmoothing::OtherClasses(0.9), LabelSmoothing::AllClasses(0.9), LabelSmoothing::None] {
         let loss = cross_entropy(Tensor::zeros([1, 10], &device), Tensor::from_ints([3], &device), smoothing);
         assert!((loss.into_scalar::<f32>() - 10_f32.ln()).abs() < 1e-5, "{smoothing:?}");
+    }
+    for smoothing in [LabelSmoothing::OtherClasses(0.1), LabelSmoothing::AllClasses(0.1), LabelSmoothing::None] {
+        let loss = cross_entropy(Tensor::zeros([2, 1], &device), Tensor::from_ints([0, 0], &device), smoothing);
+        assert_eq!(loss.into_scalar::<f32>(), 0.0, "{smoothing:?}: a single class is certain");
     }
     for smoothing in [LabelSmoothing::OtherClasses(1.0), LabelSmoothing::AllClasses(-0.1)] {
         let error = smoothing.check().expect_err("out of range").to_string();

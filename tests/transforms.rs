@@ -493,6 +493,11 @@ fn half_precision_is_summed_in_single() {
             assert_eq!(gradients.get::<1>(module.bias.id).map(|gradient| gradient.dtype()), Some(DType::F16));
         }
     }
+    // The factor is 4e-9, which f16 has no number for.
+    let mut chain = self::chain(ChainConfig::new().clip_norm(1e-3));
+    let gradients = chain.apply(&module, module.gradients(&row(40_000.0))).expect("nothing is skipped");
+    let expected = 1e-3 / 40.0_f64.sqrt();
+    assert!(furthest(&module.found(&gradients), &row(expected)) < 1e-6);
 }
 
 #[test]
@@ -807,7 +812,7 @@ fn batches(device: &Device) -> Vec<Tensor<2>> {
     let batch = |index: usize| {
         let rows = 4 + index;
         let values: Vec<f64> = scattered(3 * rows, index).iter().map(|value| 7.0 + 3.0 * value).collect();
-        Tensor::from_inner(tensor(&values, [rows, 3], &device.clone().inner(), DType::F32))
+        tensor(&values, [rows, 3], device, DType::F32)
     };
     (0..5).map(batch).collect()
 }
@@ -820,8 +825,10 @@ fn assert_near(found: &[Vec<f64>; 4], expected: &[Vec<f64>; 4], what: &str) {
 
 #[test]
 fn batch_norm_is_estimated_anew() {
-    for (backend, device) in cpu_devices() {
-        let device = device.autodiff();
+    let checkpointing = |(backend, device): (&'static str, Device)| {
+        [(backend, device.clone().autodiff(), false), (backend, device.autodiff().gradient_checkpointing(), true)]
+    };
+    for (backend, device, checkpointing) in cpu_devices().into_iter().flat_map(checkpointing) {
         for momentum in [[0.1, 0.1], [1.0, 0.37], [0.001, 0.9]] {
             let model = Normalized::new(&device, momentum);
             model.forward(batches(&device)[0].clone() * 10.0); // other statistics to begin with
@@ -845,6 +852,9 @@ fn batch_norm_is_estimated_anew() {
             assert_eq!(found.learned(), before.1, "{backend}");
             assert_eq!(model.valid().statistics(), before.0, "{backend}: the module that was given stays as it was");
             assert_eq!(model.learned(), before.1, "{backend}");
+            if checkpointing {
+                continue; // Of which a module in validation mode knows nothing.
+            }
             // The same from validation mode, where averaged weights are.
             let again = reestimate_batch_norm(&model.valid(), batches(&device), forward).expect("statistics");
             assert_eq!(again.statistics(), found.statistics(), "{backend}");
@@ -852,6 +862,53 @@ fn batch_norm_is_estimated_anew() {
             found.train().forward(batches(&device)[0].clone()).sum().backward();
         }
     }
+}
+
+/// However large one channel is, or that it is not finite, the others have their statistics.
+#[test]
+fn a_channel_out_of_proportion_leaves_the_others_right() {
+    let device = a_device().autodiff();
+    let rows: Vec<f64> = scattered(3 * 64, 5);
+    for far in [1e5, 1e7, f64::NAN] {
+        let scaled: Vec<f64> = rows.iter().enumerate().map(|(i, v)| if i % 3 == 1 { v * far } else { *v }).collect();
+        let batch = Tensor::<2>::from_inner(tensor(&scaled, [64, 3], &device.clone().inner(), DType::F32));
+        let layer = BatchNormConfig::new(3).init(&device);
+        let found = reestimate_batch_norm(&layer, [batch.clone()], |layer, batch| _ = layer.forward(batch.clone()));
+        let found = values(&found.expect("statistics").running_var.value());
+        let of = |channel: usize| {
+            let column: Vec<f64> = rows.iter().skip(channel).step_by(3).copied().collect();
+            let mean = column.iter().sum::<f64>() / 64.0;
+            column.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 64.0
+        };
+        for channel in [0, 2] {
+            let share = found[channel] / of(channel);
+            assert!((share - 1.0).abs() < 1e-4, "{far}: channel {channel} has {share} of its variance");
+        }
+        assert!(
+            found[1].is_nan() == far.is_nan() && (far.is_nan() || (found[1] / of(1) / far / far - 1.0).abs() < 1e-4)
+        );
+    }
+}
+
+/// Frozen after its average began, a parameter is what the others train with.
+#[test]
+fn a_frozen_parameter_is_evaluated_as_it_is() {
+    let device = a_device().autodiff();
+    let mut optimizer = ModuleOptimizer::from(built(EmaConfig::new().wrap(built(SgdConfig::new().build()))));
+    let step = |model: Linear, optimizer: &mut ModuleOptimizer| {
+        let loss = model.forward(Tensor::<2>::ones([4, 3], &device)).square().mean();
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        optimizer.step(0.1, model, gradients)
+    };
+    let mut model = LinearConfig::new(3, 2).init(&device);
+    for _ in 0..3 {
+        model = step(model, &mut optimizer);
+    }
+    let averaged = evaluation_weights(&optimizer, model.clone());
+    assert!(values(&averaged.weight.val()) != values(&model.weight.val()), "an average lags behind");
+    let model = model.freeze();
+    let frozen = evaluation_weights(&optimizer, model.clone());
+    assert_eq!(values(&frozen.weight.val()), values(&model.weight.val()));
 }
 
 #[test]

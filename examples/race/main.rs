@@ -101,7 +101,10 @@ fn best_of(grid: &[Tried]) -> usize {
 struct Runner {
     name: String,
     default_lr: f64,
-    /// Every rate with the first seed, in rising order.
+    /// The rates that were asked for.
+    #[serde(skip)]
+    asked: Vec<f64>,
+    /// Every rate with the first seed, in rising order: those asked for, and those beyond them.
     grid: Vec<Tried>,
     /// The best rate with every seed.
     best: Vec<Tried>,
@@ -127,7 +130,7 @@ impl Runner {
         }
         let lr = grid[best_of(&grid)].lr;
         let best = (1..=arguments.seeds).map(|seed| run(lr, seed)).collect::<Result<Vec<_>, _>>()?;
-        let runner = Self { name: name.to_owned(), default_lr, grid, best };
+        let runner = Self { name: name.to_owned(), default_lr, asked: rates, grid, best };
         eprintln!("{:9} {:20} lr {lr:<8.3e} test {} %", problem.name(), name, runner.test());
         Ok(runner)
     }
@@ -148,9 +151,10 @@ impl Runner {
         self.best.first().map_or(self.default_lr, |tried| tried.lr)
     }
 
-    /// Validation accuracy at the worst rate, in percent.
+    /// Validation accuracy at the worst of the rates that were asked for, as of every optimizer, in percent.
     fn worst(&self) -> f64 {
-        100.0 * self.grid.iter().map(|tried| tried.outcome.accuracy()).fold(1.0, f64::min)
+        let asked = self.grid.iter().filter(|tried| self.asked.contains(&tried.lr));
+        100.0 * asked.map(|tried| tried.outcome.accuracy()).fold(1.0, f64::min)
     }
 
     /// Epochs until the mean validation loss first was no more than `loss`.
@@ -209,7 +213,7 @@ fn race(problem: &dyn Problem, names: &[String], arguments: &Arguments) -> Resul
     let grid = grid.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
     Ok(format!(
         "\n## {name}\n\n{description}. Rates: {grid} times the optimizer's default, constant; mean and deviation over {seeds} seeds at \
-         the best of them; \"worst rate\" is the validation accuracy at the worst.\n\n{}\n![validation loss]({picture})\n\n{}\n",
+         the best of them; \"worst rate\" is the validation accuracy at the worst of these.\n\n{}\n![validation loss]({picture})\n\n{}\n",
         table(&heading, &rows),
         paragraph(&runners)
     ))
@@ -234,7 +238,7 @@ fn paragraph(runners: &[Runner]) -> String {
     let least = forgiving.split_off(forgiving.len() - some);
     forgiving.truncate(some);
     format!(
-        "The lowest validation loss is that of {} ({:.4}); within one deviation of it: {level}. At their best rates the \
+        "The lowest validation loss is that of {} ({:.4}); those whose spread meets its: {level}. At their best rates the \
          optimizers' test accuracies lie between {low:.2} and {high:.2} %. The choice of the rate matters least to {}, most \
          to {}.",
         first.name,

@@ -82,7 +82,7 @@ impl Problem for Images {
     }
 
     fn train(&self, optimizer: &OptimizerKind, lr: f64, seed: u64) -> Result<Outcome, TrainError> {
-        let config = RunConfig { optimizer: optimizer.clone(), lr, seed, ..self.config.clone() };
+        let config = RunConfig { optimizer: optimizer.clone(), lr, ..self.config.clone() }.with_seed(seed);
         let mut trial = Trial::new(&config, &self.data, &self.device)?;
         let (mut curve, mut seconds) = (Vec::new(), 0.0);
         while let Some(progress) = trial.train(self.every)? {

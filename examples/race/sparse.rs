@@ -40,7 +40,7 @@ impl Sparse {
         let (train, test) = (read_libsvm(folder.join("a9a"))?, read_libsvm(folder.join("a9a.t"))?);
         let mut fitted: Vec<usize> = (0..train.len()).collect();
         fitted.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
-        let held_out = fitted.split_off(train.len() - train.len() / 10);
+        let held_out = fitted.split_off(train.len() - (train.len() / 10).max(1));
         Ok(Self { train, test, fitted, held_out, device, batch_size, epochs, every })
     }
 

@@ -10,7 +10,7 @@ use burn_descent::data::{DataSource, EmbeddedDigits, LabelledImages};
 use burn_descent::early_stopping::EarlyStoppingConfig;
 use burn_descent::ensemble::Ensemble;
 use burn_descent::penalty::PenaltiesConfig;
-use burn_descent::train::{Classifier, ImageLoader, RunConfig, RunData, TrainError, Trial, evaluate};
+use burn_descent::train::{Classifier, DatasetKind, ImageLoader, RunConfig, RunData, TrainError, Trial, evaluate};
 use burn_descent::weights::reestimate_batch_norm;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl<'a> Trainer<'a> {
     ///
     /// If a hyperparameter is out of range, training diverges in a way that it does not recover from, or the device fails.
     pub fn outcome(&mut self, row: &Row, seed: u64) -> Result<Outcome, TrainError> {
-        let config = RunConfig { seed, ..row.config.clone() };
+        let config = row.config.clone().with_seed(seed);
         let data = self.data[seed as usize - 1].clone();
         if let Treatment::Activations(strength) = row.treatment {
             let (test, silent) = activations::train(&config, &data, &self.device, strength)?;
@@ -127,7 +127,8 @@ impl<'a> Trainer<'a> {
         if let Some(trained) = self.kept.get(&name) {
             return Ok(trained.networks[0].clone());
         }
-        let digits = EmbeddedDigits::new(0);
+        // Others than those that are the data set itself where no other is at hand.
+        let digits = EmbeddedDigits::new(if data.kind == DatasetKind::Synthetic { 2 } else { 0 });
         let count = DIGITS * data.train_indices.len();
         let (pixels, labels): (Vec<_>, Vec<u8>) = (0..count).map(|index| digits.digit(index as u64)).unzip();
         let drawn = LabelledImages::new(data.train.height(), data.train.width(), pixels.concat(), labels)?;
@@ -153,7 +154,7 @@ fn train(
     let trainings = if snapshots.is_empty() { config.ensemble } else { 1 };
     let mut trained = Trained { networks: Vec::new(), epochs: 0, curve: Vec::new() };
     for number in 0..trainings {
-        let config = RunConfig { seed: config.seed + number as u64, ..config.clone() };
+        let config = config.clone().with_seed(config.seed + number as u64);
         let mut trial = Trial::new(&config, data, device)?;
         if let Some(Prior { network, starts, attracts }) = prior {
             trial = if *starts { trial.starting_from(network)? } else { trial };

@@ -76,6 +76,12 @@ pub fn draw(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Resu
         inside.map(|(x, y)| (*x, y.log10())).collect::<Vec<_>>()
     };
     let points: Vec<_> = curves.iter().flat_map(logarithms).collect();
+    if points.is_empty() {
+        return Err(TrainError::Stopped(format!(
+            "nothing to draw in {}: no value is finite and positive",
+            path.display()
+        )));
+    }
     let range = |of: fn(&(f64, f64)) -> f64| {
         let ends = (f64::INFINITY, f64::NEG_INFINITY);
         let (low, high) = points.iter().map(of).fold(ends, |(low, high), value| (low.min(value), high.max(value)));

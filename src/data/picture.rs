@@ -121,7 +121,8 @@ fn read_gray(path: &Path) -> Result<GrayImage, DataError> {
     }))
 }
 
-/// Makes the paper 0 and the ink what is above, whichever of them was the lighter.
+/// Makes the paper 0 and the ink what is above, whichever of them was the lighter: on whichever side of the paper the picture
+/// goes farther.
 fn remove_paper(gray: &mut GrayImage) {
     let (width, height) = gray.dimensions();
     let rows = (0..height).flat_map(|y| [(0, y), (width - 1, y)]);
@@ -129,8 +130,10 @@ fn remove_paper(gray: &mut GrayImage) {
     let mut border: Vec<u8> = rows.chain(columns).map(|at| gray[at].0[0]).collect();
     let middle = border.len() / 2;
     let paper = *border.select_nth_unstable(middle).1;
+    let darkest = gray.iter().copied().min().unwrap_or(paper);
+    let ink_is_darker = paper - darkest > peak(gray) - paper;
     for v in gray.iter_mut() {
-        *v = if paper > 127 { paper.saturating_sub(*v) } else { v.saturating_sub(paper) };
+        *v = if ink_is_darker { paper.saturating_sub(*v) } else { v.saturating_sub(paper) };
     }
 }
 

@@ -18,7 +18,8 @@ pub enum GradientTransform {
     /// `g ← g·min(1, c/‖g‖)`, ‖g‖ over all gradients together (Pascanu et al. 2013; coverage D15). c in `(0, ∞)`.
     ///
     /// The norm is summed on the device, and the gradients scaled there, without waiting. If one value is NaN or infinite,
-    /// all become NaN or zero: `ApplyIfFinite` belongs before it.
+    /// or the square of the norm is beyond `f32` (a norm of 1.8e19), all become NaN or zero: `ApplyIfFinite` belongs before
+    /// it for the former.
     ClipNorm(f64),
     /// Clips each value, see [`ClipValueConfig`].
     ClipValue(ClipValueConfig),

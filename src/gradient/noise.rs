@@ -1,6 +1,6 @@
 use crate::error::{ConfigError, Range};
 use crate::kernel::{self, Addend};
-use crate::optim::{Sgd, SgdConfig, Varying, evaluating};
+use crate::optim::{Sgd, SgdConfig, Varying, evaluating, trying};
 use burn::config::Config;
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Element, ElementConversion, Tensor};
@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// | --- | --- | --- | --- |
 /// | `eta` | 0.01 | `[0, ∞)` | η; the paper tries 0.01, 0.3 and 1 |
 /// | `gamma` | 0.55 | `[0, ∞)` | γ, how fast the noise fades |
-/// | `seed` | 0 | | the noise depends on the seed, the parameter and the step alone |
+/// | `seed` | 0 | | the noise depends on the seed, the parameter and the step alone; each wrapper should have its own |
 /// | `first_step` | 1 | | t of the first step; optax counts so that it is 0 |
 ///
 /// Noise over any Burn optimizer:
@@ -60,7 +60,7 @@ impl GradientNoiseConfig {
 
     /// σ² of a parameter's step number `step` (from 1).
     pub fn variance(&self, step: u64) -> f64 {
-        let t = (step - 1 + self.first_step) as f64;
+        let t = step as f64 - 1.0 + self.first_step as f64;
         self.eta / (1.0 + t).powf(self.gamma)
     }
 
@@ -95,6 +95,9 @@ impl GradientNoiseConfig {
 /// visits them; a record remembers it. A resumed run therefore draws the noise that it would have drawn unbroken, on
 /// any backend. One exception: a parameter that takes its first step after a resumption, and that the module visits
 /// before those in the record (a trunk that thaws after its head was trained), draws other noise than unbroken.
+///
+/// Each wrapper counts by itself: where several go around the optimizers of parameter groups, or one around another, give them
+/// seeds of their own, else they draw the same noise. Clones of a `ModuleOptimizer` share one count.
 #[derive(Clone, Debug)]
 pub struct GradientNoise<O> {
     config: Varying<GradientNoiseConfig>,
@@ -128,7 +131,8 @@ impl<O: Optimizer> GradientNoise<O> {
 
     /// The state of a parameter that takes its first step.
     fn first_state<S>(&self) -> GradientNoiseState<S> {
-        GradientNoiseState { inner: None, time: 0, parameter: self.parameters.fetch_add(1, Ordering::Relaxed) }
+        let taken = u64::from(!trying());
+        GradientNoiseState { inner: None, time: 0, parameter: self.parameters.fetch_add(taken, Ordering::Relaxed) }
     }
 }
 
@@ -147,7 +151,9 @@ impl<O: Optimizer> Optimizer for GradientNoise<O> {
         }
         let mut state = state.unwrap_or_else(|| self.first_state());
         // A parameter that came with a record keeps its place; new ones come after it.
-        self.parameters.fetch_max(state.parameter + 1, Ordering::Relaxed);
+        if !trying() {
+            self.parameters.fetch_max(state.parameter.saturating_add(1), Ordering::Relaxed);
+        }
         state.time += 1;
         let config = self.config.at(state.time);
         let noise = Noise {

@@ -67,7 +67,10 @@ pub(super) struct Scale(pub(super) f64);
 
 impl EachGradient for Scale {
     fn each<const D: usize>(&mut self, _parameter: Parameter<'_>, gradient: Tensor<D>) -> Option<Tensor<D>> {
-        Some(gradient * self.0)
+        let dtype = FloatDType::from(gradient.dtype());
+        // Half precision has no numbers as small as a factor may be.
+        let working = FloatDType::from(kernel::working_dtype(gradient.dtype()));
+        Some(if dtype == working { gradient * self.0 } else { (gradient.cast(working) * self.0).cast(dtype) })
     }
 }
 

@@ -50,7 +50,7 @@ mod unfolded {
         };
         let [batch, channels, height, width] = images.dims();
         let fits = height + 2 * padding[0] >= layer.kernel_size[0] && width + 2 * padding[1] >= layer.kernel_size[1];
-        let plain = layer.groups == 1 && layer.dilation == [1, 1];
+        let plain = layer.groups == 1 && layer.dilation == [1, 1] && layer.weight.dims()[1] == channels;
         (supports(images) && plain && fits && batch > 0).then(|| Geometry {
             batch,
             input: [channels, height, width],

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What the weights of hidden and output layers are drawn from (coverage G4). As text: `kaiming`, `xavier`, `normal=0.1`,
+/// What the weights of hidden and output layers are drawn from, and where they have any, their biases alike (coverage G4). As text: `kaiming`, `xavier`, `normal=0.1`,
 /// `zeros`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -14,7 +14,7 @@ pub enum Initialization {
     Kaiming,
     /// Uniform in `±√(6/(inputs + outputs))` (Glorot & Bengio 2010).
     Xavier,
-    /// Normal with a mean of 0 and this standard deviation, in `[0, ∞)`. Biases too.
+    /// Normal with a mean of 0 and this standard deviation, in `[0, ∞)`.
     Normal(f64),
     /// All zero: every unit of a layer stays like every other, unless noise tells them apart.
     Zeros,

@@ -71,10 +71,10 @@ impl LabelSmoothing {
 /// assert!((loss.into_scalar::<f32>() - 4.0_f32.ln()).abs() < 1e-6);
 /// ```
 pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, smoothing: LabelSmoothing) -> Tensor<1> {
-    if smoothing == LabelSmoothing::None {
+    let [_, classes] = logits.dims();
+    if smoothing == LabelSmoothing::None || classes < 2 {
         return CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, targets);
     }
-    let [_, classes] = logits.dims();
     soft_cross_entropy(logits, smoothing.smooth(targets.one_hot::<2>(classes).float()))
 }
 

@@ -67,7 +67,7 @@ pub use state::RuleState;
 pub use yogi::{Yogi, YogiConfig, YogiScalars};
 
 pub(crate) use decay::DecayStep;
-pub(crate) use evaluation::evaluating;
+pub(crate) use evaluation::{evaluating, trying};
 #[cfg(feature = "train")]
 pub(crate) use record::check as check_record;
 pub(crate) use varying::Varying;

@@ -30,7 +30,7 @@ pub enum MomentumForm {
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
-/// | `momentum` | 0.9 | `[0, 1)` | μ, share of the past in the buffer; 0 is plain descent |
+/// | `momentum` | 0.9 | `[0, 1)` | μ, share of the past in the buffer; 0 is plain descent, dampened where τ > 0, which PyTorch then ignores |
 /// | `form` | `LearningRateOutside { dampening: 0 }` | | what the buffer accumulates |
 /// | `weight_decay` | none | | L2 or decoupled |
 /// | `grad_clipping` | none | | Burn's clipping, per tensor |

@@ -1,4 +1,4 @@
-use super::evaluation::parameters_as_gradients;
+use super::evaluation::{Asked, Question, parameters_as_gradients};
 use super::state::MARK;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
@@ -91,13 +91,15 @@ pub fn load_record<M: Module>(
 pub(crate) fn check<M: Module>(optimizer: &ModuleOptimizer, record: Bytes, module: &M) -> Result<(), RecordMismatch> {
     let mut parameters = Parameters::default();
     module.visit(&mut parameters);
-    let expected = expected_states(optimizer, module)?;
-    for (id, found) in states(record)? {
+    let found = states(record)?;
+    let expected = expected_states(optimizer, module, &found)?;
+    for (id, found) in found {
         let (path, shape) = parameters.found.get(&id).ok_or(RecordMismatch::Parameter(id))?;
-        if let Some(expected) = expected.get(&id) {
+        let expected = expected.get(&id);
+        if let Some(expected) = expected {
             found.expect_like(expected, path)?;
         }
-        found.expect_shape(shape, path)?;
+        found.expect_shape(shape, expected, path)?;
     }
     Ok(())
 }
@@ -149,12 +151,22 @@ impl StateLayout {
         if state.is_empty() { format!("{names} (no state)") } else { format!("{names} ({state})") }
     }
 
-    fn expect_shape(&self, expected: &[usize], parameter: &str) -> Result<(), RecordMismatch> {
-        let other = self.tensors.iter().find(|(_, shape)| shape.as_slice() != expected);
-        other.map_or(Ok(()), |(state, shape)| {
-            let (parameter, state) = (parameter.to_owned(), state.clone());
-            Err(RecordMismatch::Shape { parameter, state, found: shape.clone(), expected: expected.to_vec() })
-        })
+    /// That each state has the shape that it has after a step, or, if there is none of it then, the parameter's.
+    fn expect_shape(
+        &self,
+        parameters: &[usize],
+        after_a_step: Option<&Self>,
+        parameter: &str,
+    ) -> Result<(), RecordMismatch> {
+        for (state, found) in &self.tensors {
+            let expected = after_a_step.and_then(|layout| layout.tensors.get(state)).map_or(parameters, Vec::as_slice);
+            if found != expected {
+                let (parameter, state) = (parameter.to_owned(), state.clone());
+                let (found, expected) = (found.clone(), expected.to_vec());
+                return Err(RecordMismatch::Shape { parameter, state, found, expected });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -165,7 +177,9 @@ fn states(record: Bytes) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
     for (path, value) in reader.scalars() {
         let Some((id, leaf)) = split(path) else { continue };
         let state = states.entry(id).or_default();
-        match (leaf.strip_prefix(MARK), *value) {
+        // Behind the names of what is wrapped around it.
+        let name = leaf.rsplit('.').next().unwrap_or(leaf);
+        match (name.strip_prefix(MARK), *value) {
             (Some(optimizer), Scalar::UInt(version)) => {
                 state.optimizers.insert(optimizer.to_owned(), version);
             }
@@ -187,13 +201,16 @@ fn split(path: &str) -> Option<(u64, &str)> {
     Some((id.parse().ok()?, leaf))
 }
 
-/// What the optimizer's record is after a step of the module, which a copy takes.
+/// What the optimizer's record is after a step of those parameters of the module that `record` has, which a copy takes.
 fn expected_states<M: Module>(
     optimizer: &ModuleOptimizer,
     module: &M,
+    record: &BTreeMap<u64, StateLayout>,
 ) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
     let mut trial = optimizer.clone();
-    trial.step(0.0, module.clone().train(), parameters_as_gradients(module));
+    let gradients = parameters_as_gradients(module, |param| record.contains_key(&param.val()));
+    let _trying = Asked::begin(Question::State);
+    trial.step(0.0, module.clone().train(), gradients);
     states(trial.into_bytes().map_err(unreadable)?)
 }
 

@@ -93,6 +93,11 @@ impl Moment {
         span.steps(self.length).max(1)
     }
 
+    /// The same step, or `last` if that was before it.
+    pub(super) fn at_most(self, last: u64) -> Self {
+        Self { step: self.step.min(last), ..self }
+    }
+
     /// The same step in the rest of the run that begins at step `start`.
     pub(super) fn since(self, start: u64) -> Self {
         Self { step: self.step.saturating_sub(start), steps: self.steps.saturating_sub(start), ..self }

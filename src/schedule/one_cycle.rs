@@ -12,7 +12,7 @@ use burn::config::Config;
 /// | `start` | 25 | `(0, ∞)` | how many times lower the first rate is than the highest |
 /// | `end` | 10,000 | `(0, ∞)` | how many times lower the last rate is than the first |
 ///
-/// A run of one step, which PyTorch gives the last rate, is at the highest here, or close to it.
+/// A run of one step, which PyTorch gives the last rate, is at the highest here.
 #[derive(Config, Debug, Copy, PartialEq)]
 pub struct OneCycleConfig {
     /// The share of the run in which the rate rises, in `[0, 1]`.
@@ -68,7 +68,10 @@ enum Phase {
 impl Phase {
     /// Counted from the first step to the last, so that the last step ends the fall.
     fn of(moment: Moment, peak: f64) -> Self {
-        let last = moment.steps.saturating_sub(1).max(1) as f64;
+        if moment.steps <= 1 {
+            return Self::Fall(0.0);
+        }
+        let last = (moment.steps - 1) as f64;
         let step = (moment.step as f64).min(last);
         let peak = peak * (last + 1.0) - 1.0;
         if step <= peak && peak > 0.0 { Self::Rise(step / peak) } else { Self::Fall((step - peak) / (last - peak)) }

@@ -1,4 +1,5 @@
 use crate::error::{ConfigError, Range};
+use crate::weights::retrained;
 use burn::config::Config;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -19,7 +20,7 @@ use std::fmt;
 /// | --- | --- | --- | --- |
 /// | `lowest` | 1e-6 | `(0, ∞)` | the first rate |
 /// | `highest` | 10 | above `lowest` | the last rate |
-/// | `steps` | 300 | at least 2 | the number of steps |
+/// | `steps` | 300 | at least 3 | the number of steps |
 /// | `smoothing` | 0.95 | `[0, 1)` | β |
 /// | `diverged` | 4 | above 1 | so much higher than the lowest smoothed loss is diverged; losses are not negative |
 ///
@@ -89,7 +90,7 @@ impl RangeTestConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         Range::Positive.check("RangeTest", "lowest", self.lowest)?;
         Range::Above(self.lowest).check("RangeTest", "highest", self.highest)?;
-        Range::AtLeast(2.0).check("RangeTest", "steps", self.steps as f64)?;
+        Range::AtLeast(3.0).check("RangeTest", "steps", self.steps as f64)?;
         Range::Decay.check("RangeTest", "smoothing", self.smoothing)?;
         Range::Above(1.0).check("RangeTest", "diverged", self.diverged)
     }
@@ -100,7 +101,8 @@ impl RangeTestConfig {
     }
 
     /// Trains a copy of `model` with a copy of `optimizer`, one of `batches` a step, until they end if that is sooner;
-    /// both originals stay as they are. `forward_backward` gives the loss of a batch and its gradients.
+    /// both originals stay as they are, but for the order in which [`GradientNoise`](crate::gradient::GradientNoise) tells
+    /// parameters apart: a run takes an optimizer of its own. `forward_backward` gives the loss of a batch and its gradients.
     ///
     /// # Errors
     ///
@@ -113,8 +115,7 @@ impl RangeTestConfig {
         mut forward_backward: impl FnMut(&M, B) -> (f64, GradientsParams),
     ) -> Result<LrCurve, ConfigError> {
         self.check()?;
-        // A clone would share the running statistics of batch normalization.
-        let mut model = model.valid().train();
+        let mut model = retrained(model, |model| model);
         let mut optimizer = optimizer.clone();
         let mut curve = LrCurve::default();
         let mut average = 0.0;

@@ -46,6 +46,9 @@ pub enum WarmUpForm {
 impl WarmUpConfig {
     pub(super) fn at(&self, moment: Moment) -> f64 {
         let steps = moment.steps_in(self.over);
+        // A run that is all warm-up stays at its last rate.
+        let last = if steps < moment.steps { u64::MAX } else { moment.steps.saturating_sub(1) };
+        let moment = moment.at_most(last);
         let warmth = self.from + (1.0 - self.from) * (moment.step as f64 / steps as f64).min(1.0);
         match self.form {
             WarmUpForm::Before if moment.step < steps => warmth,

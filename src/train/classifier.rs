@@ -124,8 +124,8 @@ impl Classifier {
         ClassificationOutput::new(loss, logits, batch.targets)
     }
 
-    /// The same output with the loss once for each image, as which Burn's metrics weigh it: the mean over an epoch is then one
-    /// over images, and not over batches of whatever size.
+    /// The same output, its mean loss repeated for each image: Burn's metrics weigh a batch by how many losses it has, and the
+    /// mean over an epoch is then one over images, whatever the size of the last batch.
     fn weighed(mut output: ClassificationOutput) -> ClassificationOutput {
         let images = output.targets.dims();
         output.loss = output.loss.detach().expand(images);

@@ -136,8 +136,8 @@ pub struct RunConfig {
     /// Train on easy images first.
     #[serde(default)]
     pub curriculum: Option<Curriculum>,
-    /// The run whose losses on whole images say how hard each is; if absent, a small network that is trained for an epoch beforehand. Only
-    /// with a curriculum, and none that is random.
+    /// The run whose losses on whole images say how hard each is; if absent, a small network that is trained for an epoch
+    /// beforehand. Only with a curriculum, and none that is random.
     #[serde(default)]
     pub teacher: Option<String>,
     /// The network.
@@ -303,6 +303,11 @@ impl RunConfig {
         self.snapshots()?;
         self.init_optimizer(1)?;
         match &self.model {
+            // Of one row, each value is its own mean.
+            ModelConfig::Mlp(config) if config.batch_norm && self.batch_size == 1 => {
+                let expected = "at least 2 for a perceptron with batch normalization (`batch_norm`)";
+                return Err(TrainError::Value { field: "batch_size", value: "1".to_owned(), expected });
+            }
             ModelConfig::Mlp(config) => config.check()?,
             ModelConfig::Cnn(config) => config.check()?,
             ModelConfig::ResNet(config) => config.check()?,
@@ -361,6 +366,22 @@ impl RunConfig {
                 Err(TrainError::Value { field: "teacher", value: name.clone(), expected })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The same run by another seed, of which gradient noise is drawn too where the optimizer has that.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        if let Some(noise) = self.noise_seed() {
+            *noise = seed;
+        }
+        Self { seed, ..self }
+    }
+
+    /// The seed of the optimizer's noise, if it has one.
+    pub(super) fn noise_seed(&mut self) -> Option<&mut u64> {
+        match &mut self.optimizer {
+            OptimizerKind::SgdNoise(config) => Some(&mut config.noise.seed),
+            _ => None,
         }
     }
 

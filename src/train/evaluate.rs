@@ -41,14 +41,18 @@ impl Evaluation {
 }
 
 /// The negative logarithm of the probability of each label: how hard an image is for a network. At most 87.3, for a probability
-/// that `f32` cannot tell from zero. Lists of unequal length and labels that are no class are as in [`Evaluation::new`].
+/// that `f32` cannot tell from zero; NaN for one that is NaN. Lists of unequal length and labels that are no class are as in [`Evaluation::new`].
 pub fn losses(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<f64> {
-    let loss = |(row, label): (&[f32; CLASSES], &u8)| -f64::from(row[usize::from(*label)].max(f32::MIN_POSITIVE)).ln();
+    let loss = |(row, label): (&[f32; CLASSES], &u8)| match row[usize::from(*label)] {
+        // Of a network that has diverged.
+        probability if probability.is_nan() => f64::NAN,
+        probability => -f64::from(probability.max(f32::MIN_POSITIVE)).ln(),
+    };
     probabilities.iter().zip(labels).map(loss).collect()
 }
 
-/// The class probabilities of every image of a loader, in its order. Batches that cannot be loaded are left out, which happens only
-/// where a training loader's distortions do not fit its images.
+/// The class probabilities of every image of a loader, in its order. Batches that cannot be loaded are left out, which
+/// happens only where a training loader's distortions do not fit its images.
 pub fn predict(model: &Classifier, loader: &ImageLoader) -> Vec<[f32; CLASSES]> {
     loader.epoch().flatten().flat_map(|batch| rows(softmax(model.forward(batch.images), 1))).collect()
 }

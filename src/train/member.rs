@@ -206,7 +206,13 @@ impl Member<'_> {
     }
 
     pub(super) fn optimizer(&self, data: &RunData) -> Result<ModuleOptimizer, TrainError> {
-        self.config.init_optimizer(data.train_indices.len().div_ceil(self.config.batch_size))
+        let mut config = self.config.clone();
+        // Each network of an ensemble has noise of its own.
+        let number = self.seed.wrapping_sub(config.seed);
+        if let Some(noise) = config.noise_seed() {
+            *noise = noise.wrapping_add(number);
+        }
+        config.init_optimizer(data.train_indices.len().div_ceil(config.batch_size))
     }
 
     /// The images that the network trains on, of which epoch `epoch` is the next. `difficulty` is that of

@@ -1,3 +1,4 @@
+use super::retrained::Strategies;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use std::collections::HashMap;
@@ -53,10 +54,11 @@ pub fn reestimate_batch_norm<M: Module, B>(
     if expected.is_empty() {
         return Ok(kept);
     }
+    let mut strategies = Strategies::of(module);
     // A layer moves its statistics towards a batch's by a share that only the layer knows: r ← (1 − m)·r + m·b. From
     // r = 0 that gives m·b, and a second pass from another r gives m.
     let mut gather = |from: f64, batch: &B| {
-        let started = trained.valid().train().map(&mut Traversal::new(Fill(from)));
+        let started = trained.valid().train().map(&mut strategies).map(&mut Traversal::new(Fill(from)));
         forward(&started, batch);
         let mut found = Traversal::new(Found::default());
         started.valid().visit(&mut found);
@@ -91,12 +93,15 @@ const FAR: f64 = 16384.0;
 
 /// The momentum of each layer that has one: `1 − (r₁ − r₀)/FAR`.
 fn momenta(from_zero: &[Statistic], from_far: &[Statistic]) -> HashMap<ParamId, f64> {
+    let channels = |statistic: &Statistic| statistic.value.to_data().convert::<f64>().try_into_vec::<f64>();
     let momentum = |(zero, far): (&Statistic, &Statistic)| {
-        let kept: f64 = ((far.value.clone() - zero.value.clone()) / FAR).mean().into_scalar();
-        // `f32` does not resolve the difference any finer.
-        let momentum = ((1.0 - kept) * 1e6).round() / 1e6;
-        // Statistics of a diverged network are not finite whatever they are divided by, and are to be seen.
-        let momentum = if momentum.is_finite() { momentum } else { 1.0 };
+        // The difference is told best where a channel's own statistic is small.
+        let pairs = channels(zero).ok()?.into_iter().zip(channels(far).ok()?);
+        let pairs = pairs.filter(|(zero, far)| zero.is_finite() && far.is_finite());
+        let told = pairs.min_by(|(one, _), (other, _)| one.abs().total_cmp(&other.abs()));
+        // `f32` does not resolve the difference any finer. Statistics of a diverged network are not finite whatever they are
+        // divided by, and are to be seen.
+        let momentum = told.map_or(1.0, |(zero, far)| ((1.0 - (far - zero) / FAR) * 1e6).round() / 1e6);
         (momentum > 0.0).then_some((zero.id, momentum))
     };
     from_zero.iter().zip(from_far).filter_map(momentum).collect()

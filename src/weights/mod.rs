@@ -35,6 +35,7 @@ mod ema;
 #[cfg(feature = "train")]
 mod erased;
 mod lookahead;
+mod retrained;
 mod sam;
 mod swa;
 
@@ -44,5 +45,6 @@ pub use ema::{DecayWarmUp, Ema, EmaConfig};
 #[cfg(feature = "train")]
 pub(crate) use erased::{AveragedErased, Erased};
 pub use lookahead::{Lookahead, LookaheadConfig};
+pub(crate) use retrained::retrained;
 pub use sam::{Sam, SamConfig};
 pub use swa::{Swa, SwaConfig};

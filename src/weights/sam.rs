@@ -1,10 +1,10 @@
+use super::retrained::retrained;
 use crate::error::{ConfigError, Range};
 use crate::gradient::{EachGradient, Parameter, for_each_shared_gradient, global_norm};
 use burn::config::Config;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{FloatDType, GradientCheckpointingStrategy, Tensor};
-use std::collections::HashMap;
+use burn::tensor::{FloatDType, Tensor};
 
 /// Configuration of [`Sam`]: sharpness-aware minimization (Foret et al. 2021).
 ///
@@ -93,11 +93,7 @@ impl Sam {
         let scale = scale.mask_fill(norm.equal_scalar(0.0), 0.0);
         let mut ascent = Ascent { scale, steps: GradientsParams::new() };
         for_each_shared_gradient(model, gradients, &mut ascent);
-        let mut strategies = Strategies::default();
-        model.visit(&mut strategies);
-        // Through validation mode, which copies what the original shares with its clones: the running statistics.
-        let model = model.valid().map(&mut Climb(ascent.steps)).train();
-        Some(model.map(&mut strategies))
+        Some(retrained(model, |model| model.map(&mut Climb(ascent.steps))))
     }
 }
 
@@ -124,30 +120,6 @@ impl ModuleMapper for Climb {
         match self.0.remove::<D>(param.id) {
             Some(step) => param.map(|theta| theta + step),
             None => param,
-        }
-    }
-}
-
-/// How each parameter's gradients are checkpointed, which validation mode forgets.
-#[derive(Default)]
-struct Strategies(HashMap<ParamId, GradientCheckpointingStrategy>);
-
-impl ModuleVisitor for Strategies {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(strategy) = param.val().gradient_checkpointing_strategy() {
-            self.0.insert(param.id, strategy);
-        }
-    }
-}
-
-impl ModuleMapper for Strategies {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.0.get(&param.id) {
-            Some(strategy) if param.val().is_autodiff() => {
-                let strategy = *strategy;
-                param.map(|theta| theta.with_gradient_checkpointing_strategy(strategy))
-            }
-            _ => param,
         }
     }
 }
