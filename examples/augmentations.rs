@@ -5,7 +5,7 @@
 //! ```
 //!
 //! For each distortion there is one sheet of digits and one of a picture in colour: the first row as they were, the
-//! others distorted, by another seed each.
+//! others distorted, by another seed each. `all-digits.png` and `all-colour.png` have a row of each distortion.
 
 mod support;
 
@@ -147,12 +147,15 @@ fn run(arguments: &Arguments) -> Result<(), SheetError> {
         }
         sheets.push(("pipeline", config.clone()));
     }
-    for (name, config) in &sheets {
-        for (kind, images) in [("digits", digits(&device)), ("colour", landscapes.clone())] {
+    for (kind, images) in [("digits", digits(&device)), ("colour", landscapes)] {
+        let mut all = vec![images.clone()];
+        for (name, config) in &sheets {
             let distorted = (1..=4).map(|seed| distorted(config, images.clone(), seed));
             let rows = std::iter::once(Ok(images.clone())).chain(distorted).collect::<Result<Vec<_>, _>>()?;
             write_sheet(&arguments.artifacts.join(format!("{name}-{kind}.png")), &rows)?;
+            all.extend(rows.get(1).cloned());
         }
+        write_sheet(&arguments.artifacts.join(format!("all-{kind}.png")), &all)?;
     }
     for views in Views::ALL {
         let seen = RefCell::new(Vec::new());
