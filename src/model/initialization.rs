@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What the weights of hidden and output layers are drawn from, and where they have any, their biases alike (coverage G4). As text: `kaiming`, `xavier`, `normal=0.1`,
-/// `zeros`.
+/// What the weights of hidden and output layers are drawn from, and where they have any, their biases alike (coverage G4).
+/// As text: `kaiming`, `xavier`, `normal=0.1`, `zeros`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Initialization {

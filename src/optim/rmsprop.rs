@@ -57,7 +57,8 @@ pub enum Centering {
 /// | `weight_decay` | none | | L2 or decoupled |
 /// | `grad_clipping` | none | | Burn's clipping, per tensor |
 ///
-/// Learning rate: 1e-3 (PyTorch's own default is 1e-2), with momentum about half of that. Burn's `RmsProp` has PyTorch's forms; this one adds Kao's and optax's
+/// Learning rate: 1e-3 (PyTorch's own default is 1e-2), with momentum about half of that. Burn's `RmsProp` has PyTorch's
+/// forms; this one adds Kao's and optax's
 /// momentum, Nesterov, both places for ε, and the fused pass.
 ///
 /// ```
