@@ -58,8 +58,7 @@ pub enum Centering {
 /// | `grad_clipping` | none | | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3 (PyTorch's own default is 1e-2), with momentum about half of that. Burn's `RmsProp` has PyTorch's
-/// forms; this one adds Kao's and optax's
-/// momentum, Nesterov, both places for ε, and the fused pass.
+/// forms; this one adds Kao's and optax's momentum, Nesterov, both places for ε, and the fused pass.
 ///
 /// ```
 /// use burn_descent::optim::{RmsPropConfig, RmsPropMomentum};
