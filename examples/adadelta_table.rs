@@ -13,10 +13,11 @@
 mod support;
 
 use burn::tensor::Device;
-use burn_descent::model::MlpConfig;
+use burn_descent::optim::NamedOptimizer;
 use burn_descent::optim::{AdadeltaConfig, AdagradConfig, MomentumConfig, SgdConfig};
 use burn_descent::schedule::Schedule;
-use burn_descent::train::{Backend, ModelConfig, Normalization, OptimizerKind, RunConfig, RunData, TrainError, Trial};
+use burn_descent_lab::networks::MlpConfig;
+use burn_descent_lab::runs::{Backend, ModelConfig, Normalization, RunConfig, RunData, TrainError, TrainingSession};
 use clap::Parser;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ const RHOS: [f64; 3] = [0.9, 0.95, 0.99];
 /// One cell.
 #[derive(Clone, Serialize)]
 struct Cell {
-    optimizer: OptimizerKind,
+    optimizer: NamedOptimizer,
     lr: f64,
     /// Test error after each epoch, in percent.
     errors: Vec<f64>,
@@ -87,12 +88,12 @@ struct Bench {
 }
 
 impl Bench {
-    fn cell(&self, optimizer: OptimizerKind, lr: f64, paper: f64) -> Result<Cell, TrainError> {
+    fn cell(&self, optimizer: NamedOptimizer, lr: f64, paper: f64) -> Result<Cell, TrainError> {
         let config = RunConfig { optimizer: optimizer.clone(), lr, ..self.config.clone() };
-        let mut trial = Trial::new(&config, &self.data, &self.device)?;
+        let mut session = TrainingSession::new(&config, &self.data, &self.device)?;
         let mut errors = Vec::new();
-        while trial.train(usize::MAX)?.is_some() {
-            errors.push(100.0 * (1.0 - trial.test()?.accuracy));
+        while session.train(usize::MAX)?.is_some() {
+            errors.push(100.0 * (1.0 - session.test()?.accuracy));
         }
         let cell = Cell { optimizer, lr, errors, paper };
         eprintln!("{:9} rate {lr:e}: {:.2} % (paper: {paper} %)", cell.optimizer.name(), cell.error());
@@ -102,9 +103,9 @@ impl Bench {
     /// SGD, momentum and Adagrad at one rate.
     fn rate(&self, lr: f64, paper: [f64; 3]) -> Result<Vec<Cell>, TrainError> {
         let optimizers = [
-            OptimizerKind::Sgd(SgdConfig::new()),
-            OptimizerKind::Momentum(MomentumConfig::lecture()),
-            OptimizerKind::Adagrad(AdagradConfig::new()),
+            NamedOptimizer::with_config("sgd", SgdConfig::new())?,
+            NamedOptimizer::with_config("momentum", MomentumConfig::lecture())?,
+            NamedOptimizer::with_config("adagrad", AdagradConfig::new())?,
         ];
         optimizers.into_iter().zip(paper).map(|(optimizer, paper)| self.cell(optimizer, lr, paper)).collect()
     }
@@ -113,7 +114,7 @@ impl Bench {
     fn epsilon(&self, epsilon: f64, paper: [f64; 3]) -> Result<Vec<Cell>, TrainError> {
         let cells = RHOS.into_iter().zip(paper).map(|(rho, paper)| {
             let config = AdadeltaConfig::zeiler().with_rho(rho).with_epsilon(epsilon);
-            self.cell(OptimizerKind::Adadelta(config), 1.0, paper)
+            self.cell(NamedOptimizer::with_config("adadelta", config)?, 1.0, paper)
         });
         cells.collect()
     }

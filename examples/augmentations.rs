@@ -10,8 +10,8 @@
 mod support;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_descent::augment::{AugmentConfig, AugmentError, Average, Draw, Views};
-use burn_descent::data::{DataError, EmbeddedDigits, write_gray_png, write_rgb_png};
+use burn_descent::augment::{AugmentConfig, AugmentError, AugmentKey, Average, Views};
+use burn_descent_lab::data::{DataError, EmbeddedDigits, write_gray_png, write_rgb_png};
 use clap::Parser;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ fn landscape([height, width]: [usize; 2], hour: f32, device: &Device) -> Tensor<
 fn distorted(config: &AugmentConfig, images: Tensor<4>, seed: u64) -> Result<Tensor<4>, AugmentError> {
     let augment = config.init()?;
     let numbers: Vec<usize> = (0..images.dims()[0]).collect();
-    let draw = Draw { seed, epoch: 1, images: &numbers };
+    let draw = AugmentKey { seed, epoch: 1, images: &numbers };
     let classes =
         Tensor::<1, Int>::arange(0..numbers.len() as i64, &images.device()).one_hot::<2>(numbers.len().max(2));
     Ok(augment.mix(augment.distort(images, &draw)?, classes.float(), &draw)?.0)

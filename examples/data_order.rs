@@ -11,10 +11,10 @@
 
 mod support;
 
-use burn_descent::model::MlpConfig;
 use burn_descent::sample::{Curriculum, Ranking};
-use burn_descent::train::{
-    Backend, CLASSES, DatasetKind, ModelConfig, RunConfig, RunData, Sampling, Split, TrainError, Trial,
+use burn_descent_lab::networks::MlpConfig;
+use burn_descent_lab::runs::{
+    Backend, CLASSES, DatasetKind, ModelConfig, RunConfig, RunData, Sampling, Split, TrainError, TrainingSession,
 };
 use clap::Parser;
 use std::path::PathBuf;
@@ -93,14 +93,14 @@ struct Outcome {
 
 fn train(config: &RunConfig, data: &RunData) -> Result<[f64; 3], TrainError> {
     let (_, device) = config.backend.device()?;
-    let mut trial = Trial::new(config, data, &device)?;
+    let mut session = TrainingSession::new(config, data, &device)?;
     let mut early = 0.0;
-    while let Some(progress) = trial.train(usize::MAX)? {
+    while let Some(progress) = session.train(usize::MAX)? {
         if progress.epoch == config.epochs.div_ceil(5) {
-            early = trial.validate()?.accuracy;
+            early = session.validate()?.accuracy;
         }
     }
-    let test = trial.test()?;
+    let test = session.test()?;
     Ok([early, test.accuracy, test.loss])
 }
 

@@ -13,18 +13,21 @@
 mod support;
 
 use burn_descent::augment::{AugmentConfig, Views};
-use burn_descent::data::read_digit_png;
 use burn_descent::ensemble::Combination;
+use burn_descent::ensemble::argmax;
 use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
-use burn_descent::model::{Activation, DropoutForm, Initialization, LabelSmoothing};
+use burn_descent::nn::{Activation, DropoutForm, Initialization, LabelSmoothing};
+use burn_descent::optim::NamedOptimizer;
 use burn_descent::penalty::Penalty;
 use burn_descent::sample::Curriculum;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
-use burn_descent::train::{
-    Backend, Criterion, DatasetKind, ModelConfig, OptimizerKind, Run, RunConfig, RunOptions, Sampling, Split,
-    TrainError, TransferConfig, Unfreeze, Variation, find_lr, likeliest,
-};
+use burn_descent::schedule::{Variation, VariationError};
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
+use burn_descent_lab::data::read_digit_png;
+use burn_descent_lab::runs::{
+    Backend, Criterion, DatasetKind, ModelConfig, Run, RunConfig, RunOptions, Sampling, Split, TrainError,
+    TransferConfig, Unfreeze, find_lr,
+};
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use std::io::Write;
@@ -317,7 +320,7 @@ fn named<T: DeserializeOwned>(name: &str) -> Result<T, String> {
 
 fn variation(text: &str) -> Result<(String, Variation), String> {
     let (name, variation) = text.split_once('=').ok_or("expected NAME=FROM..TO, such as momentum=0.5..0.95")?;
-    Ok((name.to_owned(), variation.parse().map_err(|error: TrainError| error.to_string())?))
+    Ok((name.to_owned(), variation.parse().map_err(|error: VariationError| error.to_string())?))
 }
 
 fn lookahead(text: &str) -> Result<LookaheadConfig, String> {
@@ -416,8 +419,8 @@ impl TrainArgs {
         if let Some(name) = &self.optimizer
             && *name != config.optimizer.name()
         {
-            config.optimizer = OptimizerKind::named(name)?;
-            config.lr = config.optimizer.default_learning_rate();
+            config.optimizer = NamedOptimizer::named(name)?;
+            config.lr = config.optimizer.learning_rate();
             config.vary.clear();
         }
         if let Some(seed) = self.seed {
@@ -548,8 +551,8 @@ impl TrainArgs {
         let mut run = match &kept.resume {
             Some(name) => {
                 let run = Run::open(&options.root, name)?;
-                run.expect_config(&self.apply(run.config().clone())?)?;
-                run.expect_resumable()?;
+                run.ensure_config(&self.apply(run.config().clone())?)?;
+                run.ensure_resumable()?;
                 run
             }
             None => Run::create(self.config()?, self.name.as_deref(), &options)?,
@@ -607,7 +610,7 @@ fn predict(
         let bar = "#".repeat((probability * 40.0).round() as usize);
         print(&format!("{class}  {:6.2} %  {bar}", 100.0 * probability));
     }
-    print(&format!("it reads {}", likeliest(&probabilities)));
+    print(&format!("it reads {}", argmax(&probabilities)));
     Ok(())
 }
 

@@ -18,13 +18,14 @@ use burn::optim::GradientsParams;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_descent::augment::rotate;
-use burn_descent::model::{Cnn, CnnConfig, LabelSmoothing, cross_entropy};
 use burn_descent::multitask::{Task, TaskWeights, TaskWeightsConfig, UncertaintyConfig};
+use burn_descent::nn::{LabelSmoothing, cross_entropy};
 use burn_descent::optim::NadamConfig;
 use burn_descent::schedule::RunLength;
-use burn_descent::train::{
-    Backend, CLASSES, DatasetKind, ImageLoader, Normalization, RunConfig, RunData, Split, StopSignal, Stopwatch,
-    TrainError,
+use burn_descent::train::StopSignal;
+use burn_descent_lab::networks::{Cnn, CnnConfig};
+use burn_descent_lab::runs::{
+    Backend, CLASSES, DatasetKind, ImageLoader, Normalization, RunConfig, RunData, Split, Stopwatch, TrainError,
 };
 use clap::Parser;
 use rand::rngs::ChaCha8Rng;

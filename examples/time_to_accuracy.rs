@@ -10,7 +10,8 @@
 
 mod support;
 
-use burn_descent::train::{Backend, OptimizerKind, RunConfig, RunData, TrainError, Trial, TrialProgress};
+use burn_descent::optim::NamedOptimizer;
+use burn_descent_lab::runs::{Backend, RunConfig, RunData, SessionProgress, TrainError, TrainingSession};
 use clap::Parser;
 use serde_json::json;
 use std::path::PathBuf;
@@ -68,8 +69,8 @@ impl Arguments {
             ..RunConfig::default()
         };
         if let Some(name) = &self.optimizer {
-            config.optimizer = OptimizerKind::named(name)?;
-            config.lr = config.optimizer.default_learning_rate();
+            config.optimizer = NamedOptimizer::named(name)?;
+            config.lr = config.optimizer.learning_rate();
         }
         config.lr = self.lr.unwrap_or(config.lr);
         config.check()?;
@@ -80,7 +81,7 @@ impl Arguments {
 /// What training has led to.
 #[derive(Default)]
 struct Record {
-    last: TrialProgress,
+    last: SessionProgress,
     reached: [Option<f64>; TARGETS.len()],
     curve: Vec<serde_json::Value>,
 }
@@ -90,9 +91,9 @@ impl Record {
         self.last.images as f64 / self.last.seconds
     }
 
-    fn note(&mut self, progress: TrialProgress, accuracy: f64) {
+    fn note(&mut self, progress: SessionProgress, accuracy: f64) {
         self.last = progress;
-        let TrialProgress { epoch, step, .. } = progress;
+        let SessionProgress { epoch, step, .. } = progress;
         let seconds = milliseconds(progress.seconds);
         for (reached, target) in self.reached.iter_mut().zip(TARGETS) {
             if accuracy >= target {
@@ -122,7 +123,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         eprintln!("{notice}");
     }
     data.train_indices = (0..data.train.len()).collect();
-    let mut trial = Trial::new(&config, &data, &device)?;
+    let mut session = TrainingSession::new(&config, &data, &device)?;
     let mut record = Record::default();
     let end = arguments.stop_after.unwrap_or(usize::MAX);
     while record.last.step < end {
@@ -130,8 +131,8 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
             0 => end,
             every => every - record.last.step % every,
         };
-        let Some(progress) = trial.train(due.min(end - record.last.step))? else { break };
-        record.note(progress, trial.test()?.accuracy);
+        let Some(progress) = session.train(due.min(end - record.last.step))? else { break };
+        record.note(progress, session.test()?.accuracy);
     }
 
     let result = json!({

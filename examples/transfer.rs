@@ -11,11 +11,11 @@
 mod support;
 
 use burn::tensor::Device;
-use burn_descent::data::DataSource;
-use burn_descent::model::CnnConfig;
-use burn_descent::train::{
-    Backend, Classifier, DatasetKind, ModelConfig, RunConfig, RunData, Split, TrainError, TransferConfig, Trial,
-    Unfreeze,
+use burn_descent_lab::data::DataSource;
+use burn_descent_lab::networks::CnnConfig;
+use burn_descent_lab::runs::{
+    Backend, Classifier, DatasetKind, ModelConfig, RunConfig, RunData, Split, TrainError, TrainingSession,
+    TransferConfig, Unfreeze,
 };
 use clap::Parser;
 use std::path::PathBuf;
@@ -116,13 +116,13 @@ fn train<'a>(
     data: &'a RunData,
     device: &Device,
     from: Option<&Classifier>,
-) -> Result<Trial<'a>, TrainError> {
-    let mut trial = Trial::new(config, data, device)?;
+) -> Result<TrainingSession<'a>, TrainError> {
+    let mut session = TrainingSession::new(config, data, device)?;
     if let Some(from) = from {
-        trial = trial.starting_from(from)?;
+        session = session.starting_from(from)?;
     }
-    while trial.train(usize::MAX)?.is_some() {}
-    Ok(trial)
+    while session.train(usize::MAX)?.is_some() {}
+    Ok(session)
 }
 
 fn run(arguments: &Arguments) -> Result<(), TrainError> {

@@ -15,9 +15,10 @@ mod sparse;
 #[path = "../support/mod.rs"]
 mod support;
 
-use burn_descent::model::MlpConfig;
+use burn_descent::optim::NamedOptimizer;
 use burn_descent::schedule::Schedule;
-use burn_descent::train::{Backend, DatasetKind, ModelConfig, OptimizerKind, RunConfig, RunData, TrainError};
+use burn_descent_lab::networks::MlpConfig;
+use burn_descent_lab::runs::{Backend, DatasetKind, ModelConfig, RunConfig, RunData, TrainError};
 use clap::Parser;
 use problem::{Images, Outcome, Problem};
 use serde::Serialize;
@@ -112,8 +113,8 @@ struct Runner {
 
 impl Runner {
     fn run(problem: &dyn Problem, name: &str, arguments: &Arguments) -> Result<Self, TrainError> {
-        let optimizer = OptimizerKind::named(name)?;
-        let default_lr = optimizer.default_learning_rate();
+        let optimizer = NamedOptimizer::named(name)?;
+        let default_lr = optimizer.learning_rate();
         let run = |lr, seed| Ok::<_, TrainError>(Tried { lr, seed, outcome: problem.train(&optimizer, lr, seed)? });
         let mut rates: Vec<f64> = arguments.grid.iter().map(|factor| factor * default_lr).collect();
         rates.sort_by(f64::total_cmp);
@@ -264,9 +265,9 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
             return Err(TrainError::Value { field: "--grid", value: factor.to_string(), expected });
         }
     }
-    let ours = OptimizerKind::names().filter(|name| !name.starts_with("burn-")).map(str::to_owned);
+    let ours = NamedOptimizer::names().filter(|name| !name.starts_with("burn-")).map(str::to_owned);
     let names = arguments.optimizers.clone().unwrap_or_else(|| ours.collect());
-    names.iter().try_for_each(|name| OptimizerKind::named(name).map(drop))?;
+    names.iter().try_for_each(|name| NamedOptimizer::named(name).map(drop))?;
     let model = match &arguments.model {
         Some(name) => ModelConfig::named(name)?,
         None => ModelConfig::Mlp(MlpConfig::new().with_widths(vec![256, 128]).with_dropout(0.0).with_batch_norm(false)),

@@ -1,7 +1,8 @@
 //! What the optimizers are tried on.
 
 use burn::tensor::Device;
-use burn_descent::train::{OptimizerKind, RunConfig, RunData, TrainError, Trial};
+use burn_descent::optim::NamedOptimizer;
+use burn_descent_lab::runs::{RunConfig, RunData, TrainError, TrainingSession};
 use serde::Serialize;
 
 /// A model and data, the same for every optimizer.
@@ -17,7 +18,7 @@ pub trait Problem {
     /// # Errors
     ///
     /// If a hyperparameter is out of range or the device fails.
-    fn train(&self, optimizer: &OptimizerKind, lr: f64, seed: u64) -> Result<Outcome, TrainError>;
+    fn train(&self, optimizer: &NamedOptimizer, lr: f64, seed: u64) -> Result<Outcome, TrainError>;
 }
 
 /// What a training has led to.
@@ -66,9 +67,9 @@ pub struct Images {
 impl Problem for Images {
     fn name(&self) -> &'static str {
         match self.data.kind {
-            burn_descent::train::DatasetKind::Mnist => "mnist",
-            burn_descent::train::DatasetKind::Fashion => "fashion",
-            burn_descent::train::DatasetKind::Synthetic => "synthetic",
+            burn_descent_lab::runs::DatasetKind::Mnist => "mnist",
+            burn_descent_lab::runs::DatasetKind::Fashion => "fashion",
+            burn_descent_lab::runs::DatasetKind::Synthetic => "synthetic",
         }
     }
 
@@ -81,12 +82,12 @@ impl Problem for Images {
         )
     }
 
-    fn train(&self, optimizer: &OptimizerKind, lr: f64, seed: u64) -> Result<Outcome, TrainError> {
+    fn train(&self, optimizer: &NamedOptimizer, lr: f64, seed: u64) -> Result<Outcome, TrainError> {
         let config = RunConfig { optimizer: optimizer.clone(), lr, ..self.config.clone() }.with_seed(seed);
-        let mut trial = Trial::new(&config, &self.data, &self.device)?;
+        let mut session = TrainingSession::new(&config, &self.data, &self.device)?;
         let (mut curve, mut seconds) = (Vec::new(), 0.0);
-        while let Some(progress) = trial.train(self.every)? {
-            let seen = trial.validate()?;
+        while let Some(progress) = session.train(self.every)? {
+            let seen = session.validate()?;
             let epoch = progress.images as f64 / self.data.train_indices.len() as f64;
             curve.push(Point { epoch, loss: seen.loss, accuracy: seen.accuracy });
             seconds = progress.seconds;
@@ -94,6 +95,6 @@ impl Problem for Images {
                 break;
             }
         }
-        Ok(Outcome { curve, test_accuracy: trial.test()?.accuracy, seconds })
+        Ok(Outcome { curve, test_accuracy: session.test()?.accuracy, seconds })
     }
 }

@@ -6,10 +6,11 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_descent::data::{DataError, SparseRows, read_libsvm};
-use burn_descent::model::{LabelSmoothing, cross_entropy};
+use burn_descent::nn::{LabelSmoothing, cross_entropy};
+use burn_descent::optim::NamedOptimizer;
 use burn_descent::optim::evaluation_weights;
-use burn_descent::train::{OptimizerKind, TrainError};
+use burn_descent_lab::data::{DataError, SparseRows, read_libsvm};
+use burn_descent_lab::runs::TrainError;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
@@ -74,7 +75,7 @@ impl Problem for Sparse {
         )
     }
 
-    fn train(&self, optimizer: &OptimizerKind, lr: f64, seed: u64) -> Result<Outcome, TrainError> {
+    fn train(&self, optimizer: &NamedOptimizer, lr: f64, seed: u64) -> Result<Outcome, TrainError> {
         let autodiff = self.device.clone().autodiff();
         autodiff.seed(seed);
         let mut model = LinearConfig::new(self.train.features(), 2).init(&autodiff);

@@ -4,11 +4,13 @@ use crate::table::{BASELINE, Group, Row};
 use crate::trainer::Treatment;
 use crate::{SOME, Study, flags};
 use burn_descent::augment::{AugmentConfig, Views};
-use burn_descent::model::{CnnConfig, DropoutForm, LabelSmoothing, MlpConfig};
+use burn_descent::nn::{DropoutForm, LabelSmoothing};
+use burn_descent::optim::NamedOptimizer;
 use burn_descent::penalty::{PenaltiesConfig, Penalty};
 use burn_descent::schedule::Schedule;
-use burn_descent::train::{ModelConfig, OptimizerKind, RunConfig, Sampling, TrainError};
 use burn_descent::weights::{EmaConfig, SamConfig};
+use burn_descent_lab::networks::{CnnConfig, MlpConfig};
+use burn_descent_lab::runs::{ModelConfig, RunConfig, Sampling, TrainError};
 
 /// A multilayer perceptron with nothing that keeps it from learning its images by heart.
 fn plain() -> MlpConfig {
@@ -50,12 +52,12 @@ fn small(study: &Study, images: usize) -> Result<Group, TrainError> {
         penalized(&base, "lasso", "lasso=3e-2@weight")?,
         penalized(&base, "lasso, strong", "lasso=0.1@weight")?,
         penalized(&base, "max-norm", "max-norm=0.5@weight")?,
-        row("start from embedded digits", "`Trial::starting_from`", |_| {})
+        row("start from embedded digits", "`TrainingSession::starting_from`", |_| {})
             .with(Treatment::Prior { starts: true, attracts: false }),
     ]);
     let attracted = |name: &str, starts, against: &str| {
         let row = penalized(&base, name, PULL)?;
-        let flags = format!("`Trial::towards`, `{}`", row.flags);
+        let flags = format!("`TrainingSession::towards`, `{}`", row.flags);
         let row = Row { flags, ..row }.with(Treatment::Prior { starts, attracts: true });
         Ok::<_, TrainError>(row.against(against))
     };
@@ -96,12 +98,12 @@ fn small(study: &Study, images: usize) -> Result<Group, TrainError> {
         .against(constant),
     );
     let momentum = "momentum";
-    let by = |name: &str, optimizer: OptimizerKind, flags: &str| {
+    let by = |name: &str, optimizer: NamedOptimizer, flags: &str| {
         let flags = format!("--optimizer {} --lr 0.05{flags}", optimizer.name());
         Row::new(&base, name, flags, |config| (config.optimizer, config.lr) = (optimizer, 0.05))
     };
-    rows.push(by(momentum, OptimizerKind::named("momentum")?, ""));
-    let noisy = OptimizerKind::named("sgd-noise")?;
+    rows.push(by(momentum, NamedOptimizer::named("momentum")?, ""));
+    let noisy = NamedOptimizer::named("sgd-noise")?;
     rows.push(by("gradient noise, η 1e-4", noisy.clone(), "").against(momentum));
     rows.push(by("gradient noise, η 1e-3", noisy.with("noise.eta=1e-3")?, " --set noise.eta=1e-3").against(momentum));
     let ensemble = "ensemble of 5";

@@ -6,10 +6,11 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Device, Tensor};
-use burn_descent::model::{LabelSmoothing, cross_entropy};
+use burn_descent::nn::{LabelSmoothing, cross_entropy};
 use burn_descent::penalty::sparsity;
 use burn_descent::schedule::RunLength;
-use burn_descent::train::{CLASSES, Evaluation, ImageLoader, RunConfig, RunData, StopSignal, Stopwatch, TrainError};
+use burn_descent::train::StopSignal;
+use burn_descent_lab::runs::{CLASSES, Evaluation, ImageLoader, RunConfig, RunData, Stopwatch, TrainError};
 
 /// Units of the hidden layer.
 pub const UNITS: usize = 512;

@@ -4,8 +4,8 @@
 use crate::table::{Group, Row};
 use crate::trainer::Treatment;
 use crate::{MANY, Study, flags};
-use burn_descent::model::{CnnConfig, MlpConfig};
-use burn_descent::train::{ModelConfig, RunConfig};
+use burn_descent_lab::networks::{CnnConfig, MlpConfig};
+use burn_descent_lab::runs::{ModelConfig, RunConfig};
 
 const SIZES: [usize; 4] = [2, 4, 8, 32];
 /// Images in a batch, where statistics are to be those of as many images as possible.

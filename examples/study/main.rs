@@ -21,8 +21,8 @@ mod table;
 mod trainer;
 mod verdict;
 
-use burn_descent::data::DataSource;
-use burn_descent::train::{Backend, DatasetKind, ModelConfig, RunConfig, RunData, Split, TrainError};
+use burn_descent_lab::data::DataSource;
+use burn_descent_lab::runs::{Backend, DatasetKind, ModelConfig, RunConfig, RunData, Split, TrainError};
 use clap::{Parser, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

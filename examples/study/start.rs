@@ -3,9 +3,11 @@
 
 use crate::table::{Group, Row};
 use crate::{SOME, Study, flags};
-use burn_descent::model::{Activation, Initialization, MlpConfig};
+use burn_descent::nn::{Activation, Initialization};
+use burn_descent::optim::NamedOptimizer;
 use burn_descent::schedule::Schedule;
-use burn_descent::train::{ModelConfig, OptimizerKind, RunConfig, TrainError};
+use burn_descent_lab::networks::MlpConfig;
+use burn_descent_lab::runs::{ModelConfig, RunConfig, TrainError};
 
 /// Good (He's deviation for 50 units), poor, and none.
 const STARTS: [Initialization; 3] = [Initialization::Normal(0.2), Initialization::Normal(0.1), Initialization::Zeros];
@@ -33,7 +35,7 @@ fn layers_flag() -> String {
 /// Plain descent at a constant rate.
 fn descent(study: &Study, model: MlpConfig, images: usize, epochs: usize) -> Result<RunConfig, TrainError> {
     let base = study.config(ModelConfig::Mlp(model), images, epochs);
-    Ok(RunConfig { optimizer: OptimizerKind::named("sgd")?, schedule: Schedule::Constant, ..base })
+    Ok(RunConfig { optimizer: NamedOptimizer::named("sgd")?, schedule: Schedule::Constant, ..base })
 }
 
 fn noise(study: &Study) -> Result<Group, TrainError> {
@@ -47,7 +49,7 @@ fn noise(study: &Study) -> Result<Group, TrainError> {
         rows.push(Row::new(&from, plain.clone(), format!("{flag} --optimizer sgd"), |_| {}));
         for eta in NOISES {
             let sets = ["sgd.momentum=0".to_owned(), format!("noise.eta={eta}")];
-            let noisy = OptimizerKind::named("sgd-noise")?.with(&sets[0])?.with(&sets[1])?;
+            let noisy = NamedOptimizer::named("sgd-noise")?.with(&sets[0])?.with(&sets[1])?;
             let flags = format!("{flag} --optimizer sgd-noise --set {} --set {}", sets[0], sets[1]);
             let row = Row::new(&from, format!("{start}, noise η {eta}"), flags, |config| config.optimizer = noisy);
             rows.push(row.against(plain.clone()));

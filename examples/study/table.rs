@@ -3,9 +3,9 @@
 use crate::support::{Curve, Spread, table};
 use crate::trainer::{Trainer, Treatment};
 use crate::verdict::{Comparison, Verdict};
-use burn_descent::data::DataSource;
 use burn_descent::early_stopping::Goal;
-use burn_descent::train::{Evaluation, RunConfig, TrainError};
+use burn_descent_lab::data::DataSource;
+use burn_descent_lab::runs::{Evaluation, RunConfig, TrainError};
 use serde::Serialize;
 use std::time::Instant;
 

@@ -6,12 +6,14 @@ use crate::table::{Group, Outcome, Row};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use burn_descent::augment::Views;
-use burn_descent::data::{DataSource, EmbeddedDigits, LabelledImages};
 use burn_descent::early_stopping::EarlyStoppingConfig;
 use burn_descent::ensemble::Ensemble;
 use burn_descent::penalty::PenaltiesConfig;
-use burn_descent::train::{Classifier, DatasetKind, ImageLoader, RunConfig, RunData, TrainError, Trial, evaluate};
 use burn_descent::weights::reestimate_batch_norm;
+use burn_descent_lab::data::{DataSource, EmbeddedDigits, LabelledImages};
+use burn_descent_lab::runs::{
+    Classifier, DatasetKind, ImageBatch, ImageLoader, RunConfig, RunData, TrainError, TrainingSession, evaluate,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -155,27 +157,27 @@ fn train(
     let mut trained = Trained { networks: Vec::new(), epochs: 0, curve: Vec::new() };
     for number in 0..trainings {
         let config = config.clone().with_seed(config.seed + number as u64);
-        let mut trial = Trial::new(&config, data, device)?;
+        let mut session = TrainingSession::new(&config, data, device)?;
         if let Some(Prior { network, starts, attracts }) = prior {
-            trial = if *starts { trial.starting_from(network)? } else { trial };
-            trial = if *attracts { trial.towards(network)? } else { trial };
+            session = if *starts { session.starting_from(network)? } else { session };
+            session = if *attracts { session.towards(network)? } else { session };
         }
         let stopping = config.early_stopping.map(EarlyStoppingConfig::new);
         let mut stopping = stopping.map(|stopping| stopping.init()).transpose()?;
         let (mut best, mut step) = (None, 0);
-        while let Some(progress) = trial.train(every.map_or(usize::MAX, |every| every - step % every))? {
+        while let Some(progress) = session.train(every.map_or(usize::MAX, |every| every - step % every))? {
             step = progress.step;
             trained.epochs = progress.epoch;
             if every.is_some_and(|every| step.is_multiple_of(every)) {
-                trained.curve.push((step, trial.test()?.accuracy));
+                trained.curve.push((step, session.test()?.accuracy));
             }
             if snapshots.contains(&progress.epoch) {
-                trained.networks.push(trial.model()?);
+                trained.networks.push(session.model()?);
             }
             if let Some(stopping) = &mut stopping {
-                let over = stopping.observe(trial.validate()?.loss);
+                let over = stopping.observe(session.validate()?.loss);
                 if stopping.best().is_some_and(|(epoch, _)| epoch == progress.epoch) {
-                    best = Some(trial.model()?);
+                    best = Some(session.model()?);
                 }
                 if over {
                     break;
@@ -183,7 +185,7 @@ fn train(
             }
         }
         if snapshots.is_empty() {
-            trained.networks.push(best.map_or_else(|| trial.model(), Ok)?);
+            trained.networks.push(best.map_or_else(|| session.model(), Ok)?);
         }
     }
     Ok(trained)
@@ -198,7 +200,8 @@ fn reestimated(
     let (images, indices) = (data.train.clone(), data.train_indices.clone());
     let loader = ImageLoader::new(images, indices, batch_size, data.normalization, &device.clone().autodiff());
     let batches = loader.epoch().flatten();
-    Ok(reestimate_batch_norm(network, batches, |network, batch| _ = network.forward(batch.images.clone()))?)
+    let forward = |network: &Classifier, batch: &ImageBatch| _ = network.forward(batch.images.clone());
+    Ok(reestimate_batch_norm(network, Classifier::batch_norms, batches, forward)?)
 }
 
 /// The share of the weights, biases and the like left out, that are exactly 0.

@@ -1,9 +1,9 @@
 //! What the experiments share: wrong labels, spreads over seeds, tables, pictures of curves, files.
 #![allow(dead_code)] // Each experiment uses some of it.
 
-use burn_descent::data::{DataSource, LabelledImages};
-use burn_descent::files::write_whole;
-use burn_descent::train::{CLASSES, RunData, TrainError};
+use burn_descent::train::write_atomic;
+use burn_descent_lab::data::{DataSource, LabelledImages};
+use burn_descent_lab::runs::{CLASSES, RunData, TrainError};
 use plotters::prelude::*;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -145,7 +145,7 @@ pub fn mislabel(mut data: RunData, share: f64, seed: u64) -> Result<RunData, Tra
 /// Writes a file whole or not at all.
 pub fn write(path: &Path, text: &str) -> Result<(), TrainError> {
     let failed = |source| TrainError::Io { action: "write", path: path.to_owned(), source };
-    write_whole(path, text.as_bytes()).map_err(failed)
+    write_atomic(path, text.as_bytes()).map_err(failed)
 }
 
 /// Writes a value as JSON.

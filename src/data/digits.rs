@@ -108,7 +108,8 @@ const STYLES: [&[(usize, Glyph)]; 10] = [
     ],
 ];
 
-/// Endless synthetic digits in the format of MNIST, drawn on demand: nothing is stored, nothing is downloaded.
+/// Generates endless synthetic images of handwritten digits in the format of MNIST, on demand: nothing is stored,
+/// nothing is downloaded.
 ///
 /// Each digit is written as people write it, in one of several styles, with a shaky hand (control points, elastic
 /// distortion, slant, rotation, proportions) and some pen (thickness, softness, intensity, grain). It is then brought
@@ -119,7 +120,7 @@ const STYLES: [&[(usize, Glyph)]; 10] = [
 /// randomness is ChaCha8 with the seed as key and the index as stream, and the drawing uses IEEE arithmetic alone.
 ///
 /// ```
-/// use burn_descent::data::EmbeddedDigits;
+/// use burn_descent_lab::data::EmbeddedDigits;
 ///
 /// let digits = EmbeddedDigits::new(42);
 /// let (pixels, label) = digits.digit(7);
@@ -134,10 +135,10 @@ pub struct EmbeddedDigits {
 }
 
 impl EmbeddedDigits {
-    /// The supply of digits that belongs to `seed`; different seeds give unrelated digits.
+    /// Creates the supply of digits that belongs to `seed`; different seeds give unrelated digits.
     ///
     /// ```
-    /// # use burn_descent::data::EmbeddedDigits;
+    /// # use burn_descent_lab::data::EmbeddedDigits;
     /// assert_ne!(EmbeddedDigits::new(1).digit(0), EmbeddedDigits::new(2).digit(0));
     /// ```
     #[must_use]
@@ -145,12 +146,13 @@ impl EmbeddedDigits {
         Self { seed }
     }
 
-    /// Digit number `index`: 28x28 gray values in row order (0 is paper, 255 is ink) and the label, `index % 10`.
+    /// Draws digit number `index` and returns its 28x28 gray values in row order (0 is paper, 255 is ink) and its
+    /// label, `index % 10`.
     ///
     /// Labels take turns, so that any run of consecutive digits is balanced; shuffle the indices before training.
     ///
     /// ```
-    /// # use burn_descent::data::EmbeddedDigits;
+    /// # use burn_descent_lab::data::EmbeddedDigits;
     /// let digits = EmbeddedDigits::new(0);
     /// let labels: Vec<u8> = (95..105).map(|index| digits.digit(index).1).collect();
     /// assert_eq!(labels, [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]);

@@ -18,15 +18,15 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Above the largest set in this format (EMNIST by class, 0.6 GB).
 const MAX_BYTES: u64 = 2 << 30;
 
-/// Images of one size, all in memory, each with its label.
+/// Holds images of one size in memory, each with its label.
 ///
 /// ```
-/// use burn_descent::data::LabelledImages;
+/// use burn_descent_lab::data::LabelledImages;
 ///
 /// let set = LabelledImages::new(1, 2, vec![0, 50, 100, 150, 200, 250], vec![7, 8, 9])?;
 /// assert_eq!((set.len(), set.image(1), set.label(1)), (3, &[100, 150][..], 8));
 /// assert_eq!(set.select(&[2, 0]).labels(), [9, 7]);
-/// # Ok::<(), burn_descent::data::DataError>(())
+/// # Ok::<(), burn_descent_lab::data::DataError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelledImages {
@@ -44,7 +44,7 @@ impl LabelledImages {
     /// - `labels`: the class of each image; none makes an empty set.
     ///
     /// # Errors
-    /// [`DataError::Shape`] unless there are `labels.len() * height * width` pixels.
+    /// Returns [`DataError::Shape`] unless there are `labels.len() * height * width` pixels.
     pub fn new(height: usize, width: usize, pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self, DataError> {
         let expected = height.checked_mul(width).filter(|&n| n > 0).and_then(|n| n.checked_mul(labels.len()));
         if expected != Some(pixels.len()) {
@@ -53,57 +53,57 @@ impl LabelledImages {
         Ok(Self { height, width, pixels, labels })
     }
 
-    /// The number of images.
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is no image.
+    /// Tells whether there is no image.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// Rows of an image, in pixels.
+    /// Returns the number of rows of an image, in pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Columns of an image, in pixels.
+    /// Returns the number of columns of an image, in pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The gray levels of all images, image after image and row after row.
+    /// Returns the gray levels of all images, 0 to 255, image after image and row after row.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// The labels of all images.
+    /// Returns the labels of all images.
     pub fn labels(&self) -> &[u8] {
         &self.labels
     }
 
-    /// The `height * width` gray levels of image `index`.
+    /// Returns the `height * width` gray levels of image `index`.
     ///
     /// # Panics
-    /// As a slice does, where `index` is not below [`len`](Self::len).
+    /// Panics as a slice does, where `index` is not below [`len`](Self::len).
     pub fn image(&self, index: usize) -> &[u8] {
         let area = self.height * self.width;
         &self.pixels[index * area..][..area]
     }
 
-    /// The label of image `index`.
+    /// Returns the label of image `index`.
     ///
     /// # Panics
-    /// As a slice does, where `index` is not below [`len`](Self::len).
+    /// Panics as a slice does, where `index` is not below [`len`](Self::len).
     pub fn label(&self, index: usize) -> u8 {
         self.labels[index]
     }
 
-    /// The images at `indices`, in that order; an index may occur more than once.
+    /// Returns the images at `indices`, in that order; an index may occur more than once.
     ///
     /// # Panics
-    /// As a slice does, where an index is not below [`len`](Self::len).
+    /// Panics as a slice does, where an index is not below [`len`](Self::len).
     pub fn select(&self, indices: &[usize]) -> Self {
         Self {
             pixels: indices.iter().flat_map(|&i| self.image(i)).copied().collect(),
@@ -113,45 +113,47 @@ impl LabelledImages {
     }
 }
 
-/// What a file of images holds: images of one size without labels.
+/// Holds the content of an IDX file of images: images of one size, without labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
-    /// Rows of an image, in pixels.
+    /// Gives the number of rows of an image, in pixels.
     pub height: usize,
-    /// Columns of an image, in pixels.
+    /// Gives the number of columns of an image, in pixels.
     pub width: usize,
-    /// Gray levels, 0 to 255, image after image and row after row.
+    /// Holds the gray levels, 0 to 255, image after image and row after row.
     pub pixels: Vec<u8>,
 }
 
-/// Reads a file of images (magic number `0x00000803`), gzipped or not, of any size that its header declares.
+/// Reads an IDX file of images (magic number `0x00000803`), gzipped or not, of any size that its header declares.
 ///
 /// # Errors
-/// Names the file: unreadable, another magic number, shorter or longer than declared, without any pixel, above 2 GiB.
+/// Returns an error that names the file where it cannot be read, has another magic number, is shorter or longer than
+/// declared, has no pixel or is above 2 GiB.
 pub fn read_images(path: impl AsRef<Path>) -> Result<Images, DataError> {
     let ([_, height, width], pixels) = read(path.as_ref(), "images")?;
     Ok(Images { height, width, pixels })
 }
 
-/// Reads a file of labels (magic number `0x00000801`), gzipped or not.
+/// Reads an IDX file of labels (magic number `0x00000801`), gzipped or not.
 ///
 /// # Errors
-/// As [`read_images`].
+/// Returns the same errors as [`read_images`].
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
     let ([_], labels) = read(path.as_ref(), "labels")?;
     Ok(labels)
 }
 
-/// Reads a file of images and the file of their labels, which are below `classes`.
+/// Reads an IDX file of images and the IDX file of their labels, which are below `classes`.
 ///
 /// ```no_run
-/// let test = burn_descent::data::read_labelled("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", 10)?;
+/// let test = burn_descent_lab::data::read_labelled("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", 10)?;
 /// println!("{} images of {} x {}", test.len(), test.height(), test.width());
-/// # Ok::<(), burn_descent::data::DataError>(())
+/// # Ok::<(), burn_descent_lab::data::DataError>(())
 /// ```
 ///
 /// # Errors
-/// As [`read_images`]; also where the files differ in their number of items, or a label is not below `classes`.
+/// Returns the same errors as [`read_images`], and others where the files differ in their number of items, or a label
+/// is not below `classes`.
 pub fn read_labelled(
     images_path: impl AsRef<Path>,
     labels_path: impl AsRef<Path>,

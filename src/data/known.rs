@@ -1,16 +1,16 @@
 //! The published data sets: their files, checksums and mirrors.
 
-/// A data set of 60,000 training and 10,000 test images, 28 x 28 gray levels, 10 classes.
+/// Names a published data set of 60,000 training and 10,000 test images of 28 x 28 gray levels, in 10 classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownDataset {
-    /// Handwritten digits (LeCun, Cortes and Burges, 1998).
+    /// Stands for MNIST: handwritten digits (LeCun, Cortes and Burges, 1998).
     Mnist,
-    /// Articles of clothing (Xiao, Rasul and Vollgraf, 2017).
+    /// Stands for Fashion-MNIST: articles of clothing (Xiao, Rasul and Vollgraf, 2017).
     FashionMnist,
 }
 
 impl KnownDataset {
-    /// The name for people: `MNIST` or `Fashion-MNIST`.
+    /// Returns the name for people: `MNIST` or `Fashion-MNIST`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mnist => "MNIST",
@@ -18,7 +18,7 @@ impl KnownDataset {
         }
     }
 
-    /// The environment variable that may name a folder with the files.
+    /// Returns the environment variable that may name a folder with the files.
     pub fn env_var(self) -> &'static str {
         match self {
             Self::Mnist => "MNIST_DIR",
@@ -26,7 +26,7 @@ impl KnownDataset {
         }
     }
 
-    /// The mean of the training pixels, scaled to 0 to 1.
+    /// Returns the mean of the training pixels, scaled to 0 to 1.
     pub fn mean(self) -> f64 {
         match self {
             Self::Mnist => 0.1307,
@@ -34,7 +34,7 @@ impl KnownDataset {
         }
     }
 
-    /// The standard deviation of the training pixels, scaled to 0 to 1.
+    /// Returns the standard deviation of the training pixels, scaled to 0 to 1.
     pub fn std(self) -> f64 {
         match self {
             Self::Mnist => 0.3081,
@@ -42,7 +42,7 @@ impl KnownDataset {
         }
     }
 
-    /// The files, their checksums and where they are offered.
+    /// Returns the manifest of the data set: the files, their checksums and where they are offered.
     pub fn manifest(self) -> Manifest {
         let (sha256, mirrors): ([&str; 4], &[&str]) = match self {
             Self::Mnist => (
@@ -81,26 +81,27 @@ impl KnownDataset {
     }
 }
 
-/// One gzipped IDX file that mirrors offer.
+/// Describes one gzipped IDX file that mirrors offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteFile {
-    /// Its name on the mirror and in the cache.
+    /// Gives the name of the file on the mirror and in the cache.
     pub name: String,
-    /// SHA-256 of the gzipped file, 64 lowercase hexadecimal digits.
+    /// Gives the SHA-256 of the gzipped file, 64 lowercase hexadecimal digits.
     pub sha256: String,
 }
 
-/// What [`DataSource`](super::DataSource) has to know of a data set; [`KnownDataset::manifest`] has it for the known ones.
+/// Describes a data set for [`DataSource`](super::DataSource): its files and where they are offered.
+/// [`KnownDataset::manifest`] has it for the known ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// The name for people; in lower case, that of the folder in the cache.
+    /// Gives the name for people; in lower case, it is that of the folder in the cache.
     pub name: String,
-    /// The environment variable that may name a folder with the files.
+    /// Names the environment variable that may name a folder with the files.
     pub env_var: String,
-    /// The number of classes, which every label is below.
+    /// Gives the number of classes, which every label is below.
     pub classes: u8,
-    /// Training images, training labels, test images, test labels.
+    /// Lists the files of the training images, the training labels, the test images and the test labels, in this order.
     pub files: [RemoteFile; 4],
-    /// Addresses of folders with the files, in the order in which they are tried.
+    /// Lists the addresses of folders with the files, in the order in which they are tried.
     pub mirrors: Vec<String>,
 }

@@ -5,16 +5,16 @@
 use super::error::DataError;
 use std::path::Path;
 
-/// Rows of sparse features, all in memory, each with its class.
+/// Holds rows of sparse features in memory, each with one of two classes.
 ///
 /// ```
-/// use burn_descent::data::SparseRows;
+/// use burn_descent_lab::data::SparseRows;
 ///
 /// let rows = SparseRows::parse("+1 1:0.5 3:2\n-1 2:1\n", "example".as_ref())?;
 /// assert_eq!((rows.len(), rows.features()), (2, 3));
 /// assert_eq!(rows.row(0), (&[0, 2][..], &[0.5, 2.0][..]));
 /// assert_eq!(rows.labels(), [true, false]);
-/// # Ok::<(), burn_descent::data::DataError>(())
+/// # Ok::<(), burn_descent_lab::data::DataError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseRows {
@@ -30,7 +30,7 @@ pub struct SparseRows {
 ///
 /// # Errors
 ///
-/// If the file cannot be read or a line is not as it should be.
+/// Returns an error if the file cannot be read, a line is not as it should be or there is no row.
 pub fn read_libsvm(path: impl AsRef<Path>) -> Result<SparseRows, DataError> {
     let path = path.as_ref();
     let text = std::fs::read_to_string(path).map_err(|cause| DataError::Read { path: path.into(), cause })?;
@@ -38,11 +38,12 @@ pub fn read_libsvm(path: impl AsRef<Path>) -> Result<SparseRows, DataError> {
 }
 
 impl SparseRows {
-    /// Reads LIBSVM text; `path` is what errors call it.
+    /// Reads LIBSVM text; errors name `path` as the file that it is from.
     ///
     /// # Errors
     ///
-    /// [`DataError::Line`] for the first line that is not as it should be, [`DataError::NoRows`] if there is none.
+    /// Returns [`DataError::Line`] for the first line that is not as it should be, and [`DataError::NoRows`] if there
+    /// is no row.
     pub fn parse(text: &str, path: &Path) -> Result<Self, DataError> {
         let (starts, indices, values, labels) = (vec![0], Vec::new(), Vec::new(), Vec::new());
         let mut rows = Self { starts, indices, values, labels, features: 0 };
@@ -92,39 +93,40 @@ impl SparseRows {
         Ok(())
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is no row.
+    /// Tells whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// The number of features: the highest that occurs.
+    /// Returns the number of features: the highest that occurs, counted from 1.
     pub fn features(&self) -> usize {
         self.features
     }
 
-    /// The class of each row: whether its label is +1.
+    /// Returns the class of each row: whether its label is +1.
     pub fn labels(&self) -> &[bool] {
         &self.labels
     }
 
-    /// The features of row `index` that are not zero (from 0, in rising order), and their values.
+    /// Returns the features of row `index` that are not zero (from 0, in rising order), and their values.
     ///
     /// # Panics
-    /// As a slice does, where `index` is not below [`len`](Self::len).
+    /// Panics as a slice does, where `index` is not below [`len`](Self::len).
     pub fn row(&self, index: usize) -> (&[usize], &[f32]) {
         let range = self.starts[index]..self.starts[index + 1];
         (&self.indices[range.clone()], &self.values[range])
     }
 
-    /// The rows at `indices` with all their zeros, row after row, `features` values each; features beyond are left out.
+    /// Returns the rows at `indices` with all their zeros, row after row, `features` values each; features beyond are
+    /// left out.
     ///
     /// # Panics
-    /// As a slice does, where an index is not below [`len`](Self::len).
+    /// Panics as a slice does, where an index is not below [`len`](Self::len).
     pub fn dense(&self, indices: &[usize], features: usize) -> Vec<f32> {
         let mut dense = vec![0.0; indices.len() * features];
         for (out, &index) in dense.chunks_exact_mut(features.max(1)).zip(indices) {

@@ -12,7 +12,7 @@ use ureq::Agent;
 const MAX_DOWNLOAD: u64 = 64 << 20;
 const MAX_DOWNLOAD_TIME: Duration = Duration::from_secs(15 * 60);
 
-/// What downloads.
+/// Downloads the files of a data set by HTTP.
 pub(super) struct Client {
     agent: Agent,
     progress: bool,

@@ -1,4 +1,4 @@
-//! Images and labels: reading, downloading and generating them. Sparse rows: reading them.
+//! Reads, downloads and generates labelled images, and reads sparse rows.
 
 mod digits;
 mod error;

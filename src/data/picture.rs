@@ -8,7 +8,7 @@ use image::{
     imageops::{self, FilterType},
 };
 
-use super::{error::DataError, source::write_whole};
+use super::{error::DataError, source::write_atomic};
 
 /// Side of an MNIST image, in pixels.
 const SIDE: u32 = 28;
@@ -28,7 +28,7 @@ const MAX_BYTES: u64 = 256 << 20;
 /// it, unless ink would fall outside.
 ///
 /// ```
-/// use burn_descent::data::{read_digit_png, write_gray_png};
+/// use burn_descent_lab::data::{read_digit_png, write_gray_png};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("one.png");
@@ -40,8 +40,8 @@ const MAX_BYTES: u64 = 256 << 20;
 /// ```
 ///
 /// # Errors
-/// Names the file: unreadable, no PNG or a broken one, more than 16,384 pixels a side or 256 MiB unpacked, or blank,
-/// which is less than 32 gray levels between ink and paper.
+/// Returns an error that names the file where it cannot be read, is no PNG or a broken one, has more than 16,384 pixels
+/// a side or 256 MiB unpacked, or is blank, which is less than 32 gray levels between ink and paper.
 pub fn read_digit_png(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
     let path = path.as_ref();
     let mut gray = read_gray(path)?;
@@ -62,7 +62,8 @@ pub fn read_digit_png(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
 /// example.
 ///
 /// # Errors
-/// [`DataError::Shape`] unless there are `width * height` pixels; [`DataError::Write`] naming the file.
+/// Returns [`DataError::Shape`] unless there are `width * height` pixels, and [`DataError::Write`], which names the
+/// file, where it cannot be written.
 pub fn write_gray_png(path: impl AsRef<Path>, width: usize, height: usize, pixels: &[u8]) -> Result<(), DataError> {
     write_png(path.as_ref(), [width, height], pixels, ExtendedColorType::L8)
 }
@@ -70,8 +71,8 @@ pub fn write_gray_png(path: impl AsRef<Path>, width: usize, height: usize, pixel
 /// Writes colours as [`write_gray_png`] does gray levels: for each pixel red, green and blue, 0 to 255.
 ///
 /// # Errors
-/// [`DataError::Shape`], counting pixels, unless there are `3 * width * height` values; [`DataError::Write`] naming the
-/// file.
+/// Returns [`DataError::Shape`], which counts pixels, unless there are `3 * width * height` values, and
+/// [`DataError::Write`], which names the file, where it cannot be written.
 pub fn write_rgb_png(path: impl AsRef<Path>, width: usize, height: usize, pixels: &[u8]) -> Result<(), DataError> {
     write_png(path.as_ref(), [width, height], pixels, ExtendedColorType::Rgb8)
 }
@@ -92,7 +93,7 @@ fn write_png(
     let mut png = Vec::new();
     let encoded = PngEncoder::new(&mut png).write_image(values, columns, rows, color);
     encoded.map_err(|error| broken(path, error))?;
-    write_whole(path, &png)
+    write_atomic(path, &png)
 }
 
 fn broken(path: &Path, error: image::ImageError) -> DataError {
@@ -121,8 +122,8 @@ fn read_gray(path: &Path) -> Result<GrayImage, DataError> {
     }))
 }
 
-/// Makes the paper 0 and the ink what is above, whichever of them was the lighter: on whichever side of the paper the picture
-/// goes farther.
+/// Makes the paper 0 and the ink what is above, whichever of them was the lighter: on whichever side of the paper the
+/// picture goes farther.
 fn remove_paper(gray: &mut GrayImage) {
     let (width, height) = gray.dimensions();
     let rows = (0..height).flat_map(|y| [(0, y), (width - 1, y)]);

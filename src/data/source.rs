@@ -9,37 +9,37 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, fs};
 
-/// A data set in memory.
+/// Holds a data set in memory, split into training and test images.
 #[derive(Clone, Debug)]
 pub struct Splits {
-    /// The images to train on.
+    /// Holds the images to train on.
     pub train: LabelledImages,
-    /// The images to test on, of the same size.
+    /// Holds the images to test on, which have the same size.
     pub test: LabelledImages,
-    /// Where they are from.
+    /// Says where the images are from.
     pub origin: Origin,
 }
 
-/// Where a data set was found.
+/// Says where a data set was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// The folder given.
+    /// Stands for the folder that was given.
     Folder(PathBuf),
-    /// The folder that an environment variable names.
+    /// Stands for the folder that an environment variable names.
     Environment {
-        /// The variable.
+        /// Names the variable.
         variable: String,
-        /// Its value.
+        /// Gives the value of the variable, which is the folder.
         folder: PathBuf,
     },
-    /// The cache, where all files were.
+    /// Stands for the cache, in whose folder all files were.
     Cache(PathBuf),
-    /// A mirror, at least in part; now all files are in the cache.
+    /// Stands for a mirror, from which at least one file was downloaded; now all files are in the cache.
     Downloaded {
-        /// The address of the last file that was downloaded.
+        /// Gives the address of the last file that was downloaded.
         url: String,
-        /// The folder in the cache.
+        /// Names the folder in the cache.
         folder: PathBuf,
     },
 }
@@ -55,7 +55,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Where to look for a data set.
+/// Finds and loads data sets: in a folder, in a cache, or from a mirror by way of the cache.
 ///
 /// The first of these that is there decides: the folder given, the folder that the data set's environment variable
 /// names, the cache. A folder that was named but lacks a file is an error. What the cache lacks, or holds with a wrong
@@ -70,14 +70,14 @@ impl fmt::Display for Origin {
 /// | `timeout` | 5 s | longest time to reach a mirror; three times as long for each answer |
 ///
 /// ```no_run
-/// use burn_descent::data::{DataSource, KnownDataset};
+/// use burn_descent_lab::data::{DataSource, KnownDataset};
 ///
 /// match DataSource::new().progress(true).load(KnownDataset::Mnist) {
 ///     Ok(mnist) => println!("{} images, {}", mnist.train.len(), mnist.origin),
 ///     Err(error) if error.is_offline() => println!("no network, so generated digits: {error}"),
 ///     Err(error) => return Err(error),
 /// }
-/// # Ok::<(), burn_descent::data::DataError>(())
+/// # Ok::<(), burn_descent_lab::data::DataError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct DataSource {
@@ -95,7 +95,8 @@ impl Default for DataSource {
 }
 
 impl DataSource {
-    /// The environment variable, the user's cache, the known mirrors, no progress bars.
+    /// Creates a source with the default settings: the environment variable, the user's cache, the known mirrors, no
+    /// progress bars.
     pub fn new() -> Self {
         Self::default()
     }
@@ -133,16 +134,18 @@ impl DataSource {
     /// Loads a known data set.
     ///
     /// # Errors
-    /// A named folder or one of its files is missing; a file is none of the data set's; no mirror handed out a file, of
-    /// which [`DataError::is_offline`] tells whether there was a network; the cache cannot be written.
+    /// Returns an error where a named folder or one of its files is missing, where a file is none of the data set's,
+    /// where no mirror handed out a file, of which [`DataError::is_offline`] tells whether there was a network, or
+    /// where the cache cannot be written.
     pub fn load(&self, dataset: KnownDataset) -> Result<Splits, DataError> {
         self.load_manifest(&dataset.manifest(), |variable| std::env::var_os(variable))
     }
 
-    /// Loads any data set of four IDX files; `environment` looks up a variable, of which an empty value counts as unset.
+    /// Loads any data set of four IDX files; `environment` looks up a variable, of which an empty value counts as
+    /// unset.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// Returns the same errors as [`load`](Self::load).
     pub fn load_manifest(
         &self,
         manifest: &Manifest,
@@ -170,7 +173,7 @@ impl DataSource {
             let path = folder.join(&file.name);
             if !fs::read(&path).is_ok_and(|bytes| sha256(&bytes) == file.sha256) {
                 let (url, bytes) = client.download(mirrors, file)?;
-                write_whole(&path, &bytes)?;
+                write_atomic(&path, &bytes)?;
                 origin = Origin::Downloaded { url, folder: folder.clone() };
             }
             Ok(path)
@@ -220,6 +223,6 @@ fn splits(train: LabelledImages, test: LabelledImages, origin: Origin) -> Result
 }
 
 /// Writes a file whole, or not at all.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    crate::files::write_whole(path, bytes).map_err(|cause| DataError::Write { path: path.into(), cause })
+pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    burn_descent::train::write_atomic(path, bytes).map_err(|cause| DataError::Write { path: path.into(), cause })
 }

@@ -1,0 +1,53 @@
+//! Burn's own optimizers by name, beside this crate's.
+
+use super::{Entry, ErasedOptimizer, Hyperparameters, OptimizerConfig, Variations, config_by_serde, preset};
+use crate::error::ConfigError;
+use burn::grad_clipping::GradientClipping;
+use burn::optim::{AdaGradConfig, AdamConfig, AdamWConfig, LionConfig, RmsPropConfig, SgdConfig};
+
+/// Burn does not show the numbers of its optimizers, nor their clipping before they are made.
+macro_rules! burns {
+    ($($name:literal: $config:ident at $rate:literal;)*) => {
+        $(
+            impl Hyperparameters for $config {
+                fn number_mut(&mut self, _name: &str) -> Option<&mut f64> {
+                    None
+                }
+
+                fn number_names(&self) -> Vec<String> {
+                    Vec::new()
+                }
+            }
+
+            impl $crate::optim::sealed::Sealed for $config {}
+
+            impl OptimizerConfig for $config {
+                config_by_serde!();
+
+                fn build_erased(&self, _variations: &Variations) -> Result<ErasedOptimizer, ConfigError> {
+                    Ok(ErasedOptimizer::new(self.build()))
+                }
+
+                fn clipping(&self) -> Option<GradientClipping> {
+                    self.init().grad_clipping().cloned()
+                }
+
+                fn varies(&self) -> bool {
+                    false
+                }
+            }
+        )*
+
+        pub(super) const ENTRIES: &[Entry] =
+            &[$(Entry { name: $name, presets: &[preset!($config::new at $rate)] }),*];
+    };
+}
+
+burns! {
+    "lion": LionConfig at 1e-4;
+    "burn-adam": AdamConfig at 1e-3;
+    "burn-adamw": AdamWConfig at 1e-3;
+    "burn-adagrad": AdaGradConfig at 0.01;
+    "burn-sgd": SgdConfig at 0.1;
+    "burn-rmsprop": RmsPropConfig at 1e-3;
+}

@@ -1,0 +1,244 @@
+use super::evaluation::{Purpose, PurposeGuard, parameters_as_gradients};
+use super::state::MARK;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
+use burn::tensor::{Bytes, Tensor};
+use burn_pack::{Reader, Scalar};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Fails where a record is not that of an optimizer and its module.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordMismatch {
+    /// Says that the record cannot be read at all.
+    #[error("the optimizer's record cannot be read: {0}")]
+    Unreadable(String),
+    /// Says that the record is that of another optimizer.
+    #[error("{parameter}: the record is that of {found}, not of {expected}")]
+    Optimizer {
+        /// Names the parameter, by its path in the module.
+        parameter: String,
+        /// Says whose record it is: the optimizer's name, if it is of this crate, and its state.
+        found: String,
+        /// Says whose record it should be, in the same form.
+        expected: String,
+    },
+    /// Says that the record was written by another version of this crate.
+    #[error("{parameter}: the record of {optimizer} has version {found}, this is version {expected}")]
+    Version {
+        /// Names the parameter, by its path in the module.
+        parameter: String,
+        /// Names the optimizer.
+        optimizer: String,
+        /// Gives the record's version.
+        found: u64,
+        /// Gives the version that can be read.
+        expected: u64,
+    },
+    /// Says that a state has another shape, or another rank, than the parameter.
+    #[error("{parameter}: the state `{state}` has shape {found:?}, its parameter {expected:?}")]
+    Shape {
+        /// Names the parameter, by its path in the module.
+        parameter: String,
+        /// Names the state.
+        state: String,
+        /// Gives the state's shape.
+        found: Vec<usize>,
+        /// Gives the parameter's shape.
+        expected: Vec<usize>,
+    },
+    /// Says that the record holds the state of a parameter that the module does not have.
+    #[error("the record holds a state for parameter {0}, which the module does not have")]
+    Parameter(u64),
+}
+
+/// Returns `optimizer` with the state of `record`, if that is the record of such an optimizer on such a module. Burn's
+/// own `load_record` starts afresh where a record is another optimizer's, and panics in the next step where a shape
+/// differs.
+///
+/// A parameter without a state in the record, such as one that was frozen, starts afresh.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Tensor};
+/// use burn_descent::optim::{AdamConfig, NadamConfig, load_record};
+///
+/// let device = Device::default().autodiff();
+/// let model = LinearConfig::new(4, 1).with_bias(false).init(&device);
+/// let mut adam = AdamConfig::new().init().expect("in range");
+/// let loss = model.forward(Tensor::<2>::ones([8, 4], &device)).mean();
+/// let model = adam.step(1e-3, model.clone(), GradientsParams::from_grads(loss.backward(), &model));
+///
+/// let nadam = NadamConfig::new().init().expect("in range");
+/// let error = load_record(nadam, adam.to_record(), &model).err().expect("a mismatch");
+/// assert_eq!(error.to_string(), "weight: the record is that of Adam (moment_1, moment_2), not of Nadam (moment_1, moment_2, momentum_product)");
+/// ```
+///
+/// # Errors
+///
+/// Returns the first state that does not fit.
+pub fn load_record<M: Module>(
+    optimizer: ModuleOptimizer,
+    record: OptimizerRecord,
+    module: &M,
+) -> Result<ModuleOptimizer, RecordMismatch> {
+    let bytes = record.into_bytes().map_err(unreadable)?;
+    check_record(&optimizer, bytes.clone(), module)?;
+    optimizer.from_bytes(bytes).map_err(unreadable)
+}
+
+/// Checks that the bytes of a record are those of such an optimizer on such a module, as [`load_record`] does, without
+/// loading them: for a checkpoint that is to be known good before something depends on it.
+///
+/// # Errors
+///
+/// Returns the first state that does not fit.
+pub fn check_record<M: Module>(optimizer: &ModuleOptimizer, record: Bytes, module: &M) -> Result<(), RecordMismatch> {
+    let mut parameters = Parameters::default();
+    module.visit(&mut parameters);
+    let found = states(record)?;
+    let expected = expected_states(optimizer, module, &found)?;
+    for (id, found) in found {
+        let (path, shape) = parameters.found.get(&id).ok_or(RecordMismatch::Parameter(id))?;
+        let expected = expected.get(&id);
+        if let Some(expected) = expected {
+            found.ensure_like(expected, path)?;
+        }
+        found.ensure_shape(shape, expected, path)?;
+    }
+    Ok(())
+}
+
+fn unreadable(error: impl fmt::Display) -> RecordMismatch {
+    RecordMismatch::Unreadable(error.to_string())
+}
+
+/// What a record holds for one parameter.
+#[derive(Default)]
+struct StateLayout {
+    /// Names and versions of the optimizers of this crate that wrote it.
+    optimizers: BTreeMap<String, u64>,
+    tensors: BTreeMap<String, Vec<usize>>,
+    scalars: Vec<String>,
+}
+
+impl StateLayout {
+    fn ensure_like(&self, expected: &Self, parameter: &str) -> Result<(), RecordMismatch> {
+        for (optimizer, version) in &self.optimizers {
+            if let Some(known) = expected.optimizers.get(optimizer).filter(|known| *known != version) {
+                let (parameter, optimizer) = (parameter.to_owned(), optimizer.clone());
+                return Err(RecordMismatch::Version { parameter, optimizer, found: *version, expected: *known });
+            }
+        }
+        // An average may begin later than with the first step.
+        let is_late =
+            |name: &String| (name == "average" || name.ends_with(".average")) && !expected.tensors.contains_key(name);
+        let names = |layout: &Self| {
+            let tensors = layout.tensors.keys().filter(|name| !is_late(name)).cloned();
+            (layout.optimizers.keys().cloned().collect::<Vec<_>>(), tensors.collect::<Vec<_>>(), layout.scalars.clone())
+        };
+        if names(self) == names(expected) {
+            return Ok(());
+        }
+        Err(RecordMismatch::Optimizer {
+            parameter: parameter.to_owned(),
+            found: self.describe(),
+            expected: expected.describe(),
+        })
+    }
+
+    /// The optimizer's name and state, such as `Adam (moment_1, moment_2)`.
+    fn describe(&self) -> String {
+        let names = self.optimizers.keys().cloned().collect::<Vec<_>>().join(", ");
+        let names = if names.is_empty() { "an optimizer".to_owned() } else { names };
+        let scalars = self.scalars.iter().filter(|name| !["__rank", "time"].contains(&name.as_str()));
+        let state = self.tensors.keys().chain(scalars).cloned().collect::<Vec<_>>().join(", ");
+        if state.is_empty() { format!("{names} (no state)") } else { format!("{names} ({state})") }
+    }
+
+    /// That each state has the shape that it has after a step, or, if there is none of it then, the parameter's.
+    fn ensure_shape(
+        &self,
+        parameters: &[usize],
+        after_a_step: Option<&Self>,
+        parameter: &str,
+    ) -> Result<(), RecordMismatch> {
+        for (state, found) in &self.tensors {
+            let expected = after_a_step.and_then(|layout| layout.tensors.get(state)).map_or(parameters, Vec::as_slice);
+            if found != expected {
+                let (parameter, state) = (parameter.to_owned(), state.clone());
+                let (found, expected) = (found.clone(), expected.to_vec());
+                return Err(RecordMismatch::Shape { parameter, state, found, expected });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The states of a record, by parameter.
+fn states(record: Bytes) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
+    let reader = Reader::from_bytes(record).map_err(unreadable)?;
+    let mut states = BTreeMap::<u64, StateLayout>::new();
+    for (path, value) in reader.scalars() {
+        let Some((id, leaf)) = split(path) else { continue };
+        let state = states.entry(id).or_default();
+        // Behind the names of what is wrapped around it.
+        let name = leaf.rsplit('.').next().unwrap_or(leaf);
+        match (name.strip_prefix(MARK), *value) {
+            (Some(optimizer), Scalar::UInt(version)) => {
+                state.optimizers.insert(optimizer.to_owned(), version);
+            }
+            _ => state.scalars.push(leaf.to_owned()),
+        }
+    }
+    for tensor in reader.into_tensors().map_err(unreadable)? {
+        let (path, _, shape, ..) = tensor.into_parts().map_err(unreadable)?;
+        if let Some((id, leaf)) = split(&path) {
+            states.entry(id).or_default().tensors.insert(leaf.to_owned(), shape.to_vec());
+        }
+    }
+    Ok(states)
+}
+
+/// A path such as `42.moment_1`.
+fn split(path: &str) -> Option<(u64, &str)> {
+    let (id, leaf) = path.split_once('.')?;
+    Some((id.parse().ok()?, leaf))
+}
+
+/// What the optimizer's record is after a step of those parameters of the module that `record` has, which a copy takes.
+fn expected_states<M: Module>(
+    optimizer: &ModuleOptimizer,
+    module: &M,
+    record: &BTreeMap<u64, StateLayout>,
+) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
+    let mut trial = optimizer.clone();
+    let gradients = parameters_as_gradients(module, |param| record.contains_key(&param.val()));
+    let _inspection = PurposeGuard::begin(Purpose::Inspection);
+    trial.step(0.0, module.clone().train(), gradients);
+    states(trial.into_bytes().map_err(unreadable)?)
+}
+
+/// The parameters of a module: path and shape by number.
+#[derive(Default)]
+struct Parameters {
+    path: Vec<String>,
+    found: BTreeMap<u64, (String, Vec<usize>)>,
+}
+
+impl ModuleVisitor for Parameters {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = if self.path.is_empty() { "the parameter".to_owned() } else { self.path.join(".") };
+        self.found.insert(param.id.val(), (path, param.val().dims().to_vec()));
+    }
+}

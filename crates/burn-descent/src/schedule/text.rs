@@ -1,0 +1,307 @@
+//! Reads and writes schedules as text: `NAME`, or `NAME=PARAMETER,PARAMETER`, and `warm-up=…+SCHEDULE`.
+
+use super::{
+    CosineRestartsConfig, Decay, OneCycleConfig, PlateauConfig, Schedule, Span, Threshold, Unit, WarmUpConfig,
+    WarmUpForm,
+};
+use std::fmt;
+use std::str::FromStr;
+
+/// Fails where a text is no schedule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// Says that there is no schedule of that name.
+    #[error("unknown schedule `{name}`; known: {}", usages())]
+    Unknown {
+        /// Gives the text with the unknown name.
+        name: String,
+    },
+    /// Says that a parameter is missing, unknown, given twice, excluded by another or no value of its kind.
+    #[error("schedule `{text}`: {reason}; expected {expected}")]
+    Parameter {
+        /// Gives the text.
+        text: String,
+        /// Says which parameter it is, and what is wrong with it.
+        reason: String,
+        /// Says how the text should be written.
+        expected: String,
+    },
+}
+
+/// How a schedule is written.
+struct Form {
+    name: &'static str,
+    usage: &'static str,
+    parameters: &'static [&'static str],
+    /// So many of them may be given without their names.
+    by_place: usize,
+}
+
+const fn form(name: &'static str, usage: &'static str, parameters: &'static [&'static str], by_place: usize) -> Form {
+    Form { name, usage, parameters, by_place }
+}
+
+const FORMS: [Form; 12] = [
+    form("constant", "constant", &[], 0),
+    form("linear", "linear", &[], 0),
+    form("cosine", "cosine", &["minimum"], 1),
+    form("one-cycle", "one-cycle", &["peak", "start", "end"], 3),
+    form("exponential", "exponential=BETA", &["beta", "k", "per"], 1),
+    form("step", "step=EPOCHS:FACTOR", &["every", "factor", "k"], 2),
+    form("polynomial", "polynomial=POWER", &["power"], 1),
+    form("time-based", "time-based=K", &["k", "per"], 1),
+    form("inverse-sqrt", "inverse-sqrt=K", &["k", "per"], 1),
+    form("cosine-restarts", "cosine-restarts=EPOCHS", &["first", "growth", "minimum"], 3),
+    form("plateau", "plateau", &["factor", "patience", "threshold", "absolute-threshold", "cooldown", "minimum"], 2),
+    form("warm-up", "warm-up=EPOCHS+SCHEDULE", &["over", "from", "form"], 2),
+];
+
+fn usages() -> String {
+    FORMS.map(|form| form.usage).join(", ")
+}
+
+/// A number by its name, and what it stands for.
+type Alternative<T> = (&'static str, fn(f64) -> T);
+
+/// The parameters of one schedule as they are written.
+struct Parameters<'a> {
+    text: &'a str,
+    form: &'static Form,
+    given: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Parameters<'a> {
+    fn read(text: &'a str, form: &'static Form, list: Option<&'a str>) -> Result<Self, ScheduleError> {
+        let mut parameters = Self { text, form, given: Vec::new() };
+        let items = list.into_iter().flat_map(|list| list.split([',', ':'])).enumerate();
+        for (place, item) in items {
+            let by_place = || form.parameters[..form.by_place].get(place).map(|key| (*key, item));
+            let (key, value) = item
+                .split_once('=')
+                .or_else(by_place)
+                .ok_or_else(|| parameters.wrong(format!("no parameter has the value `{item}`")))?;
+            if !form.parameters.contains(&key) {
+                return Err(parameters.wrong(format!("no parameter `{key}`")));
+            }
+            if parameters.value(key).is_some() {
+                return Err(parameters.wrong(format!("{key} is given twice")));
+            }
+            parameters.given.push((key, value));
+        }
+        Ok(parameters)
+    }
+
+    fn wrong(&self, reason: String) -> ScheduleError {
+        let Form { usage, parameters, .. } = self.form;
+        let expected = match parameters {
+            [] => (*usage).to_owned(),
+            _ => format!("{usage}, parameters {}", parameters.join(", ")),
+        };
+        ScheduleError::Parameter { text: self.text.to_owned(), reason, expected }
+    }
+
+    fn value(&self, key: &str) -> Option<&'a str> {
+        self.given.iter().find(|(given, _)| *given == key).map(|(_, value)| *value)
+    }
+
+    /// The parameter `key`, if it is given.
+    fn find<T: Parameter>(&self, key: &str) -> Result<Option<T>, ScheduleError> {
+        let read = |value: &str| {
+            let kind = T::KIND;
+            value.parse().map_err(|_| self.wrong(format!("{key} should be {kind}, but is `{value}`")))
+        };
+        self.value(key).map(read).transpose()
+    }
+
+    fn get<T: Parameter>(&self, key: &str) -> Result<T, ScheduleError> {
+        self.find(key)?.ok_or_else(|| self.wrong(format!("{key} is missing")))
+    }
+
+    fn get_or<T: Parameter>(&self, key: &str, default: T) -> Result<T, ScheduleError> {
+        Ok(self.find(key)?.unwrap_or(default))
+    }
+
+    /// One of two parameters that exclude each other, if either is given.
+    fn either<T>(&self, [one, other]: [Alternative<T>; 2]) -> Result<Option<T>, ScheduleError> {
+        match (self.find(one.0)?, self.find(other.0)?) {
+            (Some(_), Some(_)) => Err(self.wrong(format!("{} and {} exclude each other", one.0, other.0))),
+            (Some(value), None) => Ok(Some(one.1(value))),
+            (None, Some(value)) => Ok(Some(other.1(value))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn decay(&self, factor: &'static str) -> Result<Decay, ScheduleError> {
+        let decay = self.either([(factor, Decay::Factor), ("k", Decay::Rate)])?;
+        decay.ok_or_else(|| self.wrong(format!("{factor} is missing")))
+    }
+}
+
+/// What a parameter may be.
+trait Parameter: FromStr {
+    const KIND: &'static str;
+}
+
+impl Parameter for f64 {
+    const KIND: &'static str = "a number";
+}
+
+impl Parameter for u64 {
+    const KIND: &'static str = "a whole number";
+}
+
+impl Parameter for Span {
+    const KIND: &'static str = "a length such as 10epochs or 500steps";
+}
+
+impl Parameter for Unit {
+    const KIND: &'static str = "step or epoch";
+}
+
+impl Parameter for WarmUpForm {
+    const KIND: &'static str = "before or times";
+}
+
+impl FromStr for Schedule {
+    type Err = ScheduleError;
+
+    fn from_str(text: &str) -> Result<Self, ScheduleError> {
+        let (own, then) = match text.split_once('+').filter(|_| text.starts_with("warm-up")) {
+            Some((own, then)) => (own, Some(then)),
+            None => (text, None),
+        };
+        let (name, list) = own.split_once('=').map_or((own, None), |(name, list)| (name, Some(list)));
+        // Configuration files had the name with an underscore.
+        let name = if name == "one_cycle" { "one-cycle" } else { name };
+        let form = FORMS.iter().find(|form| form.name == name);
+        let form = form.ok_or_else(|| ScheduleError::Unknown { name: text.to_owned() })?;
+        let parameters = Parameters::read(text, form, list)?;
+        if name == "warm-up" { read_warm_up(&parameters, then) } else { read(name, &parameters) }
+    }
+}
+
+/// The schedule `name`, which has no other in it.
+fn read(name: &str, parameters: &Parameters) -> Result<Schedule, ScheduleError> {
+    let per = || parameters.get_or("per", Unit::Epoch);
+    Ok(match name {
+        "constant" => Schedule::Constant,
+        "linear" => Schedule::Linear,
+        "polynomial" => Schedule::Polynomial { power: parameters.get_or("power", 1.0)? },
+        "time-based" => Schedule::TimeBased { k: parameters.get_or("k", 1.0)?, per: per()? },
+        "exponential" => Schedule::Exponential { decay: parameters.decay("beta")?, per: per()? },
+        "step" => Schedule::Step { every: parameters.get("every")?, decay: parameters.decay("factor")? },
+        "inverse-sqrt" => Schedule::InverseSqrt { k: parameters.get_or("k", 1.0)?, per: per()? },
+        "cosine" => Schedule::Cosine { minimum: parameters.get_or("minimum", 0.0)? },
+        "cosine-restarts" => Schedule::CosineRestarts(read_cosine_restarts(parameters)?),
+        "one-cycle" => Schedule::OneCycle(read_one_cycle(parameters)?),
+        "plateau" => Schedule::Plateau(read_plateau(parameters)?),
+        _ => return Err(ScheduleError::Unknown { name: name.to_owned() }),
+    })
+}
+
+fn read_cosine_restarts(parameters: &Parameters) -> Result<CosineRestartsConfig, ScheduleError> {
+    let usual = CosineRestartsConfig::new(parameters.get("first")?);
+    Ok(CosineRestartsConfig {
+        growth: parameters.get_or("growth", usual.growth)?,
+        minimum: parameters.get_or("minimum", usual.minimum)?,
+        ..usual
+    })
+}
+
+fn read_one_cycle(parameters: &Parameters) -> Result<OneCycleConfig, ScheduleError> {
+    let usual = OneCycleConfig::new();
+    Ok(OneCycleConfig {
+        peak: parameters.get_or("peak", usual.peak)?,
+        start: parameters.get_or("start", usual.start)?,
+        end: parameters.get_or("end", usual.end)?,
+    })
+}
+
+fn read_plateau(parameters: &Parameters) -> Result<PlateauConfig, ScheduleError> {
+    let usual = PlateauConfig::new();
+    let threshold =
+        parameters.either([("threshold", Threshold::Relative), ("absolute-threshold", Threshold::Absolute)])?;
+    Ok(PlateauConfig {
+        factor: parameters.get_or("factor", usual.factor)?,
+        patience: parameters.get_or("patience", usual.patience)?,
+        threshold: threshold.unwrap_or(usual.threshold),
+        cooldown: parameters.get_or("cooldown", usual.cooldown)?,
+        minimum: parameters.get_or("minimum", usual.minimum)?,
+    })
+}
+
+fn read_warm_up(parameters: &Parameters, then: Option<&str>) -> Result<Schedule, ScheduleError> {
+    let over = parameters.get("over")?;
+    let then = then.ok_or_else(|| parameters.wrong("the schedule after it is missing".to_owned()))?;
+    let usual = WarmUpConfig::new(over, Box::new(then.parse()?));
+    Ok(Schedule::WarmUp(WarmUpConfig {
+        from: parameters.get_or("from", usual.from)?,
+        form: parameters.get_or("form", usual.form)?,
+        ..usual
+    }))
+}
+
+impl fmt::Display for Decay {
+    /// Writes the value; its name is the schedule's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Rate(value) | Self::Factor(value)) = self;
+        value.fmt(f)
+    }
+}
+
+impl fmt::Display for Schedule {
+    /// Writes every parameter by its name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decayed = |decay: &Decay, factor: &'static str| match decay {
+            Decay::Rate(_) => "k",
+            Decay::Factor(_) => factor,
+        };
+        match self {
+            Self::Constant => f.write_str("constant"),
+            Self::Linear => f.write_str("linear"),
+            Self::Polynomial { power } => write!(f, "polynomial=power={power}"),
+            Self::TimeBased { k, per } => write!(f, "time-based=k={k},per={per}"),
+            Self::Exponential { decay, per } => {
+                write!(f, "exponential={}={decay},per={per}", decayed(decay, "beta"))
+            }
+            Self::Step { every, decay } => write!(f, "step=every={every},{}={decay}", decayed(decay, "factor")),
+            Self::InverseSqrt { k, per } => write!(f, "inverse-sqrt=k={k},per={per}"),
+            Self::Cosine { minimum } => write!(f, "cosine=minimum={minimum}"),
+            Self::CosineRestarts(CosineRestartsConfig { first, growth, minimum }) => {
+                write!(f, "cosine-restarts=first={first},growth={growth},minimum={minimum}")
+            }
+            Self::OneCycle(OneCycleConfig { peak, start, end }) => {
+                write!(f, "one-cycle=peak={peak},start={start},end={end}")
+            }
+            Self::Plateau(PlateauConfig { factor, patience, threshold, cooldown, minimum }) => {
+                let (name, threshold) = match threshold {
+                    Threshold::Relative(threshold) => ("threshold", threshold),
+                    Threshold::Absolute(threshold) => ("absolute-threshold", threshold),
+                };
+                write!(
+                    f,
+                    "plateau=factor={factor},patience={patience},{name}={threshold},cooldown={cooldown},\
+                     minimum={minimum}"
+                )
+            }
+            Self::WarmUp(WarmUpConfig { over, from, form, then }) => {
+                write!(f, "warm-up=over={over},from={from},form={form}+{then}")
+            }
+        }
+    }
+}
+
+impl From<Schedule> for String {
+    fn from(schedule: Schedule) -> Self {
+        schedule.to_string()
+    }
+}
+
+impl TryFrom<String> for Schedule {
+    type Error = ScheduleError;
+
+    fn try_from(text: String) -> Result<Self, ScheduleError> {
+        text.parse()
+    }
+}

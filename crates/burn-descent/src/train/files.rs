@@ -1,0 +1,123 @@
+//! Writes files that are whole or not there, and checks them by their checksums.
+
+use sha2::{Digest, Sha256};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Fails where a file cannot be read, written or trusted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// Says that the operating system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// Says what was to be done, such as `write`.
+        action: &'static str,
+        /// Names the file.
+        path: PathBuf,
+        /// Says why it could not be done.
+        source: io::Error,
+    },
+    /// Says that the file is not what was written.
+    #[error("{path} is damaged: {reason}")]
+    Damaged {
+        /// Names the file.
+        path: PathBuf,
+        /// Says what is wrong with it.
+        reason: String,
+    },
+    /// Says that the record cannot be turned into bytes.
+    #[error("cannot write {path}: {reason}")]
+    Record {
+        /// Names the file.
+        path: PathBuf,
+        /// Says why not.
+        reason: String,
+    },
+}
+
+impl FileError {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+/// Writes `bytes` to a temporary file in the same folder, then renames it, so that the file is never seen in part.
+/// Makes the folder where it is missing.
+///
+/// # Errors
+///
+/// Returns what the system says.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private by default; these become files like any other.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Writes `bytes` atomically, and beside them their SHA-256 as the tool `sha256sum` writes it.
+///
+/// # Errors
+///
+/// Returns what the system says.
+pub fn write_checked(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let write = |path: &Path, bytes: &[u8]| write_atomic(path, bytes).map_err(FileError::io("write", path));
+    write(path, bytes)?;
+    write(&checksum_path(path), format!("{}  {name}\n", checksum(bytes)).as_bytes())
+}
+
+/// Reads what [`write_checked`] wrote.
+///
+/// # Errors
+///
+/// Returns what the system says, and [`FileError::Damaged`] if the checksum is another's.
+pub fn read_checked(path: &Path) -> Result<Vec<u8>, FileError> {
+    let read = |path: &Path| std::fs::read(path).map_err(FileError::io("read", path));
+    let bytes = read(path)?;
+    let line = String::from_utf8_lossy(&read(&checksum_path(path))?).into_owned();
+    let (expected, found) = (line.split_whitespace().next().unwrap_or_default(), checksum(&bytes));
+    if expected != found {
+        let reason = format!("its SHA-256 is {found}, expected {expected}");
+        return Err(FileError::Damaged { path: path.to_owned(), reason });
+    }
+    Ok(bytes)
+}
+
+/// Tells whether [`write_checked`] wrote this file and came to its end.
+pub fn is_written(path: &Path) -> bool {
+    path.exists() && checksum_path(path).exists()
+}
+
+/// Removes what [`write_checked`] wrote, if it is there.
+///
+/// # Errors
+///
+/// Returns what the system says.
+pub fn remove_checked(path: &Path) -> Result<(), FileError> {
+    for path in [path, &checksum_path(path)] {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(FileError::io("remove", path)(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn checksum_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".sha256");
+    name.into()
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,146 @@
+//! Takes over the weights of a trained module, and trains some of them alone: transfer learning (coverage F11; Kao).
+//!
+//! [`transplant`] fills a new module with a trained one's parameters, all but those of a new head; [`freeze`] keeps a
+//! group where it is, and [`thaw`] lets it go again, for gradual unfreezing; [`rates`] makes learning rates by group.
+
+use crate::group::{NoParameters, ShapeMismatch, Values, Walk, ensure_parameters, on_values, walked};
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use burn::module::{Module, ModuleMapper, Param, ParamGroup};
+use burn::optim::LearningRate;
+use burn::tensor::Tensor;
+
+/// Fails where parameters cannot be taken over.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// Says that the group matches nothing.
+    #[error(transparent)]
+    NoParameters(#[from] NoParameters),
+    /// Says that the trained module has no such parameter.
+    #[error("the trained module has no parameter {path}, expected one for each parameter to be taken over")]
+    Missing {
+        /// Gives the parameter's path.
+        path: String,
+    },
+    /// Says that the trained module has the parameter in another shape.
+    #[error(transparent)]
+    Shapes(#[from] ShapeMismatch),
+}
+
+/// Copies the parameters of `trained` into `module` at the same paths, for those in `group`; running statistics of
+/// batch normalization are among them. `module` stays on its device, and its parameters train as before.
+///
+/// ```
+/// use burn::module::ParamGroup;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use burn_descent::transfer::{freeze, transplant};
+///
+/// let device = Device::default().autodiff();
+/// let trained = LinearConfig::new(4, 2).init(&device);
+/// let new = LinearConfig::new(4, 2).init(&device);
+/// let new = transplant(&trained, new, &ParamGroup::from_path("weight"))?; // and a bias of its own
+/// let new = freeze(new, &ParamGroup::from_path("weight"))?;
+/// assert!(!new.weight.is_require_grad());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// Returns an error if the group matches no parameter of `module`, or `trained` lacks one or has it in another shape.
+/// Then nothing has changed.
+pub fn transplant<M: Module, T: Module>(trained: &T, module: M, group: &ParamGroup) -> Result<M, TransferError> {
+    ensure_parameters(&module, group)?;
+    let (from, to) = (Values::of(trained), Values::of(&module));
+    for (id, path) in crate::group::parameters(&module) {
+        if group.matches(&id, Some(&path)) {
+            if from.shape(&path).is_none() {
+                return Err(TransferError::Missing { path });
+            }
+            from.ensure_same_shape(&path, &to, &path)?;
+        }
+    }
+    Ok(module.map(&mut Transplant { from, group, walk: Walk::default() }))
+}
+
+/// Turns off the gradients of the parameters of `module` in `group`, so that no optimizer moves them. Running
+/// statistics of batch normalization are no parameters that gradients move: they follow the batches as before.
+///
+/// # Errors
+///
+/// Returns an error if the group matches no parameter.
+pub fn freeze<M: Module>(module: M, group: &ParamGroup) -> Result<M, NoParameters> {
+    set_require_grad(module, group, false)
+}
+
+/// Turns on the gradients of the parameters of `module` in `group` again.
+///
+/// # Errors
+///
+/// Returns an error if the group matches no parameter.
+pub fn thaw<M: Module>(module: M, group: &ParamGroup) -> Result<M, NoParameters> {
+    set_require_grad(module, group, true)
+}
+
+/// Makes learning rates of their own for groups of parameters (Howard & Ruder 2018 call them discriminative), for the
+/// `step` of any Burn optimizer: `rate` times each group's factor, and `rate` itself for parameters in no group. Of two
+/// groups that share a parameter, the latter counts.
+///
+/// ```
+/// use burn::module::{ParamGroup, ParamId};
+/// use burn_descent::transfer::rates;
+///
+/// let rates = rates(0.1, [(ParamGroup::from_predicate("trunk"), 0.01)]);
+/// assert!((rates.lr_from_param(ParamId::new(), Some("trunk.0.weight")) - 0.001).abs() < 1e-15);
+/// assert_eq!(rates.lr_from_param(ParamId::new(), Some("head.weight")), 0.1);
+/// ```
+pub fn rates(rate: LearningRate, factors: impl IntoIterator<Item = (ParamGroup, f64)>) -> ModuleLearningRate {
+    // A constant is a scheduler to Burn, and nothing but a scheduler makes rates with groups.
+    let constants = ModuleLrScheduler::new(rate);
+    let constants =
+        factors.into_iter().fold(constants, |constants, (group, factor)| constants.with_group(group, rate * factor));
+    { constants }.step()
+}
+
+fn set_require_grad<M: Module>(module: M, group: &ParamGroup, require_grad: bool) -> Result<M, NoParameters> {
+    ensure_parameters(&module, group)?;
+    Ok(module.map(&mut RequireGrad { group, require_grad, walk: Walk::default() }))
+}
+
+struct Transplant<'a> {
+    from: Values,
+    group: &'a ParamGroup,
+    walk: Walk,
+}
+
+impl ModuleMapper for Transplant<'_> {
+    walked!();
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.walk.path();
+        if !self.group.matches(&param.id, Some(&path)) {
+            return param;
+        }
+        match self.from.get::<D>(&path) {
+            Some(value) => on_values(param, |old| value.to_device(&old.device())),
+            None => param,
+        }
+    }
+}
+
+struct RequireGrad<'a> {
+    group: &'a ParamGroup,
+    require_grad: bool,
+    walk: Walk,
+}
+
+impl ModuleMapper for RequireGrad<'_> {
+    walked!();
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.group.matches(&param.id, Some(&self.walk.path())) {
+            true => param.set_require_grad(self.require_grad),
+            false => param,
+        }
+    }
+}

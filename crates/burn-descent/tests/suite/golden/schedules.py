@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Writes schedules.json: the learning rates of torch.optim.lr_scheduler, step by step, in f64.
+
+    pip install torch
+    python crates/burn-descent/tests/suite/golden/schedules.py
+
+Each case is a schedule as this crate writes it, the length of a run, and the rates that PyTorch's scheduler gives it.
+Where PyTorch has no scheduler of its own, its LambdaLR runs the lecture's formula.
+"""
+
+import json
+import math
+import warnings
+from pathlib import Path
+
+import torch
+from torch.optim import lr_scheduler as lrs
+
+TOLERANCE = 1e-12
+HERE = Path(__file__).resolve().parent
+# PyTorch warns of schedulers that step before any optimizer, and of its own sequences.
+warnings.filterwarnings("ignore")
+
+
+def optimizer(lr):
+    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))], lr=lr, momentum=0.9)
+
+
+def rates(lr, scheduler, count, key="lr"):
+    """The rates of `count` steps of the scheduler that `scheduler(optimizer)` makes."""
+    sgd = optimizer(lr)
+    schedule = scheduler(sgd)
+    found = []
+    for _ in range(count):
+        found.append(sgd.param_groups[0][key])
+        sgd.step()
+        schedule.step()
+    return found
+
+
+def plateau_rates(lr, losses, **settings):
+    """The rate of each epoch, where `losses` are those after each."""
+    sgd = optimizer(lr)
+    schedule = lrs.ReduceLROnPlateau(sgd, mode="min", eps=0.0, **settings)
+    found = []
+    for loss in losses:
+        found.append(sgd.param_groups[0]["lr"])
+        schedule.step(loss)
+    return found
+
+
+def each_step(per_epoch, steps_per_epoch):
+    return [rate for rate in per_epoch for _ in range(steps_per_epoch)]
+
+
+def formula(function):
+    return lambda sgd: lrs.LambdaLR(sgd, function)
+
+
+def before(start, warm_up, then):
+    """`then` after a linear warm-up."""
+
+    def make(sgd):
+        linear = lrs.LinearLR(sgd, start_factor=start, total_iters=warm_up)
+        return lrs.SequentialLR(sgd, [linear, then(sgd)], milestones=[warm_up])
+
+    return make
+
+
+def times(start, warm_up, then):
+    """`then` multiplied by a linear warm-up."""
+
+    def make(sgd):
+        return lrs.ChainedScheduler([lrs.LinearLR(sgd, start_factor=start, total_iters=warm_up), then(sgd)])
+
+    return make
+
+
+def cosine(steps, minimum=0.0):
+    return lambda sgd: lrs.CosineAnnealingLR(sgd, T_max=steps, eta_min=minimum)
+
+
+def restarts(first, growth=1, minimum=0.0):
+    return lambda sgd: lrs.CosineAnnealingWarmRestarts(sgd, T_0=first, T_mult=growth, eta_min=minimum)
+
+
+def exponential(gamma):
+    return lambda sgd: lrs.ExponentialLR(sgd, gamma=gamma)
+
+
+def every(steps, gamma):
+    return lambda sgd: lrs.StepLR(sgd, step_size=steps, gamma=gamma)
+
+
+def one_cycle(lr, steps, **settings):
+    return lambda sgd: lrs.OneCycleLR(
+        sgd, max_lr=lr, total_steps=steps, base_momentum=0.85, max_momentum=0.95, **settings
+    )
+
+
+# schedule, source, lr, epochs, steps per epoch, whether PyTorch steps once an epoch, PyTorch's scheduler
+CASES = [
+    ("constant", "ConstantLR", 0.1, 2, 4, False, lambda sgd: lrs.ConstantLR(sgd, factor=1.0)),
+    ("linear", "LinearLR", 0.1, 2, 10, False, lambda sgd: lrs.LinearLR(sgd, 1.0, 0.0, total_iters=20)),
+    ("polynomial=1", "PolynomialLR", 0.1, 2, 10, False, lambda sgd: lrs.PolynomialLR(sgd, 20, power=1.0)),
+    ("polynomial=2.5", "PolynomialLR", 3.0, 3, 7, False, lambda sgd: lrs.PolynomialLR(sgd, 21, power=2.5)),
+    ("time-based=1", "LambdaLR", 0.2, 6, 3, True, formula(lambda n: 1 / (1 + 1 * n))),
+    ("time-based=0.01,per=step", "LambdaLR", 0.2, 3, 10, False, formula(lambda n: 1 / (1 + 0.01 * n))),
+    ("exponential=0.9", "ExponentialLR", 0.1, 6, 3, True, exponential(0.9)),
+    ("exponential=0.99,per=step", "ExponentialLR", 0.1, 4, 20, False, exponential(0.99)),
+    ("exponential=k=0.3", "LambdaLR", 0.1, 6, 3, True, formula(lambda n: math.exp(-0.3 * n))),
+    ("exponential=k=0.02,per=step", "LambdaLR", 0.1, 4, 20, False, formula(lambda n: math.exp(-0.02 * n))),
+    ("step=2:0.3", "StepLR", 0.1, 7, 3, True, every(2, 0.3)),
+    ("step=5steps,factor=0.5", "StepLR", 0.01, 2, 12, False, every(5, 0.5)),
+    ("step=10epochs:0.5", "StepLR", 0.01, 35, 2, True, every(10, 0.5)),
+    ("step=3,k=0.7", "LambdaLR", 0.01, 10, 2, True, formula(lambda n: math.exp(-0.7 * (n // 3)))),
+    ("inverse-sqrt=1", "LambdaLR", 0.1, 6, 3, True, formula(lambda n: 1 / math.sqrt(n + 1))),
+    ("inverse-sqrt=2.5,per=step", "LambdaLR", 0.1, 3, 9, False, formula(lambda n: 2.5 / math.sqrt(n + 1))),
+    ("cosine", "CosineAnnealingLR", 0.1, 4, 5, False, cosine(20)),
+    ("cosine=0.1", "CosineAnnealingLR", 2.0, 3, 17, False, cosine(51, 0.2)),
+    ("cosine-restarts=2epochs", "CosineAnnealingWarmRestarts", 0.1, 9, 4, False, restarts(8)),
+    ("cosine-restarts=7steps,growth=2,minimum=0.05", "CosineAnnealingWarmRestarts", 0.1, 6, 20, False,
+     restarts(7, 2, 0.005)),
+    ("cosine-restarts=1steps,growth=3", "CosineAnnealingWarmRestarts", 0.1, 1, 50, False, restarts(1, 3)),
+    ("one-cycle", "OneCycleLR", 0.1, 5, 10, False, one_cycle(0.1, 50)),
+    ("one-cycle", "OneCycleLR", 0.1, 1, 7, False, one_cycle(0.1, 7)),
+    ("one-cycle=peak=0.45,start=10,end=100", "OneCycleLR", 1.5, 3, 11, False,
+     one_cycle(1.5, 33, pct_start=0.45, div_factor=10.0, final_div_factor=100.0)),
+    ("warm-up=6steps,from=0.1+cosine", "SequentialLR", 0.1, 3, 10, False, before(0.1, 6, cosine(24))),
+    ("warm-up=2epochs,from=0.25+step=5steps:0.5", "SequentialLR", 0.1, 4, 6, False, before(0.25, 12, every(5, 0.5))),
+    ("warm-up=8steps,from=0.2,form=times+exponential=0.95,per=step", "ChainedScheduler", 0.1, 3, 10, False,
+     times(0.2, 8, exponential(0.95))),
+]
+
+LOSSES = [1.0, 0.8, 0.79, 0.7899, 0.79, 0.8, 0.79, 0.7, 0.71, 0.72, 0.73, 0.74, 0.69999, 0.6999, 0.5, 0.6, 0.55,
+          0.52, 0.51, 0.505, 0.6, 0.6, 0.6, 0.6, 0.4999, 0.6, 0.6, 0.6, 0.6, 0.6]
+
+# schedule, lr, PyTorch's settings
+PLATEAUS = [
+    ("plateau=0.1,2", 0.1, {"factor": 0.1, "patience": 2}),
+    ("plateau=0.5,0,cooldown=2", 0.1, {"factor": 0.5, "patience": 0, "cooldown": 2}),
+    ("plateau=0.5,1,threshold=0.05,cooldown=1", 2.0, {"factor": 0.5, "patience": 1, "threshold": 0.05, "cooldown": 1}),
+    ("plateau=0.3,1,absolute-threshold=0.01,minimum=0.02", 0.1,
+     {"factor": 0.3, "patience": 1, "threshold": 0.01, "threshold_mode": "abs", "min_lr": 0.002}),
+    ("plateau=0.7,0,absolute-threshold=0", 0.1,
+     {"factor": 0.7, "patience": 0, "threshold": 0.0, "threshold_mode": "abs"}),
+]
+
+
+def case(schedule, source, lr, epochs, steps_per_epoch, by_epoch, scheduler):
+    found = each_step(rates(lr, scheduler, epochs), steps_per_epoch) if by_epoch else rates(
+        lr, scheduler, epochs * steps_per_epoch
+    )
+    entry = {
+        "schedule": schedule, "source": source, "lr": lr, "epochs": epochs, "steps_per_epoch": steps_per_epoch,
+        "rates": found,
+    }
+    if source == "OneCycleLR":
+        entry["momenta"] = rates(lr, scheduler, epochs * steps_per_epoch, key="momentum")
+    return entry
+
+
+def plateau_case(schedule, lr, settings):
+    steps_per_epoch = 2
+    return {
+        "schedule": schedule, "source": "ReduceLROnPlateau", "lr": lr, "epochs": len(LOSSES),
+        "steps_per_epoch": steps_per_epoch, "losses": LOSSES,
+        "rates": each_step(plateau_rates(lr, LOSSES, **settings), steps_per_epoch),
+    }
+
+
+def main():
+    document = {
+        "generator": "crates/burn-descent/tests/suite/golden/schedules.py",
+        "torch": torch.__version__,
+        "tolerance": TOLERANCE,
+        "cases": [case(*entry) for entry in CASES] + [plateau_case(*entry) for entry in PLATEAUS],
+    }
+    for entry in document["cases"]:
+        assert all(math.isfinite(rate) for rate in entry["rates"]), entry["schedule"]
+        print(f"{entry['source']:28} {entry['schedule']:62} {len(set(entry['rates'])):3} rates")
+    lines = json.dumps({**document, "cases": []}, indent=1).removesuffix("[]\n}")
+    cases = ",\n".join("  " + json.dumps(entry, allow_nan=False) for entry in document["cases"])
+    path = HERE / "schedules.json"
+    path.write_text(f"{lines}[\n{cases}\n ]\n}}\n")
+    assert json.loads(path.read_text()) == document
+    print(f"{path}: {len(document['cases'])} cases")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+//! The tests of the library, in one program: each links all of Burn.
+
+mod augment;
+mod common;
+mod contract;
+mod convolution;
+mod early_stopping;
+mod ensembles;
+mod golden;
+mod multitask;
+mod named;
+mod noise;
+mod normalization;
+mod oracle;
+mod penalties;
+mod problems;
+mod record;
+mod sample;
+mod schedules;
+mod transfer;
+mod transforms;
+mod wgpu;

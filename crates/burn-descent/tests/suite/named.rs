@@ -1,0 +1,106 @@
+//! Optimizers by name: the table, its presets and their rates, and hyperparameters that are reached by name.
+
+use crate::common::{Trainee, cpu_devices, vector};
+use burn::tensor::DType;
+use burn_descent::optim::{AdamConfig, MomentumConfig, NamedOptimizer, NesterovConfig};
+use std::collections::BTreeSet;
+
+/// Every name and preset descends a parabola at its own rate.
+#[test]
+fn every_preset_descends_at_its_own_rate() {
+    let (_, device) = cpu_devices().remove(0);
+    for name in NamedOptimizer::names_and_presets() {
+        let optimizer = NamedOptimizer::named(&name).expect("a known name");
+        let mut trainee = Trainee::new(optimizer.init().expect("in range"), vector(&[1.0, -2.0], &device, DType::F64));
+        for _ in 0..300 {
+            let gradient = trainee.values();
+            trainee.step(optimizer.learning_rate(), vector(&gradient, &device, DType::F64));
+        }
+        let [x, y] = trainee.values()[..] else { unreachable!("two values") };
+        assert!(x.abs() < 1.0 && y.abs() < 2.0, "{name} at {}: {x}, {y}", optimizer.learning_rate());
+    }
+}
+
+#[test]
+fn presets_have_rates_of_their_own() {
+    let rate = |name: &str| NamedOptimizer::named(name).expect(name).learning_rate();
+    for (name, expected) in [
+        ("adadelta", 1.0),
+        ("adadelta:preliminary", 1e-3),
+        ("momentum", 0.1),
+        ("momentum:serra", 1.0),
+        ("rmsprop", 1e-3),
+        ("rmsprop:pytorch", 1e-2),
+        ("rprop", 1e-3),
+        ("rprop:pytorch", 1e-2),
+        ("nadam", 2e-3),
+        ("nadam:optax", 1e-3),
+        ("asgd:pytorch", 1e-2),
+        ("adamw", 1e-3),
+    ] {
+        assert_eq!(rate(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn names_are_each_there_once() {
+    let names: Vec<String> = NamedOptimizer::names_and_presets().collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    assert_eq!(NamedOptimizer::names().count(), 27);
+}
+
+/// What the table says of numbers is what is in a configuration file.
+#[test]
+fn numbers_are_those_of_the_configuration_file() {
+    for name in NamedOptimizer::names_and_presets() {
+        let optimizer = NamedOptimizer::named(&name).expect("a known name");
+        let value = optimizer.config().to_value();
+        let mut expected = Vec::new();
+        if optimizer.config().varies() {
+            fractions(&value, "", &mut expected);
+        }
+        let mut found = optimizer.config().number_names();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "{name}");
+        let mut config = optimizer.clone();
+        for (index, number) in found.iter().enumerate() {
+            *config.config_mut().number_mut(number).expect(number) = 0.25 + index as f64;
+            let path = format!("/{}", number.replace('.', "/"));
+            assert_eq!(
+                config.config().to_value().pointer(&path),
+                Some(&(0.25 + index as f64).into()),
+                "{name}: {number}"
+            );
+        }
+        assert!(config.config_mut().number_mut("nothing").is_none(), "{name}");
+    }
+}
+
+/// The paths of the numbers with fractions.
+fn fractions(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match value {
+            serde_json::Value::Number(number) if number.is_f64() => found.push(path),
+            _ => fractions(value, &path, found),
+        }
+    }
+}
+
+#[test]
+fn a_configuration_has_to_be_its_names_own() {
+    let error = NamedOptimizer::with_config("adam", MomentumConfig::new()).expect_err("another's").to_string();
+    assert!(error.starts_with("adam: "), "{error}");
+    // Though a file of the one would read as one of the other.
+    let error = NamedOptimizer::with_config("momentum", NesterovConfig::new()).expect_err("another's").to_string();
+    assert!(error.ends_with("it is not a configuration of momentum"), "{error}");
+    let error = NamedOptimizer::with_config("adamm", AdamConfig::new()).expect_err("no name").to_string();
+    assert!(error.starts_with("unknown optimizer `adamm`; known: sgd, momentum"), "{error}");
+    let read: Result<NamedOptimizer, _> = serde_json::from_str(r#"{"adam": {}, "sgd": {}}"#);
+    assert!(read.expect_err("two").to_string().contains("one optimizer"));
+    let read: Result<NamedOptimizer, _> = serde_json::from_str(r#"{"nadam:dozat": {}}"#);
+    assert!(read.expect_err("a preset is no name").to_string().contains("unknown optimizer `nadam:dozat`"));
+    let read: Result<NamedOptimizer, _> = serde_json::from_str(r#"{"adam": {"beta_1": "high"}}"#);
+    assert!(read.expect_err("no number").to_string().starts_with("adam: "));
+}

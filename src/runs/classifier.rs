@@ -1,0 +1,199 @@
+use super::update::SharedUpdate;
+use super::{ImageBatch, ModelConfig};
+use crate::networks::{Cnn, Mlp, ResNet};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
+use burn::nn::BatchNorm;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
+use burn_descent::ConfigError;
+use burn_descent::group::parameters;
+use burn_descent::nn::{LabelSmoothing, cross_entropy, focal_loss};
+use burn_descent::weights::Sam;
+
+/// Classifies images by a network that Burn's `Learner` can train.
+#[derive(Module, Debug)]
+pub struct Classifier {
+    network: Network,
+    /// How the training labels are smoothed. Validation uses them as they are.
+    #[module(skip)]
+    smoothing: LabelSmoothing,
+    /// γ of the focal loss that it trains by; 0 for cross-entropy, which validation has.
+    #[module(skip)]
+    focal: f64,
+    /// Where its gradients are taken, if not at its weights.
+    #[module(skip)]
+    sam: Option<Sam>,
+    /// What takes the steps of its training, where that is not the optimizer alone.
+    #[module(skip)]
+    update: Option<SharedUpdate>,
+}
+
+/// Holds a network of one of the kinds that a [`Classifier`] can have.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // Each is a handful of handles, and no program holds many.
+pub enum Network {
+    /// Holds a multilayer perceptron.
+    Mlp(Mlp),
+    /// Holds a convolutional network.
+    Cnn(Cnn),
+    /// Holds a residual network.
+    ResNet(ResNet),
+}
+
+impl Classifier {
+    /// Creates a network with fresh weights, drawn at once, that maps images of `[channels, height, width]` to the
+    /// logits of `classes` classes.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first field of the configuration that is out of range.
+    pub fn new(
+        model: &ModelConfig,
+        smoothing: LabelSmoothing,
+        image: [usize; 3],
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ConfigError> {
+        let network = match model {
+            ModelConfig::Mlp(config) => Network::Mlp(config.init(image.iter().product(), classes, device)?),
+            ModelConfig::Cnn(config) => Network::Cnn(config.init(image, classes, device)?),
+            ModelConfig::ResNet(config) => Network::ResNet(config.init(image[0], classes, device)?),
+        };
+        let classifier = Self { network, smoothing, focal: 0.0, sam: None, update: None };
+        classifier.visit(&mut MaterializeWeights);
+        Ok(classifier)
+    }
+
+    /// Sets the loss that the network is trained by: the [focal loss](focal_loss) with this γ in `[0, ∞)`, or
+    /// cross-entropy for 0.
+    pub fn with_focal_loss(self, gamma: f64) -> Self {
+        Self { focal: gamma, ..self }
+    }
+
+    /// Sets whether the network is trained by sharpness-aware minimization: by the gradients that `sam` takes nearby,
+    /// or, if it is absent, by those at the weights.
+    ///
+    /// Each batch passes twice. The loss and the answers of a training step are those of the first pass, at the weights
+    /// themselves, and so are the running statistics of batch normalization, which in the second pass normalizes by the
+    /// batch as in the first. Dropout drops the same units in both.
+    pub fn with_sam(self, sam: Option<Sam>) -> Self {
+        Self { sam, ..self }
+    }
+
+    /// The same network, whose steps are taken by `update`.
+    pub(super) fn with_update(self, update: SharedUpdate) -> Self {
+        Self { update: Some(update), ..self }
+    }
+
+    pub(super) fn without_update(self) -> Self {
+        Self { update: None, ..self }
+    }
+
+    /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        match &self.network {
+            Network::Mlp(network) => network.forward(images),
+            Network::Cnn(network) => network.forward(images),
+            Network::ResNet(network) => network.forward(images),
+        }
+    }
+
+    /// Lists the parameters of each layer, from the input to the output.
+    pub fn layers(&self) -> Vec<ParamGroup> {
+        let layers = match &self.network {
+            Network::Mlp(network) => network.layers(),
+            Network::Cnn(network) => network.layers(),
+            Network::ResNet(network) => network.layers(),
+        };
+        let parameters = parameters(self);
+        let of = |modules: Vec<String>| {
+            let is_in = |path: &str, module: &str| format!(".{path}").contains(&format!(".{module}."));
+            let paths = parameters.iter().map(|(_, path)| path.clone());
+            ParamGroup::from_paths(paths.filter(|path| modules.iter().any(|module| is_in(path, module))).collect())
+        };
+        layers.into_iter().map(of).collect()
+    }
+
+    /// Lists the batch normalization layers, for
+    /// [`reestimate_batch_norm`](burn_descent::weights::reestimate_batch_norm).
+    pub fn batch_norms(&self) -> Vec<&BatchNorm> {
+        match &self.network {
+            Network::Mlp(network) => network.batch_norms(),
+            Network::Cnn(network) => network.batch_norms(),
+            Network::ResNet(network) => network.batch_norms(),
+        }
+    }
+
+    fn output(&self, batch: ImageBatch, smoothing: LabelSmoothing, focal: f64) -> ClassificationOutput {
+        let logits = self.forward(batch.images);
+        let classes = logits.dims()[1];
+        let loss = match batch.mixture {
+            None if focal == 0.0 => cross_entropy(logits.clone(), batch.targets.clone(), smoothing),
+            mixture => {
+                let targets = mixture.unwrap_or_else(|| batch.targets.clone().one_hot::<2>(classes).float());
+                focal_loss(logits.clone(), smoothing.smooth(targets), focal)
+            }
+        };
+        ClassificationOutput::new(loss, logits, batch.targets)
+    }
+
+    /// The same output, its mean loss repeated for each image: Burn's metrics weigh a batch by how many losses it has,
+    /// and the mean over an epoch is then one over images, whatever the size of the last batch.
+    fn weighed(mut output: ClassificationOutput) -> ClassificationOutput {
+        let images = output.targets.dims();
+        output.loss = output.loss.detach().expand(images);
+        output
+    }
+
+    fn output_and_gradients(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+        if self.sam.is_some() {
+            batch.images.device().seed(batch.seed);
+        }
+        let output = self.output(batch, self.smoothing, self.focal);
+        TrainOutput::new(self, output.loss.backward(), Self::weighed(output))
+    }
+}
+
+/// Makes Burn draw the weights now, and not at their first use, by when somebody else may have seeded the device.
+struct MaterializeWeights;
+
+impl ModuleVisitor for MaterializeWeights {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
+    }
+}
+
+impl TrainStep for Classifier {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+        if let Some(update) = &self.update {
+            update.begin(batch.last);
+        }
+        let mut output = self.output_and_gradients(batch.clone());
+        if let Some(perturbed) = self.sam.and_then(|sam| sam.perturbed(self, &output.grads)) {
+            output.grads = perturbed.output_and_gradients(batch).grads;
+        }
+        output
+    }
+
+    fn optimize(self, optimizer: &mut ModuleOptimizer, lr: ModuleLearningRate, gradients: GradientsParams) -> Self {
+        match self.update.clone() {
+            Some(update) => update.optimize(self, optimizer, lr, gradients),
+            None => optimizer.step(lr, self, gradients),
+        }
+    }
+}
+
+impl InferenceStep for Classifier {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
+        let evaluated = self.update.as_ref().and_then(SharedUpdate::evaluated);
+        Self::weighed(evaluated.as_ref().unwrap_or(self).output(batch, LabelSmoothing::None, 0.0))
+    }
+}

@@ -1,0 +1,41 @@
+//! The files of a run.
+
+use super::TrainError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    burn_descent::train::write_atomic(path, bytes).map_err(TrainError::io("write", path))
+}
+
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| TrainError::Stopped(error.to_string()))?;
+    text.push('\n');
+    write_atomic(path, text.as_bytes())
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
+    std::fs::read(path).map_err(TrainError::io("read", path))
+}
+
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+    serde_json::from_slice(&read(path)?)
+        .map_err(|error| TrainError::Damaged { path: path.to_owned(), reason: error.to_string() })
+}
+
+pub(super) fn create_folder(path: &Path) -> Result<(), TrainError> {
+    std::fs::create_dir_all(path).map_err(TrainError::io("create the folder", path))
+}
+
+/// The file of the learning rate range test's curve, in the folder of its run.
+pub(super) const LR_CURVE: &str = "lr_curve.json";
+
+/// The folder of the run `name` under `root`.
+pub(super) fn run_folder(root: &Path, name: &str) -> Result<PathBuf, TrainError> {
+    let plain = Path::new(name).components().count() == 1 && !name.contains(['/', '\\']) && !name.starts_with('.');
+    if !plain {
+        return Err(TrainError::RunName(name.to_owned()));
+    }
+    Ok(root.join(name))
+}

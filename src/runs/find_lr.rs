@@ -1,0 +1,62 @@
+use super::files::{self, LR_CURVE, run_folder};
+use super::member::MemberTraining;
+use super::run::{difficulty_by, source_network};
+use super::update::UpdateStep;
+use super::{RunConfig, RunData, RunOptions, Stopwatch, TrainError};
+use burn::optim::GradientsParams;
+use burn::train::TrainStep;
+use burn_descent::schedule::{LrCurve, RangeTestConfig};
+use burn_descent::train::StopSignal;
+use std::path::PathBuf;
+
+/// Tests at which learning rates the network of `config` would learn, with its data, its optimizer and its seed, and
+/// writes the curve to `lr_curve.json` in the folder `name`, whether that is a run's or none yet. Returns the curve and
+/// the path of the file.
+///
+/// The steps are those that the run would begin with: its gradients go the same way, what is wrapped around the
+/// optimizer is there, and hyperparameters vary over the length of the run. Only its own rate and schedule play no
+/// part. Where gradients are accumulated, the batches between two steps are points of the curve too. More skipped steps
+/// than the run allows end the test as a loss does that is not finite. Of a network that was taken over, those layers
+/// move that train in the first epoch, all of them at the tested rate.
+///
+/// # Errors
+///
+/// Returns an error if the configuration or the test is out of range, the data cannot be read or the file cannot be
+/// written.
+pub fn find_lr(
+    config: &RunConfig,
+    test: &RangeTestConfig,
+    name: &str,
+    options: &RunOptions,
+) -> Result<(LrCurve, PathBuf), TrainError> {
+    config.check()?;
+    test.check()?;
+    let folder = run_folder(&options.root, name)?;
+    let (_, plain) = config.backend.device()?;
+    let device = plain.clone().autodiff();
+    let data = RunData::load(config, &options.source, true)?;
+    if let Some(notice) = &data.notice {
+        (options.notify)(notice);
+    }
+    let source = source_network(config, &options.root, data.image(), &device)?;
+    let member =
+        MemberTraining { config, seed: config.seed, folder: folder.clone(), log: None, source: source.as_ref() };
+    let difficulty = difficulty_by(config, &data, &plain, &options.root)?;
+    let (stop, stopwatch) = (StopSignal::default(), Stopwatch::default());
+    let loader = member.training_loader(&data, &difficulty, &device, 1, stop, stopwatch)?;
+    let model = member.training_model(data.image(), &device)?;
+    let model = UpdateStep::new(config, &model)?.in_epoch(model, 1)?;
+    let batches = std::iter::repeat_with(|| loader.epoch()).flatten().flatten();
+    let mut update = UpdateStep::new(config, &model)?;
+    let curve = test.run(&model, &member.optimizer(&data)?, batches, |model, batch| {
+        let output = TrainStep::step(model, batch);
+        match update.gradients(model, output.grads) {
+            Ok(gradients) => (f64::from(output.item.loss.mean().into_scalar::<f32>()), gradients),
+            Err(_) => (f64::NAN, GradientsParams::new()),
+        }
+    })?;
+    let path = folder.join(LR_CURVE);
+    files::create_folder(&folder)?;
+    files::write_json(&path, &curve)?;
+    Ok((curve, path))
+}

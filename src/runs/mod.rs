@@ -1,0 +1,40 @@
+//! Trains image classifiers through Burn's `Learner`: this is what the `mnist` example runs.
+//!
+//! A [`RunConfig`] says what to train; a [`Run`] trains it, leaves model, metrics and summary in its folder, goes on
+//! after an interruption, and answers questions about images afterwards.
+
+mod backend;
+mod classifier;
+mod config;
+mod dataset;
+mod error;
+mod evaluate;
+mod failure;
+mod files;
+mod find_lr;
+mod history;
+mod loader;
+mod member;
+mod options;
+mod run;
+mod sampling;
+mod session;
+mod summary;
+mod transfer;
+mod update;
+
+pub use backend::Backend;
+pub use classifier::{Classifier, Network};
+pub use config::{DatasetKind, Diversity, ModelConfig, RunConfig};
+pub use dataset::RunData;
+pub use error::TrainError;
+pub use evaluate::{Evaluation, evaluate, losses, predict};
+pub use find_lr::find_lr;
+pub use history::{Criterion, EpochMetrics, History};
+pub use loader::{Batches, CLASSES, ImageBatch, ImageLoader, Normalization, Stopwatch};
+pub use options::RunOptions;
+pub use run::Run;
+pub use sampling::{Sampling, Split};
+pub use session::{SessionProgress, TrainingSession};
+pub use summary::{MemberSummary, Summary, Versions};
+pub use transfer::{TransferConfig, Unfreeze};

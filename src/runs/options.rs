@@ -1,0 +1,35 @@
+use crate::data::DataSource;
+use burn_descent::train::StopSignal;
+use std::path::PathBuf;
+
+/// Says where runs are kept and how one is carried out: all that does not change its result.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Names the folder of all runs.
+    pub root: PathBuf,
+    /// Says where the data come from.
+    pub source: DataSource,
+    /// Prints plain progress lines, even in a terminal.
+    pub plain: bool,
+    /// Replaces a run of the same name.
+    pub overwrite: bool,
+    /// Asks the run to stop.
+    pub stop: StopSignal,
+    /// Receives what the user should know, one line at a time.
+    pub notify: fn(&str),
+}
+
+impl RunOptions {
+    /// Creates the options for runs in the folder `root`: the data come from the usual places, progress lines are
+    /// plain, no run is replaced, and nobody is told anything.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            source: DataSource::new(),
+            plain: true,
+            overwrite: false,
+            stop: StopSignal::default(),
+            notify: |_| {},
+        }
+    }
+}

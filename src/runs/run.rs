@@ -1,0 +1,443 @@
+use super::evaluate::{Predictions, evaluate};
+use super::files::{LR_CURVE, run_folder};
+use super::loader::CLASSES;
+use super::member::{MODEL, MemberTraining, member_folder};
+use super::session::difficulty;
+use super::{
+    Backend, Classifier, DatasetKind, Diversity, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData,
+    RunOptions, Stopwatch, Summary, TrainError, TransferConfig, Versions, files, losses,
+};
+use crate::data::LabelledImages;
+use burn::module::Module;
+use burn::tensor::Device;
+use burn_descent::augment::Views;
+use burn_descent::ensemble::{Combination, Ensemble};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Represents a run on disk: its name, its folder and its configuration.
+#[derive(Clone, Debug)]
+pub struct Run {
+    name: String,
+    folder: PathBuf,
+    config: RunConfig,
+    /// Whether the folder holds another run, which this one is to replace.
+    replaces: bool,
+    /// How many of the last networks are asked, if not all.
+    last: Option<usize>,
+}
+
+impl Run {
+    /// Prepares a new run. Without a name it gets that of its network and optimizer, and a number if that name is
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the configuration is out of range or the name is taken: by a run, unless that is to be
+    /// replaced, or by something else.
+    pub fn create(config: RunConfig, name: Option<&str>, options: &RunOptions) -> Result<Self, TrainError> {
+        config.check()?;
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => free_name(&options.root, &format!("{}-{}", config.model.name(), config.optimizer.name())),
+        };
+        let folder = run_folder(&options.root, &name)?;
+        let replaces = is_taken(&folder);
+        if replaces && !options.overwrite {
+            return Err(TrainError::RunExists(folder));
+        }
+        if replaces && !folder.join(CONFIG).exists() {
+            return Err(TrainError::NotARun(folder));
+        }
+        Ok(Self { name, replaces, folder, config, last: None })
+    }
+
+    /// Opens the run `name` in the folder `root` of all runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no run of that name or its configuration cannot be read.
+    pub fn open(root: &Path, name: &str) -> Result<Self, TrainError> {
+        let folder = run_folder(root, name)?;
+        let path = folder.join(CONFIG);
+        if !path.exists() {
+            let (name, root) = (name.to_owned(), root.display().to_string());
+            let known = names(Path::new(&root)).join(", ");
+            let known = if known.is_empty() { "none".to_owned() } else { known };
+            return Err(TrainError::NoRun { name, root, known });
+        }
+        let config = RunConfig::read(&path)?;
+        config.check()?;
+        Ok(Self { name: name.to_owned(), folder, config, replaces: false, last: None })
+    }
+
+    /// Sets the backend on which the run's networks are evaluated and classify images.
+    pub fn on(mut self, backend: Backend) -> Self {
+        self.config.backend = backend;
+        self
+    }
+
+    /// Sets how the networks' answers are combined when the run is evaluated and classifies images.
+    pub fn combined_by(mut self, combination: Combination) -> Self {
+        self.config.combine = combination;
+        self
+    }
+
+    /// Sets how many of the run's networks, counted from the last, are evaluated and classify images: from 1 to their
+    /// number. By default these are all.
+    pub fn of_last(self, networks: usize) -> Self {
+        Self { last: Some(networks), ..self }
+    }
+
+    /// Returns the run's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the run's configuration.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// Checks that the run was started with the configuration `asked`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the fields that differ.
+    pub fn ensure_config(&self, asked: &RunConfig) -> Result<(), TrainError> {
+        let differences = self.config.differences(asked);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(TrainError::Different { name: self.name.clone(), differences: differences.join("; ") })
+    }
+
+    /// Trains, validates after each epoch, tests once at the end, and leaves everything in the run's folder. A run that
+    /// has checkpoints goes on from the last.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if data, checkpoints or folders cannot be read or written, or training stops on an error.
+    pub fn train(&mut self, options: &RunOptions) -> Result<Summary, TrainError> {
+        let (backend, device) = self.config.backend.device()?;
+        let mut data =
+            RunData::load(&self.config, &options.source, self.replaces || !self.folder.join(CONFIG).exists())?;
+        if let Some(notice) = &data.notice {
+            (options.notify)(notice);
+            self.config.dataset = data.kind;
+        }
+        // Only now is the run's length known, over which hyperparameters vary.
+        self.member(0).optimizer(&data)?;
+        let source = self.source(&options.root, data.image(), &device)?;
+        MemberTraining { source: source.as_ref(), ..self.member(0) }.ensure_trainable(data.image(), &device)?;
+        let known = self.folder.join(DIFFICULTY);
+        if self.config.curriculum.is_some() {
+            data.difficulty = Some(match !self.replaces && known.exists() {
+                true => files::read_json(&known)?,
+                false => difficulty_by(&self.config, &data, &device, &options.root)?,
+            });
+        }
+        // Nor is it known before whether there are images to draw.
+        let known_difficulty = data.difficulty.as_deref().unwrap_or_default();
+        let (stop, stopwatch) = (options.stop.clone(), Stopwatch::default());
+        self.member(0).training_loader(&data, known_difficulty, &device, 1, stop, stopwatch)?;
+        if std::mem::take(&mut self.replaces) {
+            std::fs::remove_dir_all(&self.folder).map_err(TrainError::io("replace", &self.folder))?;
+        }
+        files::create_folder(&self.folder)?;
+        let path = self.folder.join(CONFIG);
+        if !path.exists() {
+            files::write_json(&path, &self.config)?;
+        }
+        if let Some(difficulty) = data.difficulty.as_ref().filter(|_| !known.exists()) {
+            files::write_json(&known, difficulty)?;
+        }
+        let mut trained = Vec::new();
+        for index in 0..self.trainings() {
+            if self.trainings() > 1 {
+                (options.notify)(&format!("network {} of {}", index + 1, self.trainings()));
+            }
+            let member = MemberTraining { source: source.as_ref(), ..self.member(index) };
+            trained.extend(member.train(&data, &device, options, &self.folder.join(SUMMARY))?);
+            if options.stop.given() {
+                break;
+            }
+        }
+        let parameters = trained.first().map_or(0, |trained| trained.model.num_params());
+        let stopped = trained.iter().find_map(|trained| trained.history.stopped.clone());
+        let ensemble = Ensemble::new(trained.iter().map(|trained| trained.model.clone()).collect())?;
+        let ensemble = ensemble.with_combination(self.config.combine);
+        let predictions = Predictions::new(&ensemble, &data.test_loader(&device), self.config.views)?;
+        let tests = predictions.members.iter().map(|member| Evaluation::new(member, data.test.labels()));
+        let members =
+            trained.iter().zip(tests).map(|(trained, test)| trained.summary(&test)).collect::<Result<_, _>>()?;
+        let evaluation = predictions.evaluation(&ensemble, data.test.labels())?;
+        let summary = self.summary(&data, backend, parameters, members, evaluation, stopped);
+        files::write_json(&self.folder.join(SUMMARY), &summary)?;
+        Ok(summary)
+    }
+
+    fn summary(
+        &self,
+        data: &RunData,
+        backend: Backend,
+        parameters: usize,
+        members: Vec<MemberSummary>,
+        evaluation: Evaluation,
+        stopped: Option<String>,
+    ) -> Summary {
+        let seconds: f64 = members.iter().map(|member| member.seconds).sum();
+        let images: usize = members.iter().map(|member| member.images).sum();
+        Summary {
+            name: self.name.clone(),
+            dataset: data.kind.to_string(),
+            origin: data.origin.clone(),
+            model: self.config.model.name().to_owned(),
+            parameters,
+            optimizer: self.config.optimizer.name().to_owned(),
+            test_accuracy: evaluation.accuracy,
+            test_loss: evaluation.loss,
+            confusion: evaluation.confusion,
+            ensemble: evaluation.ensemble,
+            members,
+            seconds,
+            images_per_second: images as f64 / seconds.max(f64::MIN_POSITIVE),
+            seed: self.config.seed,
+            backend: backend.to_string(),
+            stopped,
+            versions: Versions::default(),
+        }
+    }
+
+    /// Tests the run's kept weights again, on its own data set or, to see what it learned for another, on `dataset`.
+    /// Each network's probabilities are averaged over `views` of an image, by default those of the run's configuration.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if data or weights cannot be read, or there are fewer networks than [`of_last`](Self::of_last)
+    /// asks for.
+    pub fn evaluate(
+        &self,
+        options: &RunOptions,
+        dataset: Option<DatasetKind>,
+        views: Option<Views>,
+    ) -> Result<Evaluation, TrainError> {
+        Self::evaluate_together(std::slice::from_ref(self), self.config.combine, options, dataset, views)
+    }
+
+    /// Tests the kept weights of all networks of several runs as one ensemble, on the backend of the first, and by its
+    /// views where none are given. The networks may be of different kinds.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`evaluate`](Self::evaluate), and without `dataset` also one if the runs are of
+    /// different data sets.
+    pub fn evaluate_together(
+        runs: &[Self],
+        combination: Combination,
+        options: &RunOptions,
+        dataset: Option<DatasetKind>,
+        views: Option<Views>,
+    ) -> Result<Evaluation, TrainError> {
+        let Some(first) = runs.first() else {
+            return Err(TrainError::Value { field: "runs", value: "0".to_owned(), expected: "at least 1" });
+        };
+        if let Some(other) = runs.iter().find(|run| dataset.is_none() && run.config.dataset != first.config.dataset) {
+            let value = format!("{} for `{}`", other.config.dataset, other.name);
+            let expected = "the same for all runs, or given where they are tested";
+            return Err(TrainError::Value { field: "dataset", value, expected });
+        }
+        let (_, device) = first.config.backend.device()?;
+        let config = RunConfig { dataset: dataset.unwrap_or(first.config.dataset), ..first.config.clone() };
+        let data = RunData::load(&config, &options.source, false)?;
+        let ensembles = runs.iter().map(|run| run.ensemble(data.image(), &device));
+        let members = ensembles.collect::<Result<Vec<_>, _>>()?.into_iter().flat_map(Ensemble::into_members).collect();
+        let ensemble = Ensemble::new(members)?.with_combination(combination);
+        evaluate(&ensemble, &data, &device, views.unwrap_or(first.config.views))
+    }
+
+    /// The class probabilities of every image of the loader, in its order, over `views` of each.
+    pub(super) fn predict(
+        &self,
+        loader: &ImageLoader,
+        image: [usize; 3],
+        device: &Device,
+        views: Views,
+    ) -> Result<Vec<[f32; CLASSES]>, TrainError> {
+        Ok(Predictions::new(&self.ensemble(image, device)?, loader, views)?.combined)
+    }
+
+    /// Predicts the class probabilities of one 28x28 image of gray levels, 0 to 255.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`evaluate`](Self::evaluate).
+    pub fn classify(&self, pixels: Vec<u8>) -> Result<[f32; CLASSES], TrainError> {
+        let (_, device) = self.config.backend.device()?;
+        let normalization = super::dataset::normalization(self.config.dataset);
+        let image = Arc::new(LabelledImages::new(28, 28, pixels, vec![0])?);
+        let loader = ImageLoader::new(image, vec![0], 1, normalization, &device);
+        let probabilities = self.predict(&loader, [1, 28, 28], &device, self.config.views)?;
+        probabilities.into_iter().next().ok_or_else(|| TrainError::NoCheckpoint(self.name.clone()))
+    }
+
+    /// The networks with the kept weights: all that were trained, and as many as the run's summary lists.
+    fn ensemble(&self, image: [usize; 3], device: &Device) -> Result<Ensemble<Classifier>, TrainError> {
+        let path = |index| member_folder(&self.folder, &self.config, index).join(MODEL);
+        let trained = (1..=self.config.ensemble).rev().find(|networks| path(networks - 1).exists()).unwrap_or(0);
+        let summary = self.folder.join(SUMMARY);
+        let summarized = self.config.ensemble > 1 && summary.exists();
+        let told = if summarized { files::read_json::<Summary>(&summary)?.members.len() } else { 0 };
+        let networks = trained.max(told);
+        if networks == 0 {
+            return Err(self.no_weights());
+        }
+        let members = (0..networks).map(|index| self.member(index).load(&path(index), image, device));
+        let ensemble = Ensemble::new(members.collect::<Result<_, _>>()?)?.with_combination(self.config.combine);
+        Ok(match self.last {
+            Some(networks) => ensemble.last(networks)?,
+            None => ensemble,
+        })
+    }
+
+    /// The first of its networks, with the kept weights.
+    pub(super) fn first_network(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+        let path = member_folder(&self.folder, &self.config, 0).join(MODEL);
+        if !path.exists() {
+            return Err(self.no_weights());
+        }
+        self.member(0).load(&path, image, device)
+    }
+
+    /// Why there are no kept weights.
+    fn no_weights(&self) -> TrainError {
+        let name = self.name.clone();
+        match self.member(0).history() {
+            Ok(history) if history.last_epoch() > 0 => {
+                let unfinished = || TrainError::Unfinished { name, epoch: history.last_epoch() };
+                history.divergence().unwrap_or_else(unfinished)
+            }
+            _ => TrainError::NoCheckpoint(name),
+        }
+    }
+
+    /// The network whose weights those that are still to begin start from, if any.
+    fn source(&self, root: &Path, image: [usize; 3], device: &Device) -> Result<Option<Classifier>, TrainError> {
+        if !self.replaces {
+            let begun = |index| Ok(self.member(index).history()?.last_epoch() > 0);
+            let begun: Vec<bool> = (0..self.trainings()).map(begun).collect::<Result<_, TrainError>>()?;
+            if begun.iter().all(|begun| *begun) {
+                return Ok(None);
+            }
+        }
+        match &self.config.transfer {
+            Some(transfer) if transfer.from == self.name => {
+                let expected = "another run";
+                Err(TrainError::Value { field: "transfer.from", value: self.name.clone(), expected })
+            }
+            _ => source_network(&self.config, root, image, device),
+        }
+    }
+
+    /// How many networks are trained; the snapshots of one are all of its ensemble.
+    fn trainings(&self) -> usize {
+        match self.config.diversity {
+            Diversity::Seeds => self.config.ensemble,
+            Diversity::Snapshots => 1,
+        }
+    }
+
+    /// The network number `index`, from 0, or the one whose snapshot that is.
+    fn member(&self, index: usize) -> MemberTraining<'_> {
+        let (seed, folder) = match self.config.diversity {
+            Diversity::Seeds => (index as u64, member_folder(&self.folder, &self.config, index)),
+            Diversity::Snapshots => (0, self.folder.clone()),
+        };
+        let log = (index == 0).then(|| self.folder.join("experiment.log"));
+        MemberTraining { config: &self.config, seed: self.config.seed.wrapping_add(seed), folder, log, source: None }
+    }
+
+    /// Checks that the run has something to resume.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the run is complete, has no checkpoint or its last one is damaged.
+    pub fn ensure_resumable(&self) -> Result<(), TrainError> {
+        let mut begun = false;
+        for index in 0..self.trainings() {
+            let member = self.member(index);
+            let history = member.history()?;
+            begun |= member.has_begun();
+            if history.last_epoch() > 0 {
+                member.ensure_checkpoint(history.last_epoch())?;
+            }
+            if !member.is_complete(&history) {
+                return if begun { Ok(()) } else { Err(TrainError::NoCheckpoint(self.name.clone())) };
+            }
+        }
+        // Trained to the end, it may still have to be tested.
+        if self.folder.join(SUMMARY).exists() { Err(TrainError::Complete(self.name.clone())) } else { Ok(()) }
+    }
+}
+
+/// The network whose weights a run of `config` starts from, if any: that of a run under `root`.
+pub(super) fn source_network(
+    config: &RunConfig,
+    root: &Path,
+    image: [usize; 3],
+    device: &Device,
+) -> Result<Option<Classifier>, TrainError> {
+    let network = |transfer: &TransferConfig| Run::open(root, &transfer.from)?.first_network(image, device);
+    config.transfer.as_ref().map(network).transpose()
+}
+
+/// The difficulty of each training image, where the curriculum of `config` needs one: the loss of the run under `root`
+/// that is named as the teacher, on whole images, or else [`difficulty`].
+pub(super) fn difficulty_by(
+    config: &RunConfig,
+    data: &RunData,
+    device: &Device,
+    root: &Path,
+) -> Result<Vec<f64>, TrainError> {
+    let Some(teacher) = config.teacher.as_ref().filter(|_| data.difficulty.is_none()) else {
+        return difficulty(config, data, device).map(Cow::into_owned);
+    };
+    let loader = data.training_images(device);
+    let probabilities = Run::open(root, teacher)?.predict(&loader, data.image(), device, Views::Identity)?;
+    Ok(losses(&probabilities, &data.training_labels()))
+}
+
+const CONFIG: &str = "config.json";
+/// What a curriculum goes by, kept so that a resumed run goes by the same.
+const DIFFICULTY: &str = "difficulty.json";
+const SUMMARY: &str = "summary.json";
+
+/// Whether there is anything at `folder` that a new run would mix with. A curve of [`super::find_lr`] may be there.
+fn is_taken(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LR_CURVE)),
+        Err(_) => folder.exists(),
+    }
+}
+
+/// `stem`, or `stem-2`, `stem-3`, … if that is taken.
+fn free_name(root: &Path, stem: &str) -> String {
+    let candidates = (1..).map(|number| if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") });
+    let mut free = candidates.filter(|name| !root.join(name).exists());
+    free.next().unwrap_or_else(|| stem.to_owned())
+}
+
+/// The runs that there are, in order.
+fn names(root: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let runs = entries.filter(|entry| entry.path().join(CONFIG).exists());
+    let mut names: Vec<String> = runs.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,239 @@
+use super::dataset::EVALUATION_BATCH;
+use super::member::MemberTraining;
+use super::update::{Evaluated, UpdateStep};
+use super::{
+    Batches, Classifier, Evaluation, ImageLoader, ModelConfig, RunConfig, RunData, Stopwatch, TrainError, losses,
+    predict,
+};
+use crate::networks::MlpConfig;
+use burn::lr_scheduler::LrScheduler;
+use burn::module::{Module, ParamGroup};
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Device, Tensor};
+use burn::train::TrainStep;
+use burn_descent::sample::Ranking;
+use burn_descent::schedule::{RunLength, ScheduledLearningRate};
+use burn_descent::train::StopSignal;
+use burn_descent::transfer::transplant;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Trains a network in memory, for experiments: it takes the steps that a [`Run`](super::Run) of the same configuration
+/// takes, without its folder and its early stopping, some at a time.
+///
+/// ```no_run
+/// use burn_descent_lab::data::DataSource;
+/// use burn_descent_lab::runs::{RunConfig, RunData, TrainingSession};
+///
+/// let config = RunConfig::default();
+/// let (_, device) = config.backend.device()?;
+/// let data = RunData::load(&config, &DataSource::new(), true)?;
+/// let mut session = TrainingSession::new(&config, &data, &device)?;
+/// while let Some(progress) = session.train(100)? {
+///     println!("{} steps, {:.1} s: {}", progress.step, progress.seconds, session.validate()?.accuracy);
+/// }
+/// # Ok::<(), burn_descent_lab::runs::TrainError>(())
+/// ```
+pub struct TrainingSession<'a> {
+    config: &'a RunConfig,
+    data: &'a RunData,
+    device: Device,
+    model: Classifier,
+    optimizer: ModuleOptimizer,
+    update: UpdateStep,
+    schedule: ScheduledLearningRate,
+    evaluation: Option<Evaluated>,
+    training: ImageLoader,
+    /// The rest of the epoch.
+    batches: Option<Batches>,
+    progress: SessionProgress,
+}
+
+/// Says how far a [`TrainingSession`] has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct SessionProgress {
+    /// Gives the epoch, from 1.
+    pub epoch: usize,
+    /// Counts the training steps taken, over all epochs.
+    pub step: usize,
+    /// Counts the images trained on, over all epochs.
+    pub images: usize,
+    /// Counts the seconds of training passes.
+    pub seconds: f64,
+    /// Gives the mean training loss of the batches of the last call of [`train`](TrainingSession::train), with dropout,
+    /// distortion and smoothing.
+    pub loss: f64,
+}
+
+impl<'a> TrainingSession<'a> {
+    /// Creates a session with a network of fresh weights by the configuration's seed; of an ensemble, it is the first.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first field of the configuration that is out of range, or an error where images cannot be drawn or
+    /// ordered as it says.
+    pub fn new(config: &'a RunConfig, data: &'a RunData, device: &Device) -> Result<Self, TrainError> {
+        config.check()?;
+        let member = MemberTraining { config, seed: config.seed, folder: PathBuf::new(), log: None, source: None };
+        let autodiff = device.clone().autodiff();
+        let (stop, stopwatch) = (StopSignal::default(), Stopwatch::default());
+        let difficulty = difficulty(config, data, device)?;
+        let training = member.training_loader(data, &difficulty, &autodiff, 1, stop, stopwatch)?;
+        let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
+        let model = member.training_model(data.image(), &autodiff)?;
+        Ok(Self {
+            update: UpdateStep::new(config, &model)?,
+            model,
+            optimizer: member.optimizer(data)?,
+            schedule: config.schedule.scheduler(config.lr, length)?,
+            evaluation: member.evaluation(data, device),
+            training,
+            batches: None,
+            progress: SessionProgress::default(),
+            device: device.clone(),
+            config,
+            data,
+        })
+    }
+
+    /// Starts the training from the weights of `trained`: from all of them, or from those that the configuration's
+    /// `transfer` says, whatever the run that it names.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `trained` is not such a network.
+    pub fn starting_from(mut self, trained: &Classifier) -> Result<Self, TrainError> {
+        self.model = match &self.config.transfer {
+            Some(transfer) => transfer.take_over(trained, self.model)?,
+            None => transplant(trained, self.model, &ParamGroup::all())?,
+        };
+        Ok(self)
+    }
+
+    /// Measures the configuration's penalties from the weights of `prior`, as by
+    /// [`Penalties::towards`](burn_descent::penalty::Penalties::towards) (coverage F4).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `prior` has a parameter in another shape.
+    pub fn towards(mut self, prior: &Classifier) -> Result<Self, TrainError> {
+        self.update = self.update.towards(&self.model, prior)?;
+        Ok(self)
+    }
+
+    /// Trains for `steps` more steps, or to the end of the epoch if that is nearer, and returns how far that has led,
+    /// or nothing if the run is over. The time between two calls does not count.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if gradients are not finite more often than the configuration allows, or the device fails.
+    pub fn train(&mut self, steps: usize) -> Result<Option<SessionProgress>, TrainError> {
+        let start = Instant::now();
+        let mut losses: Option<Tensor<1>> = None;
+        let mut taken = 0;
+        while taken < steps.max(1) {
+            let batch = match self.batches.as_mut().and_then(Iterator::next) {
+                Some(batch) => batch.map_err(|error| TrainError::Stopped(error.to_string()))?,
+                None if self.progress.epoch == self.config.epochs => break,
+                None => {
+                    self.progress.epoch += 1;
+                    self.model = self.update.in_epoch(self.model.clone(), self.progress.epoch)?;
+                    self.batches = Some(self.training.epoch());
+                    continue;
+                }
+            };
+            let last = batch.last;
+            self.progress.images += batch.targets.dims()[0];
+            let output = self.model.step(batch);
+            let loss = output.item.loss.inner().mean();
+            losses = Some(losses.map_or(loss.clone(), |sum| sum + loss));
+            let lr = self.schedule.step().into();
+            self.model = self.update.step(self.model.clone(), &mut self.optimizer, &lr, output.grads, last)?;
+            taken += 1;
+            if last {
+                break;
+            }
+        }
+        let Some(losses) = losses else { return Ok(None) };
+        self.progress.loss = f64::from(losses.into_scalar::<f32>()) / taken as f64;
+        // Devices may be behind: the last step is over when this returns.
+        self.device.sync().map_err(|error| TrainError::Stopped(error.to_string()))?;
+        self.progress.step += taken;
+        self.progress.seconds += start.elapsed().as_secs_f64();
+        if let Some(plateau) =
+            self.schedule.plateau().filter(|_| self.progress.step.is_multiple_of(self.training.batches()))
+        {
+            plateau.observe(self.validate()?.loss);
+        }
+        Ok(Some(self.progress))
+    }
+
+    /// Returns the network as it is to be evaluated: with averaged weights, where the configuration says so.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if batch normalization cannot be re-estimated for the averaged weights.
+    pub fn model(&self) -> Result<Classifier, TrainError> {
+        match &self.evaluation {
+            Some(evaluation) => Ok(evaluation(&self.optimizer, self.model.clone())?.valid()),
+            None => Ok(self.model.valid()),
+        }
+    }
+
+    /// Measures how well the network does on the validation images.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`model`](Self::model).
+    pub fn validate(&self) -> Result<Evaluation, TrainError> {
+        let labels: Vec<u8> = self.data.validation_indices.iter().map(|&index| self.data.train.label(index)).collect();
+        let (images, indices) = (self.data.train.clone(), self.data.validation_indices.clone());
+        let loader = ImageLoader::new(images, indices, EVALUATION_BATCH, self.data.normalization, &self.device);
+        Ok(Evaluation::new(&predict(&self.model()?, &loader), &labels))
+    }
+
+    /// Measures how well the network does on the test images.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`model`](Self::model).
+    pub fn test(&self) -> Result<Evaluation, TrainError> {
+        Ok(Evaluation::new(&predict(&self.model()?, &self.data.test_loader(&self.device)), self.data.test.labels()))
+    }
+}
+
+/// Units of the hidden layer of a teacher that is trained in passing, for one epoch.
+const TEACHER_UNITS: usize = 64;
+
+/// The difficulty of each training image, where a curriculum needs one: that in `data`, or the loss of a small network
+/// that is trained for an epoch on the same images, on whole images.
+pub(super) fn difficulty<'a>(
+    config: &RunConfig,
+    data: &'a RunData,
+    device: &Device,
+) -> Result<Cow<'a, [f64]>, TrainError> {
+    let Some(curriculum) = config.curriculum else { return Ok(Cow::default()) };
+    if let Some(difficulty) = &data.difficulty {
+        return Ok(difficulty.into());
+    }
+    if curriculum.ranking == Ranking::Random {
+        return Ok(vec![0.0; data.train_indices.len()].into());
+    }
+    if let Some(name) = &config.teacher {
+        let expected = "left out where `RunData::difficulty` is not given and no folder of runs is known";
+        return Err(TrainError::Value { field: "teacher", value: name.clone(), expected });
+    }
+    let config = RunConfig {
+        model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![TEACHER_UNITS])),
+        epochs: 1,
+        seed: config.seed,
+        batch_size: config.batch_size,
+        ..RunConfig::default()
+    };
+    let mut teacher = TrainingSession::new(&config, data, device)?;
+    while teacher.train(usize::MAX)?.is_some() {}
+    let probabilities = predict(&teacher.model()?, &data.training_images(device));
+    Ok(losses(&probabilities, &data.training_labels()).into())
+}

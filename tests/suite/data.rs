@@ -1,0 +1,692 @@
+//! Data from files, mirrors and pictures: what is right is read, what is wrong is told.
+
+use std::{
+    fmt::Debug,
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use burn_descent_lab::data::{
+    DataError, DataSource, Failure, KnownDataset, LabelledImages, Manifest, Origin, RemoteFile, read_digit_png,
+    read_images, read_labelled, read_labels, read_libsvm, write_gray_png,
+};
+use flate2::{Compression, Crc, write::GzEncoder};
+use image::{GrayImage, Luma, Rgba, RgbaImage};
+use sha2::{Digest, Sha256};
+use tempfile::{TempDir, tempdir};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// IDX
+
+fn idx(dims: &[u32], items: &[u8]) -> Vec<u8> {
+    let magic = 0x0800 + dims.len() as u32;
+    let header = [magic].into_iter().chain(dims.iter().copied()).flat_map(u32::to_be_bytes);
+    header.chain(items.iter().copied()).collect()
+}
+
+fn gz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn put(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// One line that has each of these in it.
+fn says<T: Debug>(result: Result<T, DataError>, parts: &[&str]) -> DataError {
+    let error = result.expect_err("should fail");
+    let text = error.to_string();
+    assert!(!text.contains('\n'), "several lines: {text}");
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    error
+}
+
+#[test]
+fn idx_is_read_packed_or_not_whatever_its_name() {
+    let folder = tempdir().unwrap();
+    let images = idx(&[2, 1, 3], &[1, 2, 3, 4, 5, 6]);
+    let labels = idx(&[2], &[9, 0]);
+    for (images, labels) in [(images.clone(), labels.clone()), (gz(&images), gz(&labels))] {
+        let set = read_labelled(put(&folder, "a.gz", &images), put(&folder, "b", &labels), 10).unwrap();
+        assert_eq!(set, LabelledImages::new(1, 3, vec![1, 2, 3, 4, 5, 6], vec![9, 0]).unwrap());
+        assert_eq!((set.height(), set.width(), set.len(), set.is_empty()), (1, 3, 2, false));
+        assert_eq!((set.image(1), set.label(1)), (&[4, 5, 6][..], 0));
+        let picked = set.select(&[1, 0, 1]);
+        assert_eq!((picked.pixels(), picked.labels()), (&[4, 5, 6, 1, 2, 3, 4, 5, 6][..], &[0, 9, 0][..]));
+        assert!(set.select(&[]).is_empty());
+    }
+}
+
+#[test]
+fn wrong_idx_is_told() {
+    let folder = tempdir().unwrap();
+    let images = idx(&[2, 1, 3], &[1, 2, 3, 4, 5, 6]);
+    let file = |bytes: &[u8]| put(&folder, "images", bytes);
+
+    let missing = folder.path().join("none");
+    says(read_images(&missing), &["could not read", "none", "No such file"]);
+    says(read_images(folder.path()), &["could not read", folder.path().to_str().unwrap()]);
+    says(read_images(file(&idx(&[2], &[1, 2]))), &["images", "0x00000801", "expected 0x00000803"]);
+    says(read_labels(file(&images)), &["0x00000803", "expected 0x00000801"]);
+    says(read_images(file(b"text")), &["0x74657874"]);
+    says(read_images(file(b"")), &["truncated: 0 bytes", "expected 16"]);
+    says(read_images(file(&images[..10])), &["truncated: 10 bytes", "expected 16"]);
+    says(read_images(file(&images[..20])), &["truncated: 20 bytes", "expected 22"]);
+    says(read_images(file(&[&images[..], &[0]].concat())), &["too long", "22 bytes"]);
+    says(read_images(file(&idx(&[0, 28, 28], &[]))), &["0 x 28 x 28", "at least 1"]);
+    says(read_labels(file(&idx(&[0], &[]))), &["declares 0 items"]);
+    says(read_images(file(&idx(&[u32::MAX; 3], &[0]))), &["4294967295 x 4294967295", "at most"]);
+    // Large but allowed: nothing is allocated for what is not there.
+    says(read_images(file(&idx(&[2_000, 1_000, 1_000], &[7]))), &["truncated: 17 bytes", "expected 2000000016"]);
+
+    let packed = gz(&idx(&[1, 100, 100], &[3; 10_000]));
+    for cut in [1, 4, 8, 12, packed.len() - 20] {
+        let error = says(read_images(file(&packed[..packed.len() - cut])), &["images"]);
+        assert!(matches!(error, DataError::Truncated { .. } | DataError::Read { .. }), "{error}");
+    }
+    let mut bent = packed.clone();
+    let crc = bent.len() - 6;
+    bent[crc] ^= 1;
+    says(read_images(file(&bent)), &["could not read"]);
+    says(read_images(file(&[&packed[..], b"more"].concat())), &["could not read"]);
+}
+
+#[test]
+fn images_and_labels_have_to_agree() {
+    let folder = tempdir().unwrap();
+    let images = put(&folder, "images", &idx(&[2, 1, 1], &[1, 2]));
+    let labels = put(&folder, "labels", &idx(&[3], &[1, 2, 3]));
+    says(read_labelled(&images, &labels, 10), &["labels has 3 labels", "expected 2", "images"]);
+    let labels = put(&folder, "labels", &idx(&[2], &[9, 10]));
+    says(read_labelled(&images, &labels, 10), &["labels: label 1 is 10", "less than 10"]);
+    says(read_labelled(&images, &labels, 0), &["label 0 is 9", "less than 0"]);
+
+    says(LabelledImages::new(2, 2, vec![0; 7], vec![0; 2]), &["7 pixels", "2 x 2 x 2"]);
+    says(LabelledImages::new(0, 2, vec![], vec![]), &["0 x 0 x 2"]);
+    says(LabelledImages::new(usize::MAX, 2, vec![], vec![1]), &["neither side 0"]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Folders, cache and mirrors
+
+/// Two training and one test image, as mirrors offer them: name and gzipped file.
+fn tiny() -> [(String, Vec<u8>); 4] {
+    let files = KnownDataset::Mnist.manifest().files;
+    let contents = [idx(&[2, 1, 2], &[1, 2, 3, 4]), idx(&[2], &[0, 1]), idx(&[1, 1, 2], &[5, 6]), idx(&[1], &[2])];
+    std::array::from_fn(|i| (files[i].name.clone(), gz(&contents[i])))
+}
+
+fn manifest(mirrors: &[&str]) -> Manifest {
+    Manifest {
+        name: "Tiny".into(),
+        env_var: "TINY_DIR".into(),
+        classes: 3,
+        files: tiny().map(|(name, bytes)| RemoteFile {
+            name,
+            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+        }),
+        mirrors: mirrors.iter().map(|&url| url.into()).collect(),
+    }
+}
+
+#[derive(Clone)]
+enum Reply {
+    Right,
+    Status(u16),
+    /// Announces the file and breaks off after half of it.
+    Truncate,
+    /// Another file, well formed.
+    Lie,
+    /// Announces more than anybody should accept.
+    Announce,
+    /// Announces nothing and never ends.
+    Flood,
+    HangUp,
+    Stall,
+}
+
+/// A mirror on this machine that answers every request in one way.
+struct Server {
+    url: String,
+    hits: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn new(reply: Reply) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (hits, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, end) = (hits.clone(), stop.clone());
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if end.load(SeqCst) {
+                    return;
+                }
+                count.fetch_add(1, SeqCst);
+                let (reply, end) = (reply.clone(), end.clone());
+                // The client may hang up first.
+                thread::spawn(move || stream.and_then(|stream| answer(stream, reply, &end)).ok());
+            }
+        });
+        Self { url, hits, stop, thread: Some(thread) }
+    }
+
+    fn hits(&self) -> usize {
+        self.hits.load(SeqCst)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, SeqCst);
+        let _woken = TcpStream::connect(self.url.trim_start_matches("http://"));
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn answer(mut stream: TcpStream, reply: Reply, end: &AtomicBool) -> std::io::Result<()> {
+    let lines = BufReader::new(stream.try_clone()?).lines().map_while(Result::ok);
+    let request: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let wanted = request.first().and_then(|line| line.split(' ').nth(1)).unwrap_or("");
+    let file = tiny().into_iter().find(|(name, _)| wanted == format!("/{name}"));
+    let mut send = |status: u16, length: usize, body: &[u8]| {
+        write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
+        stream.write_all(body)
+    };
+    match (reply, file) {
+        (Reply::HangUp, _) => Ok(()),
+        (Reply::Stall, _) => {
+            while !end.load(SeqCst) {
+                thread::sleep(Duration::from_millis(10));
+            }
+            Ok(())
+        }
+        (Reply::Status(status), _) => send(status, 3, b"no\n"),
+        (_, None) => send(404, 0, b""),
+        (Reply::Right, Some((_, bytes))) => send(200, bytes.len(), &bytes),
+        (Reply::Truncate, Some((_, bytes))) => send(200, bytes.len(), &bytes[..bytes.len() / 2]),
+        (Reply::Lie, _) => {
+            let other = gz(&idx(&[2, 1, 2], &[9; 4]));
+            send(200, other.len(), &other)
+        }
+        (Reply::Announce, _) => send(200, 1 << 40, b"x"),
+        (Reply::Flood, _) => {
+            stream.write_all(b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n")?;
+            loop {
+                stream.write_all(&[0; 1 << 16])?;
+            }
+        }
+    }
+}
+
+/// An address where nobody listens.
+fn closed() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+fn load(cache: &Path, mirrors: &[&str]) -> Result<burn_descent_lab::data::Splits, DataError> {
+    let source = DataSource::new().cache(cache).progress(true).timeout(Duration::from_millis(300));
+    source.load_manifest(&manifest(mirrors), |_| None)
+}
+
+/// The names in the cache of the tiny data set.
+fn cached(cache: &TempDir) -> Vec<String> {
+    let Ok(folder) = fs::read_dir(cache.path().join("tiny")) else { return Vec::new() };
+    folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn folders_are_read_in_every_spelling_and_in_order() {
+    type Spelling = fn(&str, &[u8], &[u8]) -> (String, Vec<u8>);
+    let spellings: [Spelling; 4] = [
+        |name, packed, _| (name.into(), packed.into()),
+        |name, _, raw| (name.replace(".gz", ""), raw.into()),
+        |name, _, raw| (name.replace(".gz", "").replace("-idx", ".idx"), raw.into()),
+        |name, packed, _| (name.replace("-idx", ".idx"), packed.into()),
+    ];
+    for spelling in spellings {
+        let folder = tempdir().unwrap();
+        for (name, packed) in tiny() {
+            let mut raw = Vec::new();
+            std::io::copy(&mut flate2::read::GzDecoder::new(&packed[..]), &mut raw).unwrap();
+            let (name, bytes) = spelling(&name, &packed, &raw);
+            put(&folder, &name, &bytes);
+        }
+        let splits = DataSource::new().folder(folder.path()).load_manifest(&manifest(&[]), |_| None).unwrap();
+        assert_eq!((splits.train.labels(), splits.test.pixels()), (&[0, 1][..], &[5, 6][..]));
+        assert_eq!(splits.origin, Origin::Folder(folder.path().into()));
+
+        let named = |variable: &str| (variable == "TINY_DIR").then(|| folder.path().into());
+        let splits = DataSource::new().load_manifest(&manifest(&[]), named).unwrap();
+        assert_eq!(splits.origin.to_string(), format!("folder {} ($TINY_DIR)", folder.path().display()));
+        // What is given goes before the variable.
+        let given = DataSource::new().folder("/nowhere").load_manifest(&manifest(&[]), named);
+        says(given, &["/nowhere", "no such folder"]);
+    }
+}
+
+#[test]
+fn a_named_folder_never_falls_through() {
+    let (cache, empty) = (tempdir().unwrap(), tempdir().unwrap());
+    let server = Server::new(Reply::Right);
+    let source = DataSource::new().cache(cache.path());
+    let manifest = manifest(&[&server.url]);
+    let folder = empty.path().to_str().unwrap();
+
+    let result = source.clone().folder(folder).load_manifest(&manifest, |_| None);
+    let error = says(result, &[folder, "train-images-idx3-ubyte.gz, train-images-idx3-ubyte, train-images.idx3"]);
+    assert!(!error.is_offline());
+    let result = source.load_manifest(&manifest, |_| Some("/nowhere".into()));
+    says(result, &["/nowhere ($TINY_DIR)", "no such folder", "t10k-labels-idx1-ubyte.gz"]);
+    assert_eq!(server.hits(), 0);
+    // An empty value counts as unset.
+    source.load_manifest(&manifest, |_| Some("".into())).unwrap();
+
+    for (name, bytes) in tiny() {
+        put(&empty, &name, &bytes);
+    }
+    put(&empty, &tiny()[2].0, &idx(&[1, 2, 1], &[5, 6]));
+    let result = DataSource::new().folder(folder).load_manifest(&manifest, |_| None);
+    says(result, &[folder, "2 x 1", "expected 1 x 2"]);
+}
+
+#[test]
+fn downloads_are_checked_and_kept() {
+    let cache = tempdir().unwrap();
+    let server = Server::new(Reply::Right);
+    let splits = load(cache.path(), &[&server.url]).unwrap();
+    assert_eq!((splits.train.len(), splits.test.len(), server.hits()), (2, 1, 4));
+    assert!(splits.origin.to_string().starts_with(&format!("downloaded from {}/t10k-labels", server.url)));
+    assert_eq!(cached(&cache).len(), 4, "temporary files remain: {:?}", cached(&cache));
+
+    let splits = load(cache.path(), &[&closed()]).unwrap();
+    assert_eq!(splits.origin, Origin::Cache(cache.path().join("tiny")));
+
+    // A wrong file in the cache is fetched again, and it alone; without a network it is refused.
+    let wrong = cache.path().join("tiny").join(&tiny()[1].0);
+    fs::write(&wrong, gz(&idx(&[2], &[2, 2]))).unwrap();
+    assert!(load(cache.path(), &[&closed()]).unwrap_err().is_offline());
+    let splits = load(cache.path(), &[&server.url]).unwrap();
+    assert_eq!((splits.train.labels(), server.hits()), (&[0, 1][..], 5));
+    assert!(matches!(splits.origin, Origin::Downloaded { .. }));
+}
+
+#[test]
+fn a_mirror_may_end_in_a_slash_and_replaces_the_known_ones() {
+    let (right, wrong) = (Server::new(Reply::Right), Server::new(Reply::Status(500)));
+    for slash in ["", "/"] {
+        let cache = tempdir().unwrap();
+        let source = DataSource::new().cache(cache.path()).mirror(format!("{}{slash}", right.url));
+        source.load_manifest(&manifest(&[&wrong.url]), |_| None).unwrap();
+    }
+    assert_eq!((right.hits(), wrong.hits()), (8, 0));
+}
+
+#[test]
+fn failing_mirrors_are_told() {
+    let name = &tiny()[0].0;
+    let whole = tiny()[0].1.len() as u64;
+    let half = whole / 2;
+    let found = |other: &[u8]| Sha256::digest(other).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let checksum = Failure::Checksum {
+        found: found(&gz(&idx(&[2, 1, 2], &[9; 4]))),
+        expected: manifest(&[]).files[0].sha256.clone(),
+    };
+    let cases = [
+        (Reply::Status(500), Failure::Status(500)),
+        (Reply::Status(404), Failure::Status(404)),
+        (Reply::Truncate, Failure::Truncated { found: half, expected: Some(whole) }),
+        (Reply::Lie, checksum),
+        (Reply::HangUp, Failure::Truncated { found: 0, expected: None }),
+        (Reply::Announce, Failure::TooLarge { limit: 64 << 20 }),
+        (Reply::Flood, Failure::TooLarge { limit: 64 << 20 }),
+    ];
+    let right = Server::new(Reply::Right);
+    for (reply, failure) in cases {
+        let (cache, server) = (tempdir().unwrap(), Server::new(reply));
+        let url = format!("{}/{name}", server.url);
+        let error = says(load(cache.path(), &[&server.url]), &[name, &url, &failure.to_string()]);
+        let DataError::Download { attempts, .. } = &error else { panic!("{error}") };
+        assert_eq!((attempts.len(), &attempts[0].failure, error.is_offline()), (1, &failure, false));
+        assert!(cached(&cache).is_empty(), "a broken download is left: {:?}", cached(&cache));
+        // One that answers wrongly and one out of reach: the network is there.
+        assert!(!load(cache.path(), &[&server.url, &closed()]).unwrap_err().is_offline());
+        // The next mirror helps.
+        load(cache.path(), &[&server.url, &right.url]).unwrap();
+    }
+}
+
+#[test]
+fn mirrors_out_of_reach_mean_offline() {
+    let cache = tempdir().unwrap();
+    let stall = Server::new(Reply::Stall);
+    let unknown = "http://no-such-host.invalid";
+    let (a, b) = (closed(), closed());
+    for mirrors in [&[&*a, &*b][..], &[unknown], &[&stall.url], &[&a, unknown, &stall.url]] {
+        let error = says(load(cache.path(), mirrors), mirrors);
+        assert!(error.is_offline(), "{error}");
+    }
+    // No mirror, or no address, is a mistake and no matter of the network.
+    assert!(!says(load(cache.path(), &[]), &["0 mirrors"]).is_offline());
+    for address in ["", "nonsense", "ftp://127.0.0.1/", "http://"] {
+        let error = says(load(cache.path(), &[address]), &["could not download"]);
+        assert!(!error.is_offline(), "{error}");
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_told() {
+    let folder = tempdir().unwrap();
+    let file = put(&folder, "file", b"");
+    let server = Server::new(Reply::Right);
+    says(load(&file, &[&server.url]), &["could not write", "file/tiny/train-images-idx3-ubyte.gz"]);
+}
+
+#[test]
+fn downloads_side_by_side_do_not_disturb_each_other() {
+    let cache = tempdir().unwrap();
+    let server = Server::new(Reply::Right);
+    for _ in 0..8 {
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert_eq!(load(cache.path(), &[&server.url]).unwrap().train.labels(), [0, 1]));
+            }
+        });
+        assert_eq!(cached(&cache).len(), 4);
+        fs::write(cache.path().join("tiny").join(&tiny()[3].0), b"half a file").unwrap();
+        fs::remove_file(cache.path().join("tiny").join(&tiny()[0].0)).unwrap();
+    }
+}
+
+#[test]
+fn known_datasets_are_told_apart() {
+    for (dataset, name, variable) in [
+        (KnownDataset::Mnist, "MNIST", "MNIST_DIR"),
+        (KnownDataset::FashionMnist, "Fashion-MNIST", "FASHION_MNIST_DIR"),
+    ] {
+        let manifest = dataset.manifest();
+        assert_eq!((dataset.name(), dataset.env_var(), manifest.classes), (name, variable, 10));
+        assert!(manifest.files.iter().all(|file| file.sha256.len() == 64 && file.name.ends_with("-ubyte.gz")));
+        assert!(manifest.mirrors.iter().all(|url| url.starts_with("http")));
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The real data, where an environment variable names them
+
+fn real(dataset: KnownDataset) -> Option<PathBuf> {
+    let folder = std::env::var_os(dataset.env_var()).map(PathBuf::from);
+    if folder.is_none() {
+        println!("skipped: {} names no folder with {}", dataset.env_var(), dataset.name());
+    }
+    folder
+}
+
+#[test]
+fn real_data_have_the_known_checksums_and_moments() {
+    for dataset in [KnownDataset::Mnist, KnownDataset::FashionMnist] {
+        let Some(folder) = real(dataset) else { continue };
+        // As a cache, so that the checksums count.
+        let (cache, manifest) = (tempdir().unwrap(), dataset.manifest());
+        let place = cache.path().join(manifest.name.to_lowercase());
+        fs::create_dir(&place).unwrap();
+        for file in &manifest.files {
+            fs::copy(folder.join(&file.name), place.join(&file.name)).unwrap();
+        }
+        let source = DataSource::new().cache(cache.path()).mirror(closed());
+        let splits = source.load_manifest(&manifest, |_| None).unwrap();
+        assert_eq!(splits.origin, Origin::Cache(place));
+        assert_eq!((splits.train.len(), splits.test.len(), splits.train.width()), (60_000, 10_000, 28));
+
+        let pixels = splits.train.pixels();
+        let mean_of =
+            |f: &dyn Fn(f64) -> f64| pixels.iter().map(|&v| f(f64::from(v) / 255.0)).sum::<f64>() / pixels.len() as f64;
+        let mean = mean_of(&|v| v);
+        let std = mean_of(&|v| (v - mean).powi(2)).sqrt();
+        assert!((mean - dataset.mean()).abs() < 1e-4 && (std - dataset.std()).abs() < 1e-4, "{mean} {std}");
+    }
+}
+
+#[test]
+fn a_real_digit_survives_as_a_picture() {
+    let Some(folder) = real(KnownDataset::Mnist) else { return };
+    let digits = DataSource::new().folder(folder).load(KnownDataset::Mnist).unwrap().test;
+    let (temp, count) = (tempdir().unwrap(), 200);
+    let mut total = [0.0; 2];
+    for i in 0..count {
+        // As it is; and five times as large, dark on light, off the middle.
+        let as_is = temp.path().join("as_is.png");
+        write_gray_png(&as_is, 28, 28, digits.image(i)).unwrap();
+        let large = GrayImage::from_fn(200, 160, |x, y| {
+            let (x, y) = (x as usize / 5, y as usize / 5);
+            Luma([if x < 28 && y < 28 {
+                230 - (u32::from(digits.image(i)[y * 28 + x]) * 200 / 255) as u8
+            } else {
+                230
+            }])
+        });
+        let path = temp.path().join("large.png");
+        large.save(&path).unwrap();
+        for (total, path) in total.iter_mut().zip([as_is, path]) {
+            let digit = read_digit_png(path).unwrap();
+            let distance = digit.iter().zip(digits.image(i)).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>();
+            *total += distance / (28.0 * 28.0) / f64::from(count as u32);
+        }
+    }
+    // Two different digits are some 40 gray levels apart.
+    println!("mean distance in gray levels: {total:?}");
+    assert!(total[0] < 0.5 && total[1] < 5.0, "{total:?}");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Pictures
+
+/// A vertical bar in a picture of 60 x 90 pixels, off the middle.
+fn bar(ink: [u8; 4], paper: [u8; 4]) -> RgbaImage {
+    RgbaImage::from_fn(60, 90, |x, y| Rgba(if (30..42).contains(&x) && (10..70).contains(&y) { ink } else { paper }))
+}
+
+#[test]
+fn every_color_type_makes_the_same_digit() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("bar.png");
+    let (black, white, clear) = ([0, 0, 0, 255], [255; 4], [0; 4]);
+    let mut expected = vec![0_u8; 28 * 28];
+    for y in 4..24 {
+        expected[y * 28 + 12..y * 28 + 16].fill(255);
+    }
+    let dark = image::DynamicImage::from(bar(black, white));
+    let pictures = [
+        dark.clone(),
+        bar(white, black).into(),
+        bar(black, clear).into(),
+        bar([200, 30, 30, 255], [250, 240, 230, 255]).into(),
+        bar([90, 90, 90, 255], [220, 220, 220, 255]).into(),
+        dark.to_luma8().into(),
+        dark.to_luma16().into(),
+        dark.to_luma_alpha8().into(),
+        dark.to_rgb8().into(),
+        dark.to_rgb16().into(),
+        dark.to_rgba16().into(),
+    ];
+    for picture in pictures {
+        picture.save(&path).unwrap();
+        let digit = read_digit_png(&path).unwrap();
+        assert!(digit == expected, "{:?}", picture.color());
+    }
+}
+
+#[test]
+fn size_and_mass_decide_the_place() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    let digit = |width: u32, height: u32, ink: &dyn Fn(u32, u32) -> bool| {
+        GrayImage::from_fn(width, height, |x, y| Luma([if ink(x, y) { 255 } else { 0 }])).save(&path).unwrap();
+        read_digit_png(&path).unwrap()
+    };
+    let bounds = |digit: &[u8]| {
+        let ink = || (0..28 * 28).filter(|&i| digit[i] > 0);
+        let (rows, columns) = (|| ink().map(|i| i / 28), || ink().map(|i| i % 28));
+        [rows().min(), rows().max(), columns().min(), columns().max()].map(Option::unwrap)
+    };
+    // Small is made large, wide stays wide, a point becomes a square, a hair stays.
+    assert_eq!(bounds(&digit(9, 9, &|x, y| x == 4 && (2..7).contains(&y))), [4, 23, 12, 15]);
+    assert_eq!(bounds(&digit(400, 100, &|x, y| (50..350).contains(&x) && (40..70).contains(&y))), [13, 14, 4, 23]);
+    assert_eq!(bounds(&digit(5, 5, &|x, y| (x, y) == (2, 1))), [4, 23, 4, 23]);
+    let hair = digit(1_500, 900, &|x, y| x == 700 && (100..800).contains(&y));
+    assert_eq!((bounds(&hair)[0], bounds(&hair)[1], hair.iter().max()), (4, 23, Some(&255)));
+    // A comb with a far speck weighs so much on the left that only the border of the picture stops it.
+    let comb = digit(200, 40, &|x, y| x < 20 || (x, y) == (199, 0) || x > 196 && y < 3);
+    assert_eq!(bounds(&comb)[2..], [8, 27]);
+    // An L weighs more at its foot, to the left.
+    let foot = bounds(&digit(100, 100, &|x, y| {
+        (20..80).contains(&y) && (20..30).contains(&x) || (70..80).contains(&y) && (20..80).contains(&x)
+    }));
+    assert_eq!(foot, [1, 20, 8, 27]);
+}
+
+#[test]
+fn noise_is_no_ink() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("photo.png");
+    let photo = |noise: u32| {
+        GrayImage::from_fn(300, 300, |x, y| {
+            let ground = if (140..160).contains(&x) && (50..250).contains(&y) { 40 } else { 200 };
+            Luma([(ground + (x * 7919 + y * 104_729) % 101 * noise / 100) as u8])
+        })
+        .save(&path)
+        .unwrap();
+        read_digit_png(&path).unwrap()
+    };
+    let ink = |digit: Vec<u8>| digit.into_iter().map(|v| v > 127).collect::<Vec<_>>();
+    assert_eq!(ink(photo(0)), ink(photo(20)));
+}
+
+/// The start of a PNG that declares this size.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let mut chunk = b"IHDR".to_vec();
+    chunk.extend([width, height].map(u32::to_be_bytes).concat());
+    chunk.extend([8, 6, 0, 0, 0]);
+    let mut crc = Crc::new();
+    crc.update(&chunk);
+    [b"\x89PNG\r\n\x1a\n\0\0\0\r", &chunk[..], &crc.sum().to_be_bytes(), b"\0\0\x04\0IDAT\x78\x9c"].concat()
+}
+
+/// Dark ink on a dim photograph, chalk on a gray board.
+#[test]
+fn ink_is_on_whichever_side_of_the_paper() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("bar.png");
+    let gray = |level: u8| [level, level, level, 255];
+    let read = |ink, paper| {
+        bar(gray(ink), gray(paper)).save(&path).unwrap();
+        read_digit_png(&path).unwrap()
+    };
+    let expected = read(0, 255);
+    for (ink, paper) in [(20, 120), (250, 140), (0, 127), (255, 128), (200, 100), (60, 150)] {
+        assert_eq!(read(ink, paper), expected, "{ink} on {paper}");
+    }
+}
+
+#[test]
+fn wrong_pictures_are_told() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    says(read_digit_png(&path), &["could not read", "a.png", "No such file"]);
+    says(read_digit_png(folder.path()), &["could not read"]);
+    for bytes in [&b""[..], b"no picture, just text", b"\x89PNG\r\n\x1a\n", &png_header(0, 5), &png_header(20, 20)] {
+        put(&folder, "a.png", bytes);
+        says(read_digit_png(&path), &["a.png"]);
+    }
+    put(&folder, "a.png", b"no picture, just text");
+    says(read_digit_png(&path), &["expected a PNG picture"]);
+    for (width, height) in [(100_000, 20), (20, 100_000), (16_000, 16_000), (2_000_000_000, 1), (1 << 30, 1 << 30)] {
+        put(&folder, "a.png", &png_header(width, height));
+        says(read_digit_png(&path), &["a.png"]);
+    }
+    put(&folder, "a.png", &png_header(100_000, 20));
+    says(read_digit_png(&path), &["100000 x 20 pixels", "at most 16384 a side"]);
+    for paper in [0, 100, 255] {
+        write_gray_png(&path, 30, 20, &[paper; 600]).unwrap();
+        says(read_digit_png(&path), &["a.png", "blank", "0 gray levels"]);
+    }
+    write_gray_png(&path, 1, 1, &[9]).unwrap();
+    says(read_digit_png(&path), &["blank"]);
+    // Two specks so far apart that nothing is left of them in 20 pixels.
+    let specks =
+        GrayImage::from_fn(8_000, 8_000, |x, y| Luma([if x == y && (x == 1 || x == 7_990) { 255 } else { 0 }]));
+    specks.save(&path).unwrap();
+    says(read_digit_png(&path), &["blank"]);
+    // A picture cut in the middle of its data.
+    bar([0, 0, 0, 255], [255; 4]).save(&path).unwrap();
+    let png = fs::read(&path).unwrap();
+    put(&folder, "a.png", &png[..png.len() / 2]);
+    says(read_digit_png(&path), &["a.png"]);
+}
+
+#[test]
+fn pictures_are_written_whole() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("new/b.png");
+    write_gray_png(&path, 3, 2, &[0, 1, 2, 253, 254, 255]).unwrap();
+    let back = image::open(&path).unwrap().into_luma8();
+    assert_eq!((back.dimensions(), back.into_raw()), ((3, 2), vec![0, 1, 2, 253, 254, 255]));
+    assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
+
+    says(write_gray_png(&path, 3, 3, &[0; 8]), &["8 pixels", "1 x 3 x 3"]);
+    says(write_gray_png(&path, 0, 3, &[]), &["1 x 3 x 0"]);
+    says(write_gray_png(path.join("under_a_file.png"), 1, 1, &[0]), &["could not write", "under_a_file.png"]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// LIBSVM
+
+#[test]
+fn sparse_rows_are_read() {
+    let folder = tempdir().unwrap();
+    let path = put(&folder, "rows", b"+1 2:1 5:-0.25 # a comment\n\n-1\n0 1:3\n1 5:1e-3\n");
+    let rows = read_libsvm(&path).unwrap();
+    assert_eq!((rows.len(), rows.features(), rows.labels()), (4, 5, &[true, false, false, true][..]));
+    assert_eq!(rows.row(0), (&[1, 4][..], &[1.0, -0.25][..]));
+    assert_eq!(rows.row(1), (&[][..], &[][..]));
+    assert_eq!(rows.dense(&[2, 0], 5), [3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, -0.25]);
+    // Test data may have features that the training data lack.
+    assert_eq!(rows.dense(&[0, 3], 2), [0.0, 1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn what_is_wrong_in_sparse_rows_is_told() {
+    let folder = tempdir().unwrap();
+    for (text, parts) in [
+        ("+1 1:1\n2 1:1\n", ["line 2", "`2`", "+1, -1 or 0"]),
+        ("+1 1=1\n", ["line 1", "`1=1`", "FEATURE:VALUE"]),
+        ("+1 1:x\n", ["line 1", "`1:x`", "FEATURE:VALUE"]),
+        ("+1 1:nan\n", ["line 1", "`1:nan`", "finite"]),
+        ("+1 0:1\n", ["line 1", "`0:1`", "rising"]),
+        ("+1 3:1 3:1\n", ["line 1", "`3:1`", "rising"]),
+        ("+1 99999999999:1\n", ["line 1", "`99999999999:1`", "16777216"]),
+        ("\n# nothing\n", ["rows", "no rows", "at least 1"]),
+    ] {
+        let path = put(&folder, "rows", text.as_bytes());
+        says(read_libsvm(&path), &parts);
+        says(read_libsvm(&path), &[&path.display().to_string()]);
+    }
+    says(read_libsvm(folder.path().join("none")), &["could not read", "none"]);
+}
