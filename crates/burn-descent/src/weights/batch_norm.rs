@@ -21,7 +21,8 @@ pub struct NoStatistics {
 /// `forward` passes one batch through the module that it is handed, which is in training mode with everything else that
 /// is switched by it, such as dropout, off, and without gradients; what comes out does not matter. Batches are on an
 /// autodiff device, else Burn's layers use their statistics and do not gather them. PyTorch's `update_bn` does the
-/// same, but leaves dropout on.
+/// same, but leaves dropout on. The first batch passes twice: that counts how often a batch passes through each layer,
+/// which the statistics are then corrected for.
 ///
 /// # Errors
 ///
@@ -56,7 +57,8 @@ pub fn reestimate_batch_norm<M: Module, B>(
         return Ok(kept);
     }
     let mut strategies = Strategies::of(module);
-    // A layer moves its statistics towards a batch's by its momentum: r ← (1 − m)·r + m·b. From r = 0 that gives m·b.
+    // A layer moves its statistics towards a batch's by its momentum m: r ← (1 − m)·r + m·b. From r = 0 that gives m·b, or,
+    // after several passes, a mean of theirs times 1 − (1 − m)^passes.
     let mut gather = |from: f64, batch: &B| {
         // Clones share running statistics; a module that has been in validation mode has its own.
         let started = trained.valid().train().map(&mut strategies);
