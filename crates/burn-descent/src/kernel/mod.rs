@@ -1,4 +1,4 @@
-//! How a rule runs: as one fused pass over the raw buffers of the flex and ndarray backends, as tensor operations on
+//! Runs a rule: as one fused pass over the raw buffers of the flex and ndarray backends, as tensor operations on
 //! every other backend.
 
 mod add;
