@@ -26,7 +26,7 @@ pub trait OptimizerConfig: sealed::Sealed + Hyperparameters + Debug + Send + Syn
     /// # Errors
     ///
     /// Returns an error that says what does not fit.
-    fn from_value(&self, value: Value) -> serde_json::Result<Box<dyn OptimizerConfig>>;
+    fn read(&self, value: Value) -> serde_json::Result<Box<dyn OptimizerConfig>>;
 
     /// Returns the type of the configuration.
     #[doc(hidden)]
@@ -263,7 +263,7 @@ impl NamedOptimizer {
                 .ok_or_else(|| misfit(format!("no hyperparameter `{key}`; known: {}", keys.join(", "))))?;
         }
         *place = given;
-        changed.config = self.config.from_value(value).map_err(|error| misfit(error.to_string()))?;
+        changed.config = self.config.read(value).map_err(|error| misfit(error.to_string()))?;
         Ok(changed)
     }
 
@@ -328,7 +328,7 @@ impl<'de> Deserialize<'de> for NamedOptimizer {
         let entry = find(&name).map_err(D::Error::custom)?;
         let named = entry.presets.first().map(|preset| entry.preset(preset));
         let named = named.ok_or_else(|| D::Error::custom(format!("{name} has no defaults")))?;
-        let config = named.config.from_value(value);
+        let config = named.config.read(value);
         Ok(Self { config: config.map_err(|error| D::Error::custom(format!("{name}: {error}")))?, ..named })
     }
 }
@@ -356,7 +356,7 @@ macro_rules! config_by_serde {
             serde_json::to_value(self).unwrap_or_default()
         }
 
-        fn from_value(&self, value: serde_json::Value) -> serde_json::Result<Box<dyn $crate::optim::OptimizerConfig>> {
+        fn read(&self, value: serde_json::Value) -> serde_json::Result<Box<dyn $crate::optim::OptimizerConfig>> {
             Ok(Box::new(serde_json::from_value::<Self>(value)?))
         }
     };

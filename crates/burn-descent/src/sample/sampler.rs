@@ -6,6 +6,7 @@ use burn::data::dataset::{Dataset, transform::SelectionDataset};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use std::collections::BTreeSet;
+#[cfg(feature = "dataset")]
 use std::sync::Arc;
 
 /// Decides which examples come in each epoch, in which order. An epoch has as many places as there are examples.
