@@ -1,5 +1,6 @@
 //! Computes operations on images on the flex and ndarray backends, in `f32`: those of convolutional networks, with
 //! their gradients, and interpolation.
+#![cfg_attr(not(feature = "vision"), allow(dead_code))] // Interpolation is for `augment` alone.
 #![allow(deprecated)] // Burn 0.22 deprecates the ndarray backend, which this crate supports for as long as it exists.
 
 mod normalize;
