@@ -140,8 +140,10 @@ impl Sampler {
     /// use burn::data::dataset::{Dataset, InMemDataset};
     /// use burn_descent::sample::Sampler;
     ///
-    /// let epoch = Sampler::shuffled(5).select(InMemDataset::new(vec![1, 2, 3, 4, 5]), 7, 1)?;
-    /// assert_eq!(epoch.iter().sum::<i32>(), 15);
+    /// let dataset = InMemDataset::new(vec![1_usize, 2, 3, 4, 5]);
+    /// let epoch = Sampler::shuffled(5).select(dataset, 7, 1)?;
+    /// let sum: usize = epoch.iter().flatten().sum();
+    /// assert_eq!(sum, 15);
     /// # Ok::<(), burn_descent::sample::SampleError>(())
     /// ```
     ///
