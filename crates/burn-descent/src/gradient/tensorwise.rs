@@ -1,5 +1,6 @@
 use crate::error::ConfigError;
 use crate::gradient::{EachGradient, Parameter};
+use crate::kernel::on_rank;
 use crate::optim::{Evaluate, evaluate_wrapped, optimizer_by_purpose};
 use burn::optim::{LearningRate, Optimizer};
 use burn::tensor::Tensor;
@@ -89,15 +90,7 @@ pub(super) trait ErasedTransform: Send + Sync {
 
 impl<T: TensorTransform> ErasedTransform for T {
     fn transform_dyn(&self, rank: usize, gradient: BridgeTensor) -> BridgeTensor {
-        macro_rules! on_rank {
-            ($($rank:literal)*) => {
-                match rank {
-                    $($rank => self.transform(Tensor::<$rank>::from_bridge(gradient)).into_bridge(),)*
-                    rank => panic!("gradients go up to rank 8, but one has rank {rank}"),
-                }
-            };
-        }
-        on_rank!(0 1 2 3 4 5 6 7 8)
+        on_rank!(rank, D => self.transform(Tensor::<D>::from_bridge(gradient)).into_bridge())
     }
 
     fn check_dyn(&self) -> Result<(), ConfigError> {

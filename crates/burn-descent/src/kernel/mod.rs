@@ -45,6 +45,52 @@ pub(crate) fn of_rank<const D: usize>(tensor: AnyRank) -> Tensor<D> {
     Tensor::from_dispatch(tensor.into_dispatch())
 }
 
+/// Evaluates an expression with a rank that Burn knows at run time alone as the constant `D`: `on_rank!(rank, D => …)`.
+macro_rules! on_rank {
+    ($rank:expr, $d:ident => $body:expr) => {
+        match $rank {
+            0 => {
+                const $d: usize = 0;
+                $body
+            }
+            1 => {
+                const $d: usize = 1;
+                $body
+            }
+            2 => {
+                const $d: usize = 2;
+                $body
+            }
+            3 => {
+                const $d: usize = 3;
+                $body
+            }
+            4 => {
+                const $d: usize = 4;
+                $body
+            }
+            5 => {
+                const $d: usize = 5;
+                $body
+            }
+            6 => {
+                const $d: usize = 6;
+                $body
+            }
+            7 => {
+                const $d: usize = 7;
+                $body
+            }
+            8 => {
+                const $d: usize = 8;
+                $body
+            }
+            rank => panic!("Burn's optimizers go up to rank 8, but a parameter has rank {rank}"),
+        }
+    };
+}
+pub(crate) use on_rank;
+
 /// One step of a rule: its hyperparameters and the coefficients of this step.
 pub(crate) struct Step<R: Rule<N>, const N: usize> {
     pub(crate) rule: R,

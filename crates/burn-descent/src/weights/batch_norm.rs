@@ -1,4 +1,5 @@
 use super::retrained::Strategies;
+use crate::group::{Walk, walked};
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId, RunningState};
 use burn::nn::BatchNorm;
 use burn::tensor::Tensor;
@@ -160,26 +161,21 @@ impl ModuleMapper for SwitchOff {
 /// The path of the layer whose switch this is.
 fn path<M: Module>(module: &M, switch: ParamId) -> String {
     struct Finder {
+        walk: Walk,
         switch: ParamId,
-        path: Vec<String>,
         found: String,
     }
     impl ModuleVisitor for Finder {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
+        walked!();
 
         fn visit_flag(&mut self, flag: &Param<Flag>) {
             if flag.id == self.switch {
-                self.found = self.path[..self.path.len().saturating_sub(1)].join(".");
+                self.found = self.walk.path();
             }
         }
     }
-    let mut finder = Finder { switch, path: Vec::new(), found: String::new() };
+    let mut finder = Finder { walk: Walk::default(), switch, found: String::new() };
     module.visit(&mut finder);
-    if finder.found.is_empty() { "the module".to_owned() } else { finder.found }
+    // Of the layer's switch, which is called `training`.
+    finder.found.rsplit_once('.').map_or_else(|| "the module".to_owned(), |(layer, _)| layer.to_owned())
 }

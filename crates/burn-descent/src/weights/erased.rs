@@ -3,6 +3,7 @@
 use super::Averaging;
 use super::averaged::{begun, inner_prefix, moved, read, write};
 use crate::error::ConfigError;
+use crate::kernel::on_rank;
 use crate::optim::{ErasedOptimizer, Purpose, purpose};
 use burn::optim::{DynOptimizer, DynState, LearningRate, StateSink, StateSource};
 use burn::tensor::kind::BridgeTensor;
@@ -75,24 +76,6 @@ impl<A: Averaging> AveragedErased<A> {
     }
 }
 
-/// Calls a method with the rank, which Burn knows at run time alone, as a constant.
-macro_rules! on_rank {
-    ($rank:expr, $self:ident.$method:ident($($argument:expr),*)) => {
-        match $rank {
-            0 => $self.$method::<0>($($argument),*),
-            1 => $self.$method::<1>($($argument),*),
-            2 => $self.$method::<2>($($argument),*),
-            3 => $self.$method::<3>($($argument),*),
-            4 => $self.$method::<4>($($argument),*),
-            5 => $self.$method::<5>($($argument),*),
-            6 => $self.$method::<6>($($argument),*),
-            7 => $self.$method::<7>($($argument),*),
-            8 => $self.$method::<8>($($argument),*),
-            rank => panic!("Burn's optimizers go up to rank 8, but the parameter has rank {rank}"),
-        }
-    };
-}
-
 impl<A: Averaging> DynOptimizer for AveragedErased<A> {
     fn step_dyn(
         &self,
@@ -102,18 +85,18 @@ impl<A: Averaging> DynOptimizer for AveragedErased<A> {
         grad: BridgeTensor,
         state: Option<DynState>,
     ) -> (BridgeTensor, Option<DynState>) {
-        on_rank!(rank, self.step(lr, tensor, grad, state))
+        on_rank!(rank, D => self.step::<D>(lr, tensor, grad, state))
     }
 
     fn to_device_dyn(&self, state: DynState, device: &Device) -> DynState {
-        on_rank!(state.rank(), self.moved_to(state, device))
+        on_rank!(state.rank(), D => self.moved_to::<D>(state, device))
     }
 
     fn state_flatten(&self, prefix: &str, state: &DynState, out: &mut StateSink) {
-        on_rank!(state.rank(), self.flatten(prefix, state, out));
+        on_rank!(state.rank(), D => self.flatten::<D>(prefix, state, out));
     }
 
     fn state_unflatten(&self, rank: usize, prefix: &str, src: &mut StateSource, device: &Device) -> Option<DynState> {
-        on_rank!(rank, self.unflatten(prefix, src, device))
+        on_rank!(rank, D => self.unflatten::<D>(prefix, src, device))
     }
 }
