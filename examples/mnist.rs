@@ -22,11 +22,12 @@ use burn_descent::penalty::Penalty;
 use burn_descent::sample::Curriculum;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::schedule::{Variation, VariationError};
+use burn_descent::transfer::Unfreeze;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::data::read_digit_png;
 use burn_descent_lab::runs::{
     Backend, Criterion, DatasetKind, ModelConfig, Run, RunConfig, RunOptions, Sampling, Split, TrainError,
-    TransferConfig, Unfreeze, find_lr,
+    TransferConfig, find_lr,
 };
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;

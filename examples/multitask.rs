@@ -22,10 +22,11 @@ use burn_descent::multitask::{Task, TaskWeights, TaskWeightsConfig, UncertaintyC
 use burn_descent::nn::{LabelSmoothing, cross_entropy};
 use burn_descent::optim::NadamConfig;
 use burn_descent::schedule::RunLength;
-use burn_descent::train::StopSignal;
+use burn_descent::train::Batches;
 use burn_descent_lab::networks::{Cnn, CnnConfig};
 use burn_descent_lab::runs::{
-    Backend, CLASSES, DatasetKind, ImageLoader, Normalization, RunConfig, RunData, Split, Stopwatch, TrainError,
+    Backend, CLASSES, DatasetKind, ImageBatch, ImageLoader, ImageSource, Normalization, RunConfig, RunData, Split,
+    TrainError,
 };
 use clap::Parser;
 use rand::rngs::ChaCha8Rng;
@@ -135,17 +136,17 @@ impl Bench<'_> {
         let batch_size = if test { TEST_BATCH } else { self.config.batch_size };
         // In [0, 1]: outside of an image it is black.
         let plain = Normalization { mean: 0.0, std: 1.0 };
-        ImageLoader::new(images.clone(), indices, batch_size, plain, device)
+        ImageSource::new(images.clone(), indices, plain).loader(batch_size, device)
     }
 
     /// The batches of an epoch, each image rotated by an angle from `angles`.
     fn batches(
         &self,
-        loader: &ImageLoader,
+        batches: Batches<ImageBatch>,
         angles: &mut ChaCha8Rng,
     ) -> impl Iterator<Item = Result<Labelled, TrainError>> {
         let Normalization { mean, std } = self.data.normalization;
-        loader.epoch().map(move |batch| {
+        batches.map(move |batch| {
             let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
             let [count, ..] = batch.images.dims();
             let degrees: Vec<f64> = (0..count).map(|_| self.rotation * (2.0 * angles.random::<f64>() - 1.0)).collect();
@@ -166,15 +167,15 @@ impl Bench<'_> {
         let mut network = Network::new(self.data.image(), &weights.config, &device)?;
         let mut optimizer = NadamConfig::new().init()?;
         let loader = self.loader(self.data.train_indices.clone(), false, &device);
-        let loader = loader.for_training(self.config.seed, None, 1, StopSignal::default(), Stopwatch::default());
+        let loader = loader.shuffled(self.config.seed);
         let length = RunLength { epochs: self.config.epochs, steps_per_epoch: loader.batches() as u64 };
         let schedule = |factor: f64| self.config.schedule.scheduler(factor * self.config.lr, length);
         let uncertainties = ParamGroup::from_predicate("task_weights");
         let mut schedule =
             ModuleLrScheduler::new(schedule(1.0)?).with_group(uncertainties, schedule(self.uncertainty_rate)?);
         let mut angles = ChaCha8Rng::seed_from_u64(self.config.seed);
-        for _ in 0..self.config.epochs {
-            for batch in self.batches(&loader, &mut angles) {
+        for epoch in 1..=self.config.epochs {
+            for batch in self.batches(loader.epoch(epoch, 0), &mut angles) {
                 let Labelled { images, classes, angles } = batch?;
                 let (logits, found) = network.forward(images);
                 let class_loss = cross_entropy(logits, classes, LabelSmoothing::None);
@@ -197,7 +198,7 @@ impl Bench<'_> {
         let images = self.data.test.len();
         let loader = self.loader((0..images).collect(), true, &self.device);
         let mut sums = [0.0; 2];
-        for batch in self.batches(&loader, &mut ChaCha8Rng::seed_from_u64(TEST_ANGLES)) {
+        for batch in self.batches(loader.epoch(1, 0), &mut ChaCha8Rng::seed_from_u64(TEST_ANGLES)) {
             let batch = batch?;
             let (logits, angles) = network.forward(batch.images);
             let right = logits.argmax(1).squeeze_dim::<1>(1).equal(batch.classes).int().sum();

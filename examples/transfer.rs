@@ -11,11 +11,12 @@
 mod support;
 
 use burn::tensor::Device;
+use burn_descent::transfer::Unfreeze;
 use burn_descent_lab::data::DataSource;
 use burn_descent_lab::networks::CnnConfig;
 use burn_descent_lab::runs::{
     Backend, Classifier, DatasetKind, ModelConfig, RunConfig, RunData, Split, TrainError, TrainingSession,
-    TransferConfig, Unfreeze,
+    TransferConfig,
 };
 use clap::Parser;
 use std::path::PathBuf;

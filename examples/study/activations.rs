@@ -9,8 +9,7 @@ use burn::tensor::{Device, Tensor};
 use burn_descent::nn::{LabelSmoothing, cross_entropy};
 use burn_descent::penalty::sparsity;
 use burn_descent::schedule::RunLength;
-use burn_descent::train::StopSignal;
-use burn_descent_lab::runs::{CLASSES, Evaluation, ImageLoader, RunConfig, RunData, Stopwatch, TrainError};
+use burn_descent_lab::runs::{CLASSES, Evaluation, ImageSource, RunConfig, RunData, TrainError};
 
 /// Units of the hidden layer.
 pub const UNITS: usize = 512;
@@ -48,13 +47,13 @@ pub fn train(
     let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&autodiff);
     let mut network = Network { hidden: linear(data.image().iter().product(), UNITS), output: linear(UNITS, CLASSES) };
     let (images, indices) = (data.train.clone(), data.train_indices.clone());
-    let loader = ImageLoader::new(images, indices, config.batch_size, data.normalization, &autodiff);
-    let loader = loader.for_training(config.seed, None, 1, StopSignal::default(), Stopwatch::default());
+    let loader = ImageSource::new(images, indices, data.normalization).loader(config.batch_size, &autodiff);
+    let loader = loader.shuffled(config.seed);
     let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
     let mut schedule = config.schedule.scheduler(config.lr, length)?;
     let mut optimizer = config.init_optimizer(loader.batches())?;
-    for _ in 0..config.epochs {
-        for batch in loader.epoch() {
+    for epoch in 1..=config.epochs {
+        for batch in loader.epoch(epoch, 0) {
             let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
             let (activations, logits) = network.forward(batch.images);
             let loss = cross_entropy(logits, batch.targets, LabelSmoothing::None) + sparsity(strength, activations);
@@ -64,9 +63,9 @@ pub fn train(
     }
     let network = network.valid();
     let indices = (0..data.test.len()).collect();
-    let loader = ImageLoader::new(data.test.clone(), indices, 500, data.normalization, device);
+    let loader = ImageSource::new(data.test.clone(), indices, data.normalization).loader(500, device);
     let (mut probabilities, mut silent) = (Vec::new(), Vec::new());
-    for batch in loader.epoch() {
+    for batch in loader.epoch(1, 0) {
         let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
         let (activations, logits) = network.forward(batch.images);
         silent.extend(numbers(activations.equal_elem(0.0).float().mean_dim(1)));

@@ -12,7 +12,7 @@ use burn_descent::penalty::PenaltiesConfig;
 use burn_descent::weights::reestimate_batch_norm;
 use burn_descent_lab::data::{DataSource, EmbeddedDigits, LabelledImages};
 use burn_descent_lab::runs::{
-    Classifier, DatasetKind, ImageBatch, ImageLoader, RunConfig, RunData, TrainError, TrainingSession, evaluate,
+    Classifier, DatasetKind, ImageBatch, ImageSource, RunConfig, RunData, TrainError, TrainingSession, evaluate,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -198,8 +198,8 @@ fn reestimated(
     device: &Device,
 ) -> Result<Classifier, TrainError> {
     let (images, indices) = (data.train.clone(), data.train_indices.clone());
-    let loader = ImageLoader::new(images, indices, batch_size, data.normalization, &device.clone().autodiff());
-    let batches = loader.epoch().flatten();
+    let loader = ImageSource::new(images, indices, data.normalization).loader(batch_size, &device.clone().autodiff());
+    let batches = loader.epoch(1, 0).flatten();
     let forward = |network: &Classifier, batch: &ImageBatch| _ = network.forward(batch.images.clone());
     Ok(reestimate_batch_norm(network, Classifier::batch_norms, batches, forward)?)
 }

@@ -1,16 +1,12 @@
-use super::update::SharedUpdate;
 use super::{ImageBatch, ModelConfig};
 use crate::networks::{Cnn, Mlp, ResNet};
-use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::nn::BatchNorm;
-use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use burn_descent::ConfigError;
 use burn_descent::group::parameters;
 use burn_descent::nn::{LabelSmoothing, cross_entropy, focal_loss};
-use burn_descent::weights::Sam;
 
 /// Classifies images by a network that Burn's `Learner` can train.
 #[derive(Module, Debug)]
@@ -22,12 +18,6 @@ pub struct Classifier {
     /// γ of the focal loss that it trains by; 0 for cross-entropy, which validation has.
     #[module(skip)]
     focal: f64,
-    /// Where its gradients are taken, if not at its weights.
-    #[module(skip)]
-    sam: Option<Sam>,
-    /// What takes the steps of its training, where that is not the optimizer alone.
-    #[module(skip)]
-    update: Option<SharedUpdate>,
 }
 
 /// Holds a network of one of the kinds that a [`Classifier`] can have.
@@ -61,7 +51,7 @@ impl Classifier {
             ModelConfig::Cnn(config) => Network::Cnn(config.init(image, classes, device)?),
             ModelConfig::ResNet(config) => Network::ResNet(config.init(image[0], classes, device)?),
         };
-        let classifier = Self { network, smoothing, focal: 0.0, sam: None, update: None };
+        let classifier = Self { network, smoothing, focal: 0.0 };
         classifier.visit(&mut MaterializeWeights);
         Ok(classifier)
     }
@@ -70,25 +60,6 @@ impl Classifier {
     /// cross-entropy for 0.
     pub fn with_focal_loss(self, gamma: f64) -> Self {
         Self { focal: gamma, ..self }
-    }
-
-    /// Sets whether the network is trained by sharpness-aware minimization: by the gradients that `sam` takes nearby,
-    /// or, if it is absent, by those at the weights.
-    ///
-    /// Each batch passes twice. The loss and the answers of a training step are those of the first pass, at the weights
-    /// themselves, and so are the running statistics of batch normalization, which in the second pass normalizes by the
-    /// batch as in the first. Dropout drops the same units in both.
-    pub fn with_sam(self, sam: Option<Sam>) -> Self {
-        Self { sam, ..self }
-    }
-
-    /// The same network, whose steps are taken by `update`.
-    pub(super) fn with_update(self, update: SharedUpdate) -> Self {
-        Self { update: Some(update), ..self }
-    }
-
-    pub(super) fn without_update(self) -> Self {
-        Self { update: None, ..self }
     }
 
     /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
@@ -146,14 +117,6 @@ impl Classifier {
         output.loss = output.loss.detach().expand(images);
         output
     }
-
-    fn output_and_gradients(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
-        if self.sam.is_some() {
-            batch.images.device().seed(batch.seed);
-        }
-        let output = self.output(batch, self.smoothing, self.focal);
-        TrainOutput::new(self, output.loss.backward(), Self::weighed(output))
-    }
 }
 
 /// Makes Burn draw the weights now, and not at their first use, by when somebody else may have seeded the device.
@@ -170,21 +133,8 @@ impl TrainStep for Classifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
-        if let Some(update) = &self.update {
-            update.begin(batch.last);
-        }
-        let mut output = self.output_and_gradients(batch.clone());
-        if let Some(perturbed) = self.sam.and_then(|sam| sam.perturbed(self, &output.grads)) {
-            output.grads = perturbed.output_and_gradients(batch).grads;
-        }
-        output
-    }
-
-    fn optimize(self, optimizer: &mut ModuleOptimizer, lr: ModuleLearningRate, gradients: GradientsParams) -> Self {
-        match self.update.clone() {
-            Some(update) => update.optimize(self, optimizer, lr, gradients),
-            None => optimizer.step(lr, self, gradients),
-        }
+        let output = self.output(batch, self.smoothing, self.focal);
+        TrainOutput::new(self, output.loss.backward(), Self::weighed(output))
     }
 }
 
@@ -193,7 +143,6 @@ impl InferenceStep for Classifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: ImageBatch) -> ClassificationOutput {
-        let evaluated = self.update.as_ref().and_then(SharedUpdate::evaluated);
-        Self::weighed(evaluated.as_ref().unwrap_or(self).output(batch, LabelSmoothing::None, 0.0))
+        Self::weighed(self.output(batch, LabelSmoothing::None, 0.0))
     }
 }

@@ -1,4 +1,4 @@
-use super::{DatasetKind, ImageLoader, Normalization, RunConfig, TrainError};
+use super::{DatasetKind, ImageLoader, ImageSource, Normalization, RunConfig, TrainError};
 use crate::data::{DataSource, EmbeddedDigits, KnownDataset, LabelledImages};
 use burn::tensor::Device;
 use rand::SeedableRng;
@@ -85,12 +85,19 @@ impl RunData {
     /// The test images in their order.
     pub(super) fn test_loader(&self, device: &Device) -> ImageLoader {
         let indices = (0..self.test.len()).collect();
-        ImageLoader::new(self.test.clone(), indices, EVALUATION_BATCH, self.normalization, device)
+        ImageSource::new(self.test.clone(), indices, self.normalization).loader(EVALUATION_BATCH, device)
     }
 
     /// The training images as they are, in the order of `train_indices`.
     pub(super) fn training_images(&self, device: &Device) -> ImageLoader {
-        ImageLoader::new(self.train.clone(), self.train_indices.clone(), EVALUATION_BATCH, self.normalization, device)
+        let source = ImageSource::new(self.train.clone(), self.train_indices.clone(), self.normalization);
+        source.loader(EVALUATION_BATCH, device)
+    }
+
+    /// The validation images in their order.
+    pub(super) fn validation_loader(&self, batch_size: usize, device: &Device) -> ImageLoader {
+        let source = ImageSource::new(self.train.clone(), self.validation_indices.clone(), self.normalization);
+        source.loader(batch_size, device)
     }
 
     /// The labels of the training images, in the order of `train_indices`.

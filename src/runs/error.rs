@@ -8,7 +8,7 @@ use burn_descent::optim::NamedOptimizerError;
 use burn_descent::penalty::PenaltyError;
 use burn_descent::sample::SampleError;
 use burn_descent::schedule::{ScheduleError, VariationError};
-use burn_descent::train::FileError;
+use burn_descent::train::{EngineError, FileError};
 use burn_descent::transfer::TransferError;
 use burn_descent::weights::NoStatistics;
 use std::path::{Path, PathBuf};
@@ -152,6 +152,17 @@ pub enum TrainError {
         /// Says what is wrong with the file.
         reason: String,
     },
+    /// Says that the run was interrupted, and can be gone on with.
+    #[error("interrupted in epoch {epoch}; everything is saved: go on with --resume {name}")]
+    Interrupted {
+        /// Gives the run's name.
+        name: String,
+        /// Gives the epoch that the run goes on in.
+        epoch: usize,
+    },
+    /// Says that the run is being trained by another program.
+    #[error("the run {0} is in use by another program: wait for its end, or choose another --name")]
+    InUse(PathBuf),
     /// Says that training stopped on an error.
     #[error("training stopped: {0}")]
     Stopped(String),
@@ -169,6 +180,18 @@ pub enum TrainError {
         /// Gives the validation loss.
         loss: f64,
     },
+}
+
+impl From<EngineError> for TrainError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::File(error) => error.into(),
+            EngineError::NonFinite(error) => error.into(),
+            EngineError::NoStatistics(error) => error.into(),
+            EngineError::Misfit { path, reason } => Self::Damaged { path, reason },
+            error => Self::Stopped(error.to_string()),
+        }
+    }
 }
 
 impl TrainError {

@@ -54,7 +54,7 @@ pub fn losses(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<f64> {
 /// Predicts the class probabilities of every image of a loader, in its order. Batches that cannot be loaded are left
 /// out, which happens only where a training loader's distortions do not fit its images.
 pub fn predict(model: &Classifier, loader: &ImageLoader) -> Vec<[f32; CLASSES]> {
-    loader.epoch().flatten().flat_map(|batch| rows(softmax(model.forward(batch.images), 1))).collect()
+    loader.epoch(1, 0).flatten().flat_map(|batch| rows(softmax(model.forward(batch.images), 1))).collect()
 }
 
 /// Measures how well networks do together on the test images, as a [`Run`](super::Run) tests its own. Each network's
@@ -86,7 +86,7 @@ impl Predictions {
     /// each brought to the image's own size.
     pub(super) fn new(ensemble: &Ensemble<Classifier>, loader: &ImageLoader, views: Views) -> Result<Self, TrainError> {
         let mut predictions = Self { members: vec![Vec::new(); ensemble.members().len()], combined: Vec::new() };
-        for batch in loader.epoch().flatten() {
+        for batch in loader.epoch(1, 0).flatten() {
             let logits = |member: &Classifier| logits(member, batch.images.clone(), views);
             let logits = ensemble.members().iter().map(logits).collect::<Result<Vec<_>, _>>()?;
             for (member, logits) in predictions.members.iter_mut().zip(&logits) {

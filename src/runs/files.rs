@@ -1,6 +1,7 @@
 //! The files of a run.
 
-use super::TrainError;
+use super::{History, TrainError};
+use burn_descent::train::FileError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,15 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Trai
     let mut text = serde_json::to_string_pretty(value).map_err(|error| TrainError::Stopped(error.to_string()))?;
     text.push('\n');
     write_atomic(path, text.as_bytes())
+}
+
+/// Writes the history of a training, as what the training calls may.
+pub(super) fn write_history(path: &Path, history: &History) -> Result<(), FileError> {
+    let unwritable = |reason: String| FileError::Record { path: path.to_owned(), reason };
+    let mut text = serde_json::to_string_pretty(history).map_err(|error| unwritable(error.to_string()))?;
+    text.push('\n');
+    let io = |source| FileError::Io { action: "write", path: path.to_owned(), source };
+    burn_descent::train::write_atomic(path, text.as_bytes()).map_err(io)
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TrainError> {

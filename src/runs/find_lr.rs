@@ -1,12 +1,11 @@
 use super::files::{self, LR_CURVE, run_folder};
 use super::member::MemberTraining;
 use super::run::{difficulty_by, source_network};
-use super::update::UpdateStep;
-use super::{RunConfig, RunData, RunOptions, Stopwatch, TrainError};
+use super::{RunConfig, RunData, RunOptions, TrainError};
 use burn::optim::GradientsParams;
-use burn::train::TrainStep;
+use burn_descent::sample::derived_seed;
 use burn_descent::schedule::{LrCurve, RangeTestConfig};
-use burn_descent::train::StopSignal;
+use burn_descent::train::{Step, Update};
 use std::path::PathBuf;
 
 /// Tests at which learning rates the network of `config` would learn, with its data, its optimizer and its seed, and
@@ -39,19 +38,26 @@ pub fn find_lr(
         (options.notify)(notice);
     }
     let source = source_network(config, &options.root, data.image(), &device)?;
-    let member =
-        MemberTraining { config, seed: config.seed, folder: folder.clone(), log: None, source: source.as_ref() };
+    let member = MemberTraining {
+        run: name,
+        config,
+        seed: config.seed,
+        folder: folder.clone(),
+        log: None,
+        source: source.as_ref(),
+    };
     let difficulty = difficulty_by(config, &data, &plain, &options.root)?;
-    let (stop, stopwatch) = (StopSignal::default(), Stopwatch::default());
-    let loader = member.training_loader(&data, &difficulty, &device, 1, stop, stopwatch)?;
+    let loader = member.training_loader(&data, &difficulty, &device)?;
     let model = member.training_model(data.image(), &device)?;
-    let model = UpdateStep::new(config, &model)?.in_epoch(model, 1)?;
-    let batches = std::iter::repeat_with(|| loader.epoch()).flatten().flatten();
-    let mut update = UpdateStep::new(config, &model)?;
+    let mut update = member.update(&model, &data, &plain)?;
+    let model = update.begin_epoch(model, 1)?;
+    let batches = (1..).flat_map(|epoch| loader.epoch(epoch, 0)).flatten();
+    let mut steps = 0..;
     let curve = test.run(&model, &member.optimizer(&data)?, batches, |model, batch| {
-        let output = TrainStep::step(model, batch);
-        match update.gradients(model, output.grads) {
-            Ok(gradients) => (f64::from(output.item.loss.mean().into_scalar::<f32>()), gradients),
+        let seed = derived_seed(config.seed, steps.next().unwrap_or_default(), 0);
+        let step = Step { rate: 0.0.into(), seed, device: device.clone() };
+        match update.gradients(model, batch, &step) {
+            Ok((output, gradients)) => (f64::from(output.loss.mean().into_scalar::<f32>()), gradients),
             Err(_) => (f64::NAN, GradientsParams::new()),
         }
     })?;

@@ -4,12 +4,12 @@
 //! after an interruption, and answers questions about images afterwards.
 
 mod backend;
+mod claim;
 mod classifier;
 mod config;
 mod dataset;
 mod error;
 mod evaluate;
-mod failure;
 mod files;
 mod find_lr;
 mod history;
@@ -21,7 +21,6 @@ mod sampling;
 mod session;
 mod summary;
 mod transfer;
-mod update;
 
 pub use backend::Backend;
 pub use classifier::{Classifier, Network};
@@ -31,10 +30,10 @@ pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, losses, predict};
 pub use find_lr::find_lr;
 pub use history::{Criterion, EpochMetrics, History};
-pub use loader::{Batches, CLASSES, ImageBatch, ImageLoader, Normalization, Stopwatch};
+pub use loader::{CLASSES, ImageBatch, ImageLoader, ImageSource, Normalization};
 pub use options::RunOptions;
 pub use run::Run;
 pub use sampling::{Sampling, Split};
 pub use session::{SessionProgress, TrainingSession};
 pub use summary::{MemberSummary, Summary, Versions};
-pub use transfer::{TransferConfig, Unfreeze};
+pub use transfer::TransferConfig;

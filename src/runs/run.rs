@@ -1,11 +1,12 @@
+use super::claim::{Claim, empty, is_taken, sweep};
 use super::evaluate::{Predictions, evaluate};
-use super::files::{LR_CURVE, run_folder};
+use super::files::run_folder;
 use super::loader::CLASSES;
 use super::member::{MODEL, MemberTraining, member_folder};
 use super::session::difficulty;
 use super::{
-    Backend, Classifier, DatasetKind, Diversity, Evaluation, ImageLoader, MemberSummary, RunConfig, RunData,
-    RunOptions, Stopwatch, Summary, TrainError, TransferConfig, Versions, files, losses,
+    Backend, Classifier, DatasetKind, Diversity, Evaluation, ImageLoader, ImageSource, MemberSummary, RunConfig,
+    RunData, RunOptions, Summary, TrainError, TransferConfig, Versions, files, losses,
 };
 use crate::data::LabelledImages;
 use burn::module::Module;
@@ -26,11 +27,13 @@ pub struct Run {
     replaces: bool,
     /// How many of the last networks are asked, if not all.
     last: Option<usize>,
+    /// The folder, from the creation of the run to the end of its training.
+    claim: Option<Arc<Claim>>,
 }
 
 impl Run {
     /// Prepares a new run. Without a name it gets that of its network and optimizer, and a number if that name is
-    /// taken.
+    /// taken. Its folder is its own from now on: no other program can train in it before this one is done or ends.
     ///
     /// # Errors
     ///
@@ -38,9 +41,9 @@ impl Run {
     /// replaced, or by something else.
     pub fn create(config: RunConfig, name: Option<&str>, options: &RunOptions) -> Result<Self, TrainError> {
         config.check()?;
-        let name = match name {
-            Some(name) => name.to_owned(),
-            None => free_name(&options.root, &format!("{}-{}", config.model.name(), config.optimizer.name())),
+        let (name, claim) = match name {
+            Some(name) => (name.to_owned(), Claim::of(&run_folder(&options.root, name)?)?),
+            None => Claim::free(&options.root, &format!("{}-{}", config.model.name(), config.optimizer.name()))?,
         };
         let folder = run_folder(&options.root, &name)?;
         let replaces = is_taken(&folder);
@@ -50,7 +53,7 @@ impl Run {
         if replaces && !folder.join(CONFIG).exists() {
             return Err(TrainError::NotARun(folder));
         }
-        Ok(Self { name, replaces, folder, config, last: None })
+        Ok(Self { name, replaces, folder, config, last: None, claim: Some(Arc::new(claim)) })
     }
 
     /// Opens the run `name` in the folder `root` of all runs.
@@ -69,7 +72,7 @@ impl Run {
         }
         let config = RunConfig::read(&path)?;
         config.check()?;
-        Ok(Self { name: name.to_owned(), folder, config, replaces: false, last: None })
+        Ok(Self { name: name.to_owned(), folder, config, replaces: false, last: None, claim: None })
     }
 
     /// Sets the backend on which the run's networks are evaluated and classify images.
@@ -125,6 +128,18 @@ impl Run {
     ///
     /// Returns an error if data, checkpoints or folders cannot be read or written, or training stops on an error.
     pub fn train(&mut self, options: &RunOptions) -> Result<Summary, TrainError> {
+        let claim = match self.claim.take() {
+            Some(claim) => claim,
+            None => Arc::new(Claim::of(&self.folder)?),
+        };
+        let summary = self.train_alone(options);
+        drop(claim);
+        summary
+    }
+
+    /// Trains in a folder that is claimed.
+    fn train_alone(&mut self, options: &RunOptions) -> Result<Summary, TrainError> {
+        sweep(&self.folder)?;
         let (backend, device) = self.config.backend.device()?;
         let mut data =
             RunData::load(&self.config, &options.source, self.replaces || !self.folder.join(CONFIG).exists())?;
@@ -135,7 +150,7 @@ impl Run {
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
         let source = self.source(&options.root, data.image(), &device)?;
-        MemberTraining { source: source.as_ref(), ..self.member(0) }.ensure_trainable(data.image(), &device)?;
+        MemberTraining { source: source.as_ref(), ..self.member(0) }.ensure_trainable(&data, &device)?;
         let known = self.folder.join(DIFFICULTY);
         if self.config.curriculum.is_some() {
             data.difficulty = Some(match !self.replaces && known.exists() {
@@ -145,12 +160,10 @@ impl Run {
         }
         // Nor is it known before whether there are images to draw.
         let known_difficulty = data.difficulty.as_deref().unwrap_or_default();
-        let (stop, stopwatch) = (options.stop.clone(), Stopwatch::default());
-        self.member(0).training_loader(&data, known_difficulty, &device, 1, stop, stopwatch)?;
+        self.member(0).training_loader(&data, known_difficulty, &device)?;
         if std::mem::take(&mut self.replaces) {
-            std::fs::remove_dir_all(&self.folder).map_err(TrainError::io("replace", &self.folder))?;
+            empty(&self.folder)?;
         }
-        files::create_folder(&self.folder)?;
         let path = self.folder.join(CONFIG);
         if !path.exists() {
             files::write_json(&path, &self.config)?;
@@ -165,9 +178,6 @@ impl Run {
             }
             let member = MemberTraining { source: source.as_ref(), ..self.member(index) };
             trained.extend(member.train(&data, &device, options, &self.folder.join(SUMMARY))?);
-            if options.stop.given() {
-                break;
-            }
         }
         let parameters = trained.first().map_or(0, |trained| trained.model.num_params());
         let stopped = trained.iter().find_map(|trained| trained.history.stopped.clone());
@@ -282,7 +292,7 @@ impl Run {
         let (_, device) = self.config.backend.device()?;
         let normalization = super::dataset::normalization(self.config.dataset);
         let image = Arc::new(LabelledImages::new(28, 28, pixels, vec![0])?);
-        let loader = ImageLoader::new(image, vec![0], 1, normalization, &device);
+        let loader = ImageSource::new(image, vec![0], normalization).loader(1, &device);
         let probabilities = self.predict(&loader, [1, 28, 28], &device, self.config.views)?;
         probabilities.into_iter().next().ok_or_else(|| TrainError::NoCheckpoint(self.name.clone()))
     }
@@ -318,19 +328,20 @@ impl Run {
     /// Why there are no kept weights.
     fn no_weights(&self) -> TrainError {
         let name = self.name.clone();
-        match self.member(0).history() {
-            Ok(history) if history.last_epoch() > 0 => {
-                let unfinished = || TrainError::Unfinished { name, epoch: history.last_epoch() };
-                history.divergence().unwrap_or_else(unfinished)
+        match self.member(0).progress() {
+            Ok(progress) if progress.has_begun() => {
+                let unfinished = TrainError::Unfinished { name, epoch: progress.history.last_epoch() };
+                progress.history.divergence().unwrap_or(unfinished)
             }
-            _ => TrainError::NoCheckpoint(name),
+            Ok(_) => TrainError::NoCheckpoint(name),
+            Err(error) => error,
         }
     }
 
     /// The network whose weights those that are still to begin start from, if any.
     fn source(&self, root: &Path, image: [usize; 3], device: &Device) -> Result<Option<Classifier>, TrainError> {
         if !self.replaces {
-            let begun = |index| Ok(self.member(index).history()?.last_epoch() > 0);
+            let begun = |index| Ok(self.member(index).progress()?.has_begun());
             let begun: Vec<bool> = (0..self.trainings()).map(begun).collect::<Result<_, TrainError>>()?;
             if begun.iter().all(|begun| *begun) {
                 return Ok(None);
@@ -360,7 +371,14 @@ impl Run {
             Diversity::Snapshots => (0, self.folder.clone()),
         };
         let log = (index == 0).then(|| self.folder.join("experiment.log"));
-        MemberTraining { config: &self.config, seed: self.config.seed.wrapping_add(seed), folder, log, source: None }
+        MemberTraining {
+            run: &self.name,
+            config: &self.config,
+            seed: self.config.seed.wrapping_add(seed),
+            folder,
+            log,
+            source: None,
+        }
     }
 
     /// Checks that the run has something to resume.
@@ -371,13 +389,9 @@ impl Run {
     pub fn ensure_resumable(&self) -> Result<(), TrainError> {
         let mut begun = false;
         for index in 0..self.trainings() {
-            let member = self.member(index);
-            let history = member.history()?;
-            begun |= member.has_begun();
-            if history.last_epoch() > 0 {
-                member.ensure_checkpoint(history.last_epoch())?;
-            }
-            if !member.is_complete(&history) {
+            let progress = self.member(index).progress()?;
+            begun |= progress.has_begun();
+            if !progress.is_complete(self.config.epochs) {
                 return if begun { Ok(()) } else { Err(TrainError::NoCheckpoint(self.name.clone())) };
             }
         }
@@ -417,21 +431,6 @@ const CONFIG: &str = "config.json";
 /// What a curriculum goes by, kept so that a resumed run goes by the same.
 const DIFFICULTY: &str = "difficulty.json";
 const SUMMARY: &str = "summary.json";
-
-/// Whether there is anything at `folder` that a new run would mix with. A curve of [`super::find_lr`] may be there.
-fn is_taken(folder: &Path) -> bool {
-    match std::fs::read_dir(folder) {
-        Ok(mut entries) => entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LR_CURVE)),
-        Err(_) => folder.exists(),
-    }
-}
-
-/// `stem`, or `stem-2`, `stem-3`, … if that is taken.
-fn free_name(root: &Path, stem: &str) -> String {
-    let candidates = (1..).map(|number| if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") });
-    let mut free = candidates.filter(|name| !root.join(name).exists());
-    free.next().unwrap_or_else(|| stem.to_owned())
-}
 
 /// The runs that there are, in order.
 fn names(root: &Path) -> Vec<String> {

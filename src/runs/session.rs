@@ -1,19 +1,14 @@
 use super::dataset::EVALUATION_BATCH;
 use super::member::MemberTraining;
-use super::update::{Evaluated, UpdateStep};
 use super::{
-    Batches, Classifier, Evaluation, ImageLoader, ModelConfig, RunConfig, RunData, Stopwatch, TrainError, losses,
-    predict,
+    Classifier, Evaluation, ImageBatch, ImageLoader, ModelConfig, RunConfig, RunData, TrainError, losses, predict,
 };
 use crate::networks::MlpConfig;
-use burn::lr_scheduler::LrScheduler;
-use burn::module::{Module, ParamGroup};
-use burn::optim::ModuleOptimizer;
+use burn::module::ParamGroup;
 use burn::tensor::{Device, Tensor};
-use burn::train::TrainStep;
 use burn_descent::sample::Ranking;
-use burn_descent::schedule::{RunLength, ScheduledLearningRate};
-use burn_descent::train::StopSignal;
+use burn_descent::schedule::{Plateau, RunLength};
+use burn_descent::train::{Batches, GradientUpdate, TrainingState};
 use burn_descent::transfer::transplant;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -40,14 +35,11 @@ pub struct TrainingSession<'a> {
     config: &'a RunConfig,
     data: &'a RunData,
     device: Device,
-    model: Classifier,
-    optimizer: ModuleOptimizer,
-    update: UpdateStep,
-    schedule: ScheduledLearningRate,
-    evaluation: Option<Evaluated>,
+    state: TrainingState<Classifier, GradientUpdate<Classifier>>,
+    plateau: Option<Plateau>,
     training: ImageLoader,
     /// The rest of the epoch.
-    batches: Option<Batches>,
+    batches: Option<Batches<ImageBatch>>,
     progress: SessionProgress,
 }
 
@@ -76,26 +68,14 @@ impl<'a> TrainingSession<'a> {
     /// ordered as it says.
     pub fn new(config: &'a RunConfig, data: &'a RunData, device: &Device) -> Result<Self, TrainError> {
         config.check()?;
-        let member = MemberTraining { config, seed: config.seed, folder: PathBuf::new(), log: None, source: None };
         let autodiff = device.clone().autodiff();
-        let (stop, stopwatch) = (StopSignal::default(), Stopwatch::default());
+        let member = Self::member(config);
         let difficulty = difficulty(config, data, device)?;
-        let training = member.training_loader(data, &difficulty, &autodiff, 1, stop, stopwatch)?;
-        let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
+        let training = member.training_loader(data, &difficulty, &autodiff)?;
         let model = member.training_model(data.image(), &autodiff)?;
-        Ok(Self {
-            update: UpdateStep::new(config, &model)?,
-            model,
-            optimizer: member.optimizer(data)?,
-            schedule: config.schedule.scheduler(config.lr, length)?,
-            evaluation: member.evaluation(data, device),
-            training,
-            batches: None,
-            progress: SessionProgress::default(),
-            device: device.clone(),
-            config,
-            data,
-        })
+        let (state, plateau) = Self::start(config, data, device, model, &training, None)?;
+        let (batches, progress) = (None, SessionProgress::default());
+        Ok(Self { config, data, device: device.clone(), state, plateau, training, batches, progress })
     }
 
     /// Starts the training from the weights of `trained`: from all of them, or from those that the configuration's
@@ -105,22 +85,49 @@ impl<'a> TrainingSession<'a> {
     ///
     /// Returns an error if `trained` is not such a network.
     pub fn starting_from(mut self, trained: &Classifier) -> Result<Self, TrainError> {
-        self.model = match &self.config.transfer {
-            Some(transfer) => transfer.take_over(trained, self.model)?,
-            None => transplant(trained, self.model, &ParamGroup::all())?,
+        let model = self.state.model()?.clone();
+        let model = match &self.config.transfer {
+            Some(transfer) => transfer.take_over(trained, model)?,
+            None => transplant(trained, model, &ParamGroup::all())?,
         };
+        (self.state, self.plateau) = Self::start(self.config, self.data, &self.device, model, &self.training, None)?;
         Ok(self)
     }
 
     /// Measures the configuration's penalties from the weights of `prior`, as by
-    /// [`Penalties::towards`](burn_descent::penalty::Penalties::towards) (coverage F4).
+    /// [`Penalties::towards`](burn_descent::penalty::Penalties::towards) (coverage F4). It comes after
+    /// [`starting_from`](Self::starting_from).
     ///
     /// # Errors
     ///
     /// Returns an error if `prior` has a parameter in another shape.
     pub fn towards(mut self, prior: &Classifier) -> Result<Self, TrainError> {
-        self.update = self.update.towards(&self.model, prior)?;
+        let model = self.state.model()?.clone();
+        (self.state, self.plateau) =
+            Self::start(self.config, self.data, &self.device, model, &self.training, Some(prior))?;
         Ok(self)
+    }
+
+    fn member(config: &'a RunConfig) -> MemberTraining<'a> {
+        MemberTraining { run: "", config, seed: config.seed, folder: PathBuf::new(), log: None, source: None }
+    }
+
+    fn start(
+        config: &'a RunConfig,
+        data: &RunData,
+        device: &Device,
+        model: Classifier,
+        training: &ImageLoader,
+        prior: Option<&Classifier>,
+    ) -> Result<(TrainingState<Classifier, GradientUpdate<Classifier>>, Option<Plateau>), TrainError> {
+        let mut update = Self::member(config).update(&model, data, device)?;
+        if let Some(prior) = prior {
+            update = update.with_penalties(config.penalties.init(&model)?.towards(&model, prior)?);
+        }
+        let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
+        let schedule = config.schedule.scheduler(config.lr, length)?;
+        let plateau = schedule.plateau();
+        Ok((TrainingState::new(model, update, schedule, config.seed), plateau))
     }
 
     /// Trains for `steps` more steps, or to the end of the epoch if that is nearer, and returns how far that has led,
@@ -134,25 +141,25 @@ impl<'a> TrainingSession<'a> {
         let mut losses: Option<Tensor<1>> = None;
         let mut taken = 0;
         while taken < steps.max(1) {
-            let batch = match self.batches.as_mut().and_then(Iterator::next) {
-                Some(batch) => batch.map_err(|error| TrainError::Stopped(error.to_string()))?,
-                None if self.progress.epoch == self.config.epochs => break,
-                None => {
-                    self.progress.epoch += 1;
-                    self.model = self.update.in_epoch(self.model.clone(), self.progress.epoch)?;
-                    self.batches = Some(self.training.epoch());
-                    continue;
+            let Some(batches) = &mut self.batches else {
+                if self.progress.epoch == self.config.epochs {
+                    break;
                 }
+                self.progress.epoch += 1;
+                self.state.begin_epoch()?;
+                self.batches = Some(self.training.epoch(self.progress.epoch, 0));
+                continue;
             };
-            let last = batch.last;
+            let Some(batch) = batches.next() else { break };
+            let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
             self.progress.images += batch.targets.dims()[0];
-            let output = self.model.step(batch);
-            let loss = output.item.loss.inner().mean();
+            let loss = self.state.step(batch)?.loss.inner().mean();
             losses = Some(losses.map_or(loss.clone(), |sum| sum + loss));
-            let lr = self.schedule.step().into();
-            self.model = self.update.step(self.model.clone(), &mut self.optimizer, &lr, output.grads, last)?;
             taken += 1;
-            if last {
+            if self.state.position().batch == self.training.batches() {
+                self.state.end_epoch()?;
+                self.state.advance();
+                self.batches = None;
                 break;
             }
         }
@@ -162,9 +169,7 @@ impl<'a> TrainingSession<'a> {
         self.device.sync().map_err(|error| TrainError::Stopped(error.to_string()))?;
         self.progress.step += taken;
         self.progress.seconds += start.elapsed().as_secs_f64();
-        if let Some(plateau) =
-            self.schedule.plateau().filter(|_| self.progress.step.is_multiple_of(self.training.batches()))
-        {
+        if let Some(plateau) = self.plateau.clone().filter(|_| self.batches.is_none()) {
             plateau.observe(self.validate()?.loss);
         }
         Ok(Some(self.progress))
@@ -176,10 +181,7 @@ impl<'a> TrainingSession<'a> {
     ///
     /// Returns an error if batch normalization cannot be re-estimated for the averaged weights.
     pub fn model(&self) -> Result<Classifier, TrainError> {
-        match &self.evaluation {
-            Some(evaluation) => Ok(evaluation(&self.optimizer, self.model.clone())?.valid()),
-            None => Ok(self.model.valid()),
-        }
+        Ok(self.state.evaluated()?)
     }
 
     /// Measures how well the network does on the validation images.
@@ -189,8 +191,7 @@ impl<'a> TrainingSession<'a> {
     /// Returns the same errors as [`model`](Self::model).
     pub fn validate(&self) -> Result<Evaluation, TrainError> {
         let labels: Vec<u8> = self.data.validation_indices.iter().map(|&index| self.data.train.label(index)).collect();
-        let (images, indices) = (self.data.train.clone(), self.data.validation_indices.clone());
-        let loader = ImageLoader::new(images, indices, EVALUATION_BATCH, self.data.normalization, &self.device);
+        let loader = self.data.validation_loader(EVALUATION_BATCH, &self.device);
         Ok(Evaluation::new(&predict(&self.model()?, &loader), &labels))
     }
 

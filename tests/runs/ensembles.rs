@@ -1,6 +1,7 @@
 //! Networks that answer together: how runs train them.
 
 use crate::digits::{digits, write_parts};
+use crate::records::{checkpointed, checkpoints, values};
 use crate::seeding;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -128,13 +129,15 @@ fn snapshots_are_one_run_and_go_on_after_a_break() {
         for number in 1..=3 {
             let file = format!("member-{number}/model.bpk");
             assert!(weights(&resumed, &file) == weights(&unbroken, &file), "{name}: {file} differs");
-            let trained = weights(&unbroken, &format!("checkpoint/model-{}.bpk", 2 * number));
-            assert_eq!(weights(&unbroken, &file) == trained, ema.is_none(), "{name}: {file} is not what was validated");
+            let last = *checkpoints(unbroken.folder()).last().expect("a checkpoint");
+            let trained = checkpointed(unbroken.folder(), number * last / 3);
+            let kept = values(&unbroken.folder().join(&file));
+            assert_eq!(kept == trained, ema.is_none(), "{name}: {file} is not what was validated");
         }
         // The first cycle is the run that it alone would be.
-        assert!(
-            ema.is_some() || weights(&unbroken, "member-1/model.bpk") == weights(&broken, "checkpoint/model-2.bpk")
-        );
+        let first = values(&unbroken.folder().join("member-1/model.bpk"));
+        let last = *checkpoints(unbroken.folder()).last().expect("a checkpoint");
+        assert!(ema.is_some() || first == checkpointed(broken.folder(), last / 3));
 
         // The last two alone are what a run would give that keeps only two.
         let asked = Run::open(&options.root, unbroken.name()).expect("the run").of_last(2);

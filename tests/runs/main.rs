@@ -3,6 +3,7 @@
 #[path = "../../crates/burn-descent/tests/suite/common.rs"]
 mod common;
 mod digits;
+mod records;
 
 mod ensembles;
 mod train;

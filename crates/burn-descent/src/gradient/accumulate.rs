@@ -29,6 +29,11 @@ impl Accumulate {
         (self.collected >= self.batches).then(|| self.emit(module))
     }
 
+    /// Whether no micro-batch has been collected.
+    pub(super) fn is_empty(&self) -> bool {
+        self.collected == 0
+    }
+
     /// The mean over the micro-batches collected so far, if there are any.
     pub(super) fn flush<M: Module>(&mut self, module: &M) -> Option<GradientsParams> {
         (self.collected > 0).then(|| self.emit(module))

@@ -323,6 +323,17 @@ impl Chain {
         self.stages.is_empty()
     }
 
+    /// Tells whether the chain carries nothing from one step to the next at the moment: no gradients are kept back, and the
+    /// last step was not skipped. A training that is saved then goes on as it would have unbroken.
+    pub fn is_at_rest(&self) -> bool {
+        self.stages.iter().all(|stage| match stage {
+            Stage::Accumulate(stage) => stage.is_empty(),
+            Stage::ApplyIfFinite(stage) => stage.skips.consecutive == 0,
+            Stage::Masked { chain, .. } => chain.is_at_rest(),
+            Stage::ClipNorm(_) | Stage::ClipValue(_) | Stage::Centralize(_) | Stage::Custom(_) => true,
+        })
+    }
+
     fn pass<M: Module>(
         &mut self,
         module: &M,

@@ -1,14 +1,34 @@
-//! Adds to Burn's `Learner` what a long training needs: checkpoints that are whole or not there, metrics that survive a
-//! full disk, plain progress, and a signal to stop.
+//! Trains any module on any batches, to the bit as it would have been trained without an interruption.
+//!
+//! [`Engine`] is the loop: it runs on top of Burn's `SupervisedTraining`, with Burn's metrics and dashboard, and adds
+//! what a long training needs. What a step is, is an [`Update`]: a [`GradientUpdate`] by any optimizer of this crate's or
+//! Burn's. A [`Loader`] gives batches in an order that can be begun anywhere. [`TrainingState`] is the same training
+//! without Burn's events, for loops of one's own.
+//!
+//! For Burn's own loop there are [`CheckedCheckpointer`], [`MetricFiles`] and [`PlainProgress`].
 
 mod checkpoint;
+mod checkpoints;
+mod engine;
+mod error;
 mod files;
+mod history;
+mod loader;
 mod metric_files;
 mod progress;
+mod state;
 mod stop;
+mod update;
 
 pub use checkpoint::{CheckedCheckpointer, read_record, write_record};
+pub use checkpoints::{CheckpointPolicy, CheckpointTimes};
+pub use engine::{End, Engine, Outcome, read_progress};
+pub use error::EngineError;
 pub use files::{FileError, is_written, read_checked, remove_checked, write_atomic, write_checked};
+pub use history::{Criterion, Ended, EpochRecord, History};
+pub use loader::{BatchSource, Batched, Batches, Loader, Places, TrainingLoader};
 pub use metric_files::MetricFiles;
 pub use progress::PlainProgress;
+pub use state::{Position, TrainingState};
 pub use stop::StopSignal;
+pub use update::{Batch, Evaluation, GradientUpdate, Output, Step, Update};

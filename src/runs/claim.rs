@@ -1,0 +1,135 @@
+//! One program at a time in the folder of a run.
+
+use super::TrainError;
+use super::files::LR_CURVE;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Holds the folder of a run, until it is dropped or the program ends, however it does.
+///
+/// What is locked is the folder itself, by the system: nothing stays behind of a program that was killed.
+#[derive(Debug)]
+pub(super) struct Claim {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Claim {
+    /// Claims the folder of a run, which is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if another program holds it, or it cannot be made.
+    pub(super) fn of(folder: &Path) -> Result<Self, TrainError> {
+        loop {
+            fs::create_dir_all(folder).map_err(TrainError::io("create the folder", folder))?;
+            let Some(lock) = lock(folder)? else { continue };
+            return Ok(Self { folder: folder.to_owned(), _lock: lock });
+        }
+    }
+
+    /// Claims the folder `stem` under `root`, or `stem-2`, `stem-3`, … : the first that is not there. Of several programs
+    /// that ask at the same time, each gets its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be made.
+    pub(super) fn free(root: &Path, stem: &str) -> Result<(String, Self), TrainError> {
+        fs::create_dir_all(root).map_err(TrainError::io("create the folder", root))?;
+        for number in 1_u64.. {
+            let name = if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") };
+            let folder = root.join(&name);
+            match fs::create_dir(&folder) {
+                Ok(()) => match lock(&folder) {
+                    Ok(Some(lock)) => return Ok((name, Self { folder, _lock: lock })),
+                    // Another program took or removed it just now.
+                    Ok(None) | Err(TrainError::InUse(_)) => {}
+                    Err(error) => return Err(error),
+                },
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(TrainError::io("create the folder", &folder)(error)),
+            }
+        }
+        Err(TrainError::RunName(stem.to_owned()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Of a run that never began nothing is to stay; a folder that is not empty is not removed.
+        if fs::remove_dir(&self.folder).is_ok()
+            && let Some(root) = self.folder.parent()
+        {
+            let _ = fs::remove_dir(root);
+        }
+    }
+}
+
+/// Locks a folder; nothing if it is no longer there.
+#[cfg(unix)]
+fn lock(folder: &Path) -> Result<Option<File>, TrainError> {
+    use std::os::unix::fs::MetadataExt;
+
+    let file = match File::open(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(TrainError::io("open the folder", folder))?,
+    };
+    try_lock(&file, folder)?;
+    let same = |one: fs::Metadata, other: fs::Metadata| one.ino() == other.ino() && one.dev() == other.dev();
+    let locked = file.metadata().map_err(TrainError::io("read", folder))?;
+    Ok(fs::metadata(folder).is_ok_and(|there| same(there, locked)).then_some(file))
+}
+
+/// Locks a file in the folder: elsewhere folders are not opened as files are.
+#[cfg(not(unix))]
+fn lock(folder: &Path) -> Result<Option<File>, TrainError> {
+    let path = folder.join(".lock");
+    let file = match File::create(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(TrainError::io("write", &path))?,
+    };
+    try_lock(&file, folder).map(|()| Some(file))
+}
+
+fn try_lock(file: &File, folder: &Path) -> Result<(), TrainError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(TrainError::InUse(folder.to_owned())),
+        // A file system that knows no locks is used as if nobody else were there.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(TrainError::io("lock the folder", folder)(error)),
+    }
+}
+
+/// Whether there is anything in `folder` that a new run would mix with. A curve of [`super::find_lr`] may be there.
+pub(super) fn is_taken(folder: &Path) -> bool {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LR_CURVE)),
+        Err(_) => folder.exists(),
+    }
+}
+
+/// Removes everything in a folder that is claimed, but not the folder.
+pub(super) fn empty(folder: &Path) -> Result<(), TrainError> {
+    for entry in fs::read_dir(folder).map_err(TrainError::io("read", folder))?.flatten() {
+        let path = entry.path();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(TrainError::io("replace", &path))?;
+    }
+    Ok(())
+}
+
+/// Removes the temporary files that a program which was killed has left in the folder of a run.
+pub(super) fn sweep(folder: &Path) -> Result<(), TrainError> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sweep(&path)?;
+        } else if entry.file_name().to_string_lossy().starts_with(".tmp") {
+            fs::remove_file(&path).map_err(TrainError::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
