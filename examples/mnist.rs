@@ -24,6 +24,7 @@ use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::schedule::{Variation, VariationError};
 use burn_descent::transfer::Unfreeze;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
+use burn_descent_lab::cli::{on_signals, print};
 use burn_descent_lab::data::read_digit_png;
 use burn_descent_lab::runs::{
     Backend, Criterion, DatasetKind, ModelConfig, Run, RunConfig, RunOptions, Sampling, Split, TrainError,
@@ -34,7 +35,10 @@ use serde::de::DeserializeOwned;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use support::{exit, source};
+use support::{exit, exit_with, source};
+
+/// What a program ends with that was interrupted, as shells have it.
+const INTERRUPTED: u8 = 130;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -336,7 +340,11 @@ impl PlaceArgs {
         if let Some(mirror) = &self.mirror {
             source = source.mirror(mirror);
         }
-        RunOptions { source, notify: |line| eprintln!("{line}"), ..RunOptions::new(&self.artifacts) }
+        RunOptions {
+            source,
+            notify: |line| _ = writeln!(std::io::stderr(), "{line}"),
+            ..RunOptions::new(&self.artifacts)
+        }
     }
 }
 
@@ -543,7 +551,7 @@ impl TrainArgs {
     fn find_lr(&self) -> Result<(), TrainError> {
         let name = self.name.as_deref().unwrap_or("find-lr");
         let (curve, path) = find_lr(&self.config()?, &RangeTestConfig::new(), name, &self.place.options())?;
-        print(&format!("{curve}\n\nkept in {}", path.display()));
+        print(format!("{curve}\n\nkept in {}", path.display()));
         Ok(())
     }
 
@@ -558,18 +566,13 @@ impl TrainArgs {
             }
             None => Run::create(self.config()?, self.name.as_deref(), &options)?,
         };
-        let stop = options.stop.clone();
-        // Without a handler, Ctrl-C ends the program at once; the last checkpoint is whole all the same.
-        let _ = ctrlc::set_handler(move || stop.give());
+        let again =
+            format!("stopped at once; --resume {} goes on from the last checkpoint, if there is one", run.name());
+        on_signals(&options.stop, again);
         let summary = run.train(&options)?;
-        print(&format!("\n{summary}\n\nkept in {}", run.folder().display()));
+        print(format!("\n{summary}\n\nkept in {}", run.folder().display()));
         Ok(())
     }
-}
-
-/// Prints a line. A reader that has gone away (`| head`) is no reason to fail.
-fn print(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Opens a run, to be asked as the flags say.
@@ -596,7 +599,7 @@ fn eval(
 ) -> Result<(), TrainError> {
     let runs = names.iter().map(|name| open(name, ensemble, place)).collect::<Result<Vec<_>, _>>()?;
     let combination = runs.first().map(|run| run.config().combine).unwrap_or_default();
-    print(&Run::evaluate_together(&runs, combination, &place.options(), dataset, views)?.to_string());
+    print(Run::evaluate_together(&runs, combination, &place.options(), dataset, views)?);
     Ok(())
 }
 
@@ -609,20 +612,24 @@ fn predict(
     let probabilities = open(name, ensemble, place)?.classify(read_digit_png(picture)?)?;
     for (class, probability) in probabilities.iter().enumerate() {
         let bar = "#".repeat((probability * 40.0).round() as usize);
-        print(&format!("{class}  {:6.2} %  {bar}", 100.0 * probability));
+        print(format!("{class}  {:6.2} %  {bar}", 100.0 * probability));
     }
-    print(&format!("it reads {}", argmax(&probabilities)));
+    print(format!("it reads {}", argmax(&probabilities)));
     Ok(())
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    exit(match &cli.command {
+    let result = match &cli.command {
         None => cli.train.run(&cli.kept),
         Some(Command::Eval { names, dataset, views, ensemble, place }) => {
             eval(names, *dataset, *views, ensemble, place)
         }
         Some(Command::FindLr { train }) => train.find_lr(),
         Some(Command::Predict { name, picture, ensemble, place }) => predict(name, picture, ensemble, place),
-    })
+    };
+    match result {
+        Err(error @ TrainError::Interrupted { .. }) => exit_with(INTERRUPTED, error),
+        result => exit(result),
+    }
 }

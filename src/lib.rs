@@ -4,6 +4,7 @@
 //! train, and a [`runs::Run`] trains it, keeps what it learned and answers questions afterwards. The examples are made
 //! of these.
 
+pub mod cli;
 pub mod data;
 pub mod networks;
 pub mod runs;

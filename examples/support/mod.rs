@@ -8,6 +8,7 @@ use plotters::prelude::*;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -156,13 +157,13 @@ pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Trai
 
 /// Ends the program: with 2 and one line on standard error, if it failed.
 pub fn exit<E: fmt::Display>(result: Result<(), E>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    result.map_or_else(|error| exit_with(2, format_args!("error: {error}")), |()| ExitCode::SUCCESS)
+}
+
+/// Ends the program with one line on standard error, which there may be nobody to read.
+pub fn exit_with(status: u8, line: impl fmt::Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{line}");
+    ExitCode::from(status)
 }
 
 /// The folder that was given, or the usual places.

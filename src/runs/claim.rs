@@ -2,6 +2,7 @@
 
 use super::TrainError;
 use super::files::LR_CURVE;
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -102,10 +103,12 @@ fn try_lock(file: &File, folder: &Path) -> Result<(), TrainError> {
     }
 }
 
-/// Whether there is anything in `folder` that a new run would mix with. A curve of [`super::find_lr`] may be there.
+/// Whether there is anything in `folder` that a new run would mix with. A curve of [`super::find_lr`] may be there, and
+/// the temporary files of a run that was killed before it began.
 pub(super) fn is_taken(folder: &Path) -> bool {
+    let is_other = |name: &OsStr| name != LR_CURVE && !is_temporary(name);
     match fs::read_dir(folder) {
-        Ok(mut entries) => entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LR_CURVE)),
+        Ok(mut entries) => entries.any(|entry| entry.map_or(true, |entry| is_other(&entry.file_name()))),
         Err(_) => folder.exists(),
     }
 }
@@ -121,13 +124,18 @@ pub(super) fn empty(folder: &Path) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// Whether a file that is being written has this name.
+fn is_temporary(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(".tmp")
+}
+
 /// Removes the temporary files that a program which was killed has left in the folder of a run.
 pub(super) fn sweep(folder: &Path) -> Result<(), TrainError> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             sweep(&path)?;
-        } else if entry.file_name().to_string_lossy().starts_with(".tmp") {
+        } else if is_temporary(&entry.file_name()) {
             fs::remove_file(&path).map_err(TrainError::io("remove", &path))?;
         }
     }

@@ -188,7 +188,9 @@ impl From<EngineError> for TrainError {
             EngineError::File(error) => error.into(),
             EngineError::NonFinite(error) => error.into(),
             EngineError::NoStatistics(error) => error.into(),
-            EngineError::Misfit { path, reason } => Self::Damaged { path, reason },
+            EngineError::Misfit { path, reason } => {
+                Self::Damaged { path, reason: format!("it does not fit config.json: {reason}") }
+            }
             error => Self::Stopped(error.to_string()),
         }
     }

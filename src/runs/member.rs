@@ -5,6 +5,7 @@ use super::{
     Classifier, Diversity, EpochMetrics, Evaluation, History, ImageBatch, ImageLoader, ImageSource, MemberSummary,
     RunConfig, RunData, RunOptions, TrainError, files,
 };
+use crate::cli::dashboard;
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
@@ -302,7 +303,7 @@ impl MemberTraining<'_> {
                 .with_application_logger(log.map(|log| Box::new(log) as _));
             match plain {
                 true => supervised.renderer(Box::new(PlainProgress::new(std::io::stdout(), PROGRESS_INTERVAL, first))),
-                false => supervised,
+                false => supervised.renderer(dashboard(&options.stop, first - 1)),
             }
         }))
     }

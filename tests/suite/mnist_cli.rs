@@ -779,8 +779,7 @@ fn interrupted(sandbox: &Sandbox, name: &str, signal: &str, ready: impl Fn(&Path
         let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(sent.expect("`kill` runs").success(), "the signal should be sent");
         let output = child.wait_with_output().expect("the program ends");
-        let summary = run.join("summary.json");
-        if !summary.exists() || json(&summary)["stopped"] == "interrupted" {
+        if !run.join("summary.json").exists() {
             return output;
         }
     }
@@ -789,31 +788,28 @@ fn interrupted(sandbox: &Sandbox, name: &str, signal: &str, ready: impl Fn(&Path
 
 /// Whether an epoch is over and its checkpoint written.
 fn one_epoch_over(run: &Path) -> bool {
-    run.join("checkpoint").join("scheduler-1.bpk.sha256").exists()
+    !checkpoints(run).is_empty()
 }
 
 #[test]
 fn an_interrupted_run_saves_and_goes_on() {
     let sandbox = Sandbox::new();
-    let output = interrupted(&sandbox, "stopped", "-INT", one_epoch_over);
-    assert!(output.status.success(), "an interrupted run ends in order: {}", stderr(&output));
-    assert!(stdout(&output).contains("stopped       interrupted"), "{}", stdout(&output));
-    assert_eq!(sandbox.summary("stopped")["stopped"], "interrupted");
-    let mut done = sandbox.epochs("stopped");
-    assert!((1..=4).contains(&done.len()), "{done:?}");
-    if sandbox.json("stopped", "history.json")["broken_off"] == true {
-        done.pop();
-    }
-
-    let printed = sandbox.succeeds("--plain --resume stopped");
-    assert!(!printed.contains("stopped       "), "{printed}");
-    assert_eq!(sandbox.summary("stopped")["stopped"], Value::Null);
-    let epochs = sandbox.epochs("stopped");
-    assert_eq!(epochs.len(), 4);
-    assert_eq!(epochs[..done.len()], done, "what was done stays");
-
     sandbox.succeeds(&format!("{SLOW} --name unbroken"));
-    assert_eq!(sandbox.epochs("unbroken"), epochs, "as if it had not been interrupted");
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let output = interrupted(&sandbox, "stopped", signal, one_epoch_over);
+        assert_eq!(output.status.code(), Some(130), "{signal}: {}", stderr(&output));
+        let told = stderr(&output);
+        assert!(told.starts_with("interrupted in epoch ") && told.contains("--resume stopped"), "{told}");
+        let done = sandbox.epochs("stopped");
+        assert!((1..4).contains(&done.len()), "{done:?}");
+        sandbox.succeeds("eval stopped");
+
+        sandbox.succeeds("--plain --resume stopped");
+        let epochs = sandbox.epochs("stopped");
+        assert_eq!(epochs.len(), 4);
+        assert_eq!(epochs[..done.len()], done, "what was done stays");
+        assert_eq!(sandbox.epochs("unbroken"), epochs, "as if it had not been interrupted");
+    }
 }
 
 /// Killed after its last epoch, but before its weights were kept or tested.
@@ -836,8 +832,9 @@ fn a_trained_run_without_results_is_finished() {
 
 /// The names of a run's checkpoints.
 fn checkpoints(run: &Path) -> Vec<String> {
-    let entries = fs::read_dir(run.join("checkpoint")).expect("a folder of checkpoints").flatten();
+    let entries = fs::read_dir(run.join("checkpoint")).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.ends_with(".ckpt"));
     names.sort();
     names
 }
@@ -845,29 +842,48 @@ fn checkpoints(run: &Path) -> Vec<String> {
 #[test]
 fn a_killed_run_goes_on_as_if_unbroken() {
     let sandbox = Sandbox::new();
-    // The scheduler's record is small and written first: the others may well be cut off.
-    let two_epochs = |run: &Path| run.join("checkpoint").join("scheduler-2.bpk.sha256").exists();
-    let output = interrupted(&sandbox, "killed", "-KILL", two_epochs);
+    let output = interrupted(&sandbox, "killed", "-KILL", one_epoch_over);
     assert!(!output.status.success());
     assert!(!sandbox.run("killed").join("summary.json").exists());
-    let last = sandbox.epochs("killed").len();
     sandbox.succeeds(&format!("{SLOW} --name unbroken"));
-
-    // Killed between the metrics of an epoch and the end of its checkpoint.
-    for (name, lost) in [("sooner", "model"), ("earlier", "optimizer")] {
-        let copied = Command::new("cp").arg("-r").arg(sandbox.run("killed")).arg(sandbox.run(name)).status();
-        assert!(copied.expect("`cp` runs").success());
-        let lost = sandbox.run(name).join("checkpoint").join(format!("{lost}-{last}.bpk.sha256"));
-        let _ = fs::remove_file(lost); // Unless the run really was killed just then.
+    // What a program leaves that was killed while it wrote.
+    put(&sandbox.run("killed").join("checkpoint"), ".tmpabc", b"half a checkpoint");
+    sandbox.succeeds("--plain --resume killed");
+    assert_eq!(sandbox.epochs("killed"), sandbox.epochs("unbroken"));
+    for key in ["test_accuracy", "test_loss", "confusion"] {
+        assert_eq!(sandbox.summary("killed")[key], sandbox.summary("unbroken")[key], "{key}");
     }
-    for name in ["killed", "sooner", "earlier"] {
-        sandbox.succeeds(&format!("--plain --resume {name}"));
-        assert_eq!(sandbox.epochs(name), sandbox.epochs("unbroken"), "{name}");
-        for key in ["test_accuracy", "test_loss", "confusion"] {
-            assert_eq!(sandbox.summary(name)[key], sandbox.summary("unbroken")[key], "{name}: {key}");
-        }
-        let (found, expected) = (checkpoints(&sandbox.run(name)), checkpoints(&sandbox.run("unbroken")));
-        assert!(found.iter().filter(|name| !name.starts_with('.')).eq(&expected), "{name}: {found:?} for {expected:?}");
+    let names = |run: &str| files(&sandbox.run(run)).into_keys().collect::<Vec<_>>();
+    assert_eq!(names("killed"), names("unbroken"));
+}
+
+/// Several programs that start at the same time, in one folder of runs.
+#[test]
+fn runs_at_the_same_time_keep_apart() {
+    let sandbox = Sandbox::new();
+    let start = |arguments: String| {
+        let mut command = sandbox.command(&arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+    };
+    // Without names, each gets one.
+    let rates = [0.001, 0.002, 0.003, 0.004];
+    let children = rates.map(|rate| start(format!("{TINY} --epochs 1 --lr {rate}")));
+    for child in children {
+        let output = child.wait_with_output().expect("the program ends");
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let runs = ["mlp-nadam", "mlp-nadam-2", "mlp-nadam-3", "mlp-nadam-4"];
+    let mut found = runs.map(|run| number(&sandbox.json(run, "config.json")["lr"]));
+    found.sort_by(f64::total_cmp);
+    assert_eq!(found, rates);
+    assert!(runs.iter().all(|run| sandbox.summary(run)["test_accuracy"].is_number()));
+
+    // Of one name there is one run, and the others are told.
+    let children = [(); 3].map(|()| start(format!("{SLOW} --name one")));
+    let outputs = children.map(|child| child.wait_with_output().expect("the program ends"));
+    assert_eq!(outputs.iter().filter(|output| output.status.success()).count(), 1);
+    for output in outputs.iter().filter(|output| !output.status.success()) {
+        assert!(["in use", "exists already"].iter().any(|told| stderr(output).contains(told)), "{}", stderr(output));
     }
 }
 
@@ -875,7 +891,7 @@ fn a_killed_run_goes_on_as_if_unbroken() {
 fn a_run_that_was_killed_in_its_first_epoch_says_so() {
     let sandbox = Sandbox::new();
     interrupted(&sandbox, "young", "-KILL", |run| run.join("config.json").exists());
-    if !sandbox.run("young").join("history.json").exists() {
+    if checkpoints(&sandbox.run("young")).is_empty() {
         sandbox.fails("--plain --resume young", &["`young`", "no checkpoint", "--overwrite"]);
         sandbox.fails("eval young", &["`young`", "no checkpoint"]);
     }
@@ -1119,13 +1135,11 @@ fn damaged_files_are_told() {
         sandbox.fails(command, &parts);
         fs::write(&path, right).expect("the file is mended");
     };
-    for file in ["checkpoint/model-1.bpk", "checkpoint/optimizer-1.bpk", "checkpoint/scheduler-1.bpk"] {
-        with_damage(file, &cut, resume, &["damaged", "SHA-256", "expected"]);
-        with_damage(file, &flip, resume, &["damaged", "SHA-256", "expected"]);
-        with_damage(file, &|_| Vec::new(), resume, &["damaged", "SHA-256", "expected"]);
-    }
+    let checkpoint = "checkpoint/step-4.ckpt";
+    with_damage(checkpoint, &cut, resume, &["damaged", "SHA-256", "expected"]);
+    with_damage(checkpoint, &flip, resume, &["damaged", "SHA-256", "expected"]);
+    with_damage(checkpoint, &|_| Vec::new(), resume, &["damaged", "does not begin as a checkpoint does"]);
     with_damage("model.bpk", &flip, "eval run", &["damaged", "SHA-256", "expected"]);
-    with_damage("history.json", &cut, resume, &["damaged"]);
     with_damage("config.json", &cut, resume, &["not a run configuration"]);
     with_damage("config.json", &cut, "eval run", &["not a run configuration"]);
     with_damage("config.json", &|_| b"{}".to_vec(), resume, &["not a run configuration", "missing field"]);
@@ -1144,15 +1158,18 @@ fn damaged_files_are_told() {
     let mut wider = json(&path);
     wider["model"]["mlp"]["widths"] = vec![32].into();
     fs::write(&path, wider.to_string()).expect("the configuration is changed");
-    sandbox.fails(resume, &["checkpoint/model-1.bpk", "does not fit", "config.json", "[784, 32]", "[784, 16]"]);
+    sandbox.fails(resume, &[checkpoint, "does not fit", "config.json", "[784, 32]", "[784, 16]"]);
     sandbox.fails("eval run", &["model.bpk", "does not fit", "config.json", "[784, 32]", "[784, 16]"]);
     fs::write(&path, edit("lr", (-1.0).into())(&right)).expect("the configuration is changed");
     sandbox.fails(resume, &["lr", "(0, ∞)", "is -1"]);
     fs::write(&path, right).expect("the configuration is mended");
 
-    fs::remove_file(run.join("checkpoint/optimizer-1.bpk")).expect("the checkpoint was there");
+    // Nothing depends on what is there to be read by others.
+    fs::write(run.join("history.json"), b"[").expect("the history is damaged");
     sandbox.succeeds(resume);
-    assert_eq!(sandbox.epochs("run").len(), 3, "begun anew, as there is no whole epoch");
+    assert_eq!(sandbox.epochs("run").len(), 3);
+    fs::remove_dir_all(run.join("checkpoint")).expect("there were checkpoints");
+    sandbox.fails(resume, &["`run`", "no checkpoint"]);
 }
 
 #[test]

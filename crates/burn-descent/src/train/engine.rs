@@ -430,6 +430,7 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
         validation: &ValidLoader<M>,
         interrupter: &Interrupter,
     ) -> Result<End, EngineError> {
+        let _attendance = self.stop.attend();
         let device = self.state.device().clone();
         self.training = self.training.on(&device);
         let validation = validation.to_device(&device.inner());

@@ -1,15 +1,15 @@
 use burn::train::Interrupter;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Asks a training to stop, from another thread (a Ctrl-C handler, say).
 ///
-/// Given once, the run takes one more step at most, validates, saves a checkpoint and stops: what it has learned by
-/// then can be used. Given twice, it stops at once, with the weights of the last whole epoch. Either way a run that
-/// goes on does so from the last whole epoch, and comes to what the unbroken run would have come to.
+/// The training takes the step to its end, saves a checkpoint and stops; one that goes on does so from that step, and
+/// comes to what the unbroken one would have come to. Clones are one and the same.
 #[derive(Clone, Default)]
 pub struct StopSignal {
     given: Arc<AtomicBool>,
+    attended: Arc<AtomicUsize>,
     interrupter: Interrupter,
 }
 
@@ -21,13 +21,33 @@ impl StopSignal {
         }
     }
 
-    /// Tells whether the training was asked to stop.
+    /// Tells whether the training was asked to stop, by this or by Burn's dashboard.
     pub fn given(&self) -> bool {
         self.given.load(Ordering::SeqCst) || self.interrupter.should_stop()
+    }
+
+    /// Tells whether a training is under way that answers the signal.
+    pub fn is_attended(&self) -> bool {
+        self.attended.load(Ordering::SeqCst) > 0
+    }
+
+    /// Answers the signal from now on, until what it returns is dropped.
+    pub(super) fn attend(&self) -> Attendance {
+        self.attended.fetch_add(1, Ordering::SeqCst);
+        Attendance(self.attended.clone())
     }
 
     /// Returns what Burn's `SupervisedTraining::with_interrupter` takes.
     pub fn interrupter(&self) -> Interrupter {
         self.interrupter.clone()
+    }
+}
+
+/// Is held by a training that answers a signal.
+pub(super) struct Attendance(Arc<AtomicUsize>);
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

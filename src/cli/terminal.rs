@@ -1,0 +1,102 @@
+//! The terminal, in which Burn's dashboard draws, and the signals that come from it and from elsewhere.
+
+use burn::train::renderer::MetricsRenderer;
+use burn::train::renderer::tui::TuiMetricsRendererWrapper;
+use burn_descent::train::StopSignal;
+use std::fmt::Display;
+use std::io::Write;
+
+/// What a program ends with that was interrupted, as a shell has it.
+const INTERRUPTED: i32 = 130;
+
+/// Lets Ctrl-C, and with it SIGTERM and SIGHUP, ask for a stop: after the step, with everything saved. A second one
+/// ends the program at once, and so does the first where nothing trains that could answer it, as in a download or a
+/// test; `again` then says how to go on. Either way the terminal is as it was before.
+///
+/// It takes effect once in a program, and is to be called before [`dashboard`].
+pub fn on_signals(stop: &StopSignal, again: String) {
+    let (stop, terminal) = (stop.clone(), Terminal::now());
+    // Without a handler, signals end the program at once; the last checkpoint is whole all the same.
+    let _ = ctrlc::set_handler(move || {
+        if stop.is_attended() && !stop.given() {
+            return stop.give();
+        }
+        terminal.restore();
+        // Whoever sent the signal may have closed the terminal.
+        let _ = writeln!(std::io::stderr(), "{again}");
+        std::process::exit(INTERRUPTED);
+    });
+}
+
+/// Opens Burn's dashboard, in which Ctrl-C is a signal as everywhere else; by itself it takes the key and does nothing.
+/// `done` counts the epochs that are over.
+pub fn dashboard(stop: &StopSignal, done: usize) -> Box<dyn MetricsRenderer> {
+    let renderer = TuiMetricsRendererWrapper::new(stop.interrupter(), (done > 0).then_some(done));
+    Terminal::keep_signals();
+    Box::new(renderer)
+}
+
+/// Prints a line. A reader that has gone away (`| head`) is no reason to fail.
+pub fn print(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// The settings of the terminal at some time.
+struct Terminal {
+    #[cfg(unix)]
+    settings: Option<nix::sys::termios::Termios>,
+}
+
+/// Leaves what a dashboard has turned on: reports of the mouse, the other screen, the hidden cursor.
+const LEAVE: &str = "\x1b[?1006l\x1b[?1015l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1049l\x1b[?25h";
+
+#[cfg(unix)]
+impl Terminal {
+    fn file() -> Option<std::fs::File> {
+        std::fs::File::options().read(true).write(true).open("/dev/tty").ok()
+    }
+
+    fn now() -> Self {
+        Self { settings: Self::file().and_then(|file| nix::sys::termios::tcgetattr(&file).ok()) }
+    }
+
+    fn restore(&self) {
+        use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
+
+        let (Some(mut file), Some(settings)) = (Self::file(), &self.settings) else { return };
+        // Where nothing has been changed, there is no other screen to leave.
+        if tcgetattr(&file).is_ok_and(|now| now.local_flags != settings.local_flags) {
+            let _ = file.write_all(LEAVE.as_bytes());
+            let _ = tcsetattr(&file, SetArg::TCSANOW, settings);
+        }
+    }
+
+    /// Waits until the dashboard, on a thread of its own, has turned the terminal raw, then turns signals on again.
+    fn keep_signals() {
+        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+
+        let Some(file) = Self::file() else { return };
+        for _ in 0..200 {
+            let Ok(mut settings) = tcgetattr(&file) else { return };
+            if !settings.local_flags.contains(LocalFlags::ICANON) {
+                settings.local_flags.insert(LocalFlags::ISIG);
+                let _ = tcsetattr(&file, SetArg::TCSANOW, &settings);
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Terminal {
+    fn now() -> Self {
+        Self {}
+    }
+
+    fn restore(&self) {
+        let _ = std::io::stdout().write_all(LEAVE.as_bytes());
+    }
+
+    fn keep_signals() {}
+}
