@@ -10,6 +10,7 @@ import argparse
 import pathlib
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -29,11 +30,13 @@ from runs import KINDS, Bench, Kind, kinds  # noqa: E402
 # The kinds of `all --quick`: those that differ most in what they write.
 FEW = "cnn,ensemble,snapshots,curriculum"
 
+Trial = Callable[[int], list[str]]
+
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="faults", description="Breaks runs on purpose, and compares.")
-    parser.add_argument("--program", type=pathlib.Path, required=True, help="the built example, target/…/examples/mnist")
+    parser.add_argument("--program", type=pathlib.Path, required=True, help="the built example")
     parser.add_argument("--work", type=pathlib.Path, help="folder for everything [default: a temporary one]")
     parser.add_argument("--keep", action="store_true", help="leave that folder, with the runs that differ")
     parser.add_argument("--seed", type=int, default=1, help="seed of images, instants and damage [default: 1]")
@@ -49,7 +52,8 @@ def arguments() -> argparse.Namespace:
         command = commands.add_parser(name, help=text)
         command.add_argument(flag, dest="number", type=int, default=default, metavar="N")
         command.add_argument("--only", type=int, metavar="TRIAL", help="only this trial of them")
-        command.add_argument("--kinds", help=f"kinds of runs, between commas [default: {names}]")
+        if name != "damage":
+            command.add_argument("--kinds", help=f"kinds of runs, between commas [default: {names}]")
     command = commands.add_parser("crowd", help="processes in one folder at once")
     command.add_argument("--processes", default="2..4", help="how many, or a range such as 2..8 [default: 2..4]")
     command = commands.add_parser("all", help="everything")
@@ -64,7 +68,7 @@ class Trials:
         self.bench = bench
         self.jobs = jobs
 
-    def each(self, report: Report, numbers: list[int], trial: Callable[[int], list[str]], again: str, jobs: int) -> None:
+    def each(self, report: Report, numbers: list[int], trial: Trial, again: str, jobs: int) -> None:
         """Runs the trials of these numbers, and notes what differs."""
 
         def one(number: int) -> None:
@@ -78,20 +82,23 @@ class Trials:
         """`kill` or `stop`."""
         report, chosen = Report(name), kinds(names)
         numbers = list(range(number)) if only is None else [only]
-        kind_of: Callable[[int], Kind] = lambda trial: chosen[trial % len(chosen)]
+
+        def kind_of(trial: int) -> Kind:
+            return chosen[trial % len(chosen)]
+
         for kind in {kind_of(trial).name: kind_of(trial) for trial in numbers}.values():
             self.bench.control(self.bench.reference(kind), report)
         run = {"kill": kill.run, "stop": stop.run}[name]
         again = f"{name} --times {number}" + (f" --kinds {names}" if names else "")
         self.each(report, numbers, lambda trial: run(self.bench, kind_of(trial), trial, report), again, self.jobs)
-        return report
+        return report.done()
 
     def full_disk(self, number: int, only: int | None, names: str | None) -> Report:
         """`disk`."""
         report, chosen = Report("disk"), kinds(names)
         if not disk.is_permitted(self.bench.program.work):
             report.note("skipped: mounting a small file system is not permitted here")
-            return report
+            return report.done()
         peaks: dict[str, int] = {}
 
         def trial(index: int) -> list[str]:
@@ -99,7 +106,7 @@ class Trials:
 
         again = f"disk --writes {number}" + (f" --kinds {names}" if names else "")
         self.each(report, list(range(number)) if only is None else [only], trial, again, 1)
-        return report
+        return report.done()
 
     def damaged(self, number: int, only: int | None) -> Report:
         """`damage`."""
@@ -113,7 +120,7 @@ class Trials:
             return damage.trial(self.bench, targets[index % len(targets)], index, goods, report)
 
         self.each(report, numbers, trial, f"damage --files {number}", self.jobs)
-        return report
+        return report.done()
 
     def crowd(self, text: str) -> Report:
         """`crowd`."""
@@ -121,7 +128,7 @@ class Trials:
         first, _, last = text.partition("..")
         for processes in range(int(first), int(last or first) + 1):
             crowd.run(self.bench, processes, report, self.bench.again(f"crowd --processes {processes}"))
-        return report
+        return report.done()
 
     def all(self, quick: bool) -> list[Report]:
         """Everything."""
@@ -159,7 +166,9 @@ def main() -> int:
     options = arguments()
     if options.work:
         options.work.mkdir(parents=True, exist_ok=True)
-    work = pathlib.Path(tempfile.mkdtemp(prefix="faults-", dir=options.work))
+    work = pathlib.Path(tempfile.mkdtemp(prefix="faults-", dir=options.work)).resolve()
+    # So that disks are taken away and processes ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         found = reports(options, work)
         for report in found:

@@ -19,6 +19,11 @@ def files(run: pathlib.Path) -> dict[str, pathlib.Path]:
     return {str(path.relative_to(run)): path for path in sorted(run.rglob("*")) if not path.is_dir()}
 
 
+def is_left_over(name: str) -> bool:
+    """Whether a file has the name of a temporary one or of a lock."""
+    return bool(LEFT_OVER.fullmatch(pathlib.PurePath(name).name))
+
+
 def without_times(value: object) -> object:
     """A JSON value without the fields that hold times."""
     if isinstance(value, dict):
@@ -51,7 +56,8 @@ def explained(one: object, other: object, place: str = "") -> str:
                 return explained(item, its, f"{place}[{index}]")
         return f"{place} has {len(other)} items in place of {len(one)}"
     if isinstance(one, bytes) and isinstance(other, bytes):
-        at = next((index for index, (byte, its) in enumerate(zip(one, other)) if byte != its), min(len(one), len(other)))
+        changed = (index for index, (byte, its) in enumerate(zip(one, other)) if byte != its)
+        at = next(changed, min(len(one), len(other)))
         return f"byte {at} of {len(other)} ({len(one)} in the reference)"
     return f"{place} is {other} in place of {one}"
 
@@ -60,7 +66,7 @@ def unsound(run: pathlib.Path) -> list[str]:
     """The files of a run that are left over, cut off or not what their checksums say."""
     found = []
     for name, path in files(run).items():
-        if LEFT_OVER.fullmatch(path.name):
+        if is_left_over(name):
             found.append(f"`{name}` is left over")
         elif path.suffix == ".json":
             try:
@@ -86,12 +92,12 @@ def differences(reference: pathlib.Path, run: pathlib.Path, also: set[str]) -> l
         return ["the run has no folder"]
     expected, found = files(reference), files(run)
     missing = [f"`{name}` is missing" for name in expected if name not in found]
-    surplus = [f"`{name}` is not in the reference" for name in found if name not in expected]
+    surplus = [f"`{name}` is not in the reference" for name in found if name not in expected and not is_left_over(name)]
     changed = []
     for name in expected.keys() & found.keys():
         if name in also or found[name].name in COMPARED:
             one, other = content(expected[name]), content(found[name])
             if one != other:
                 changed.append(f"`{name}` differs: {explained(one, other)}")
-    known = {line for line in unsound(reference)}
+    known = set(unsound(reference))
     return missing + surplus + sorted(changed) + [line for line in unsound(run) if line not in known]

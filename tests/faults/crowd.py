@@ -1,10 +1,13 @@
 """`crowd`: several processes in one folder of runs at once."""
 
 import json
+import os
+import pathlib
 import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 
 import compare
 from program import Outcome, ended, epochs
@@ -20,41 +23,28 @@ IN_USE = re.compile(r"in use|already (running|being|used|open)|another (process|
 
 def at_once(bench: Bench, commands: list[list[str]]) -> list[Outcome]:
     """Starts a process for each command at the same instant, and waits for them."""
-    processes = []
-    for arguments in commands:
-        # Each waits for the end of its input, which is one for all.
-        gate = ["sh", "-c", 'read -r _; exec "$0" "$@" </dev/null', str(bench.program.path), *arguments]
-        processes.append((gate, arguments))
-    reader, writer = opened_gate()
-    started = []
-    for gate, _ in processes:
-        started.append(
-            subprocess.Popen(
-                gate,
-                cwd=bench.program.work,
-                env=bench.program.environment(),
-                stdin=reader,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-            )
-        )
-    reader.close()
-    time.sleep(0.1)
-    writer.close()
-    return [ended(process) for process in started]
-
-
-def opened_gate() -> tuple:
-    """Both ends of a pipe."""
-    import os
-
+    # Each waits for the end of its input, which is one for all.
     reader, writer = os.pipe()
-    return os.fdopen(reader, "rb"), os.fdopen(writer, "wb")
+    processes = [
+        subprocess.Popen(
+            ["sh", "-c", 'read -r _; exec "$0" "$@" </dev/null', str(bench.program.path), *arguments],
+            cwd=bench.program.work,
+            env=bench.program.environment(),
+            stdin=reader,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        for arguments in commands
+    ]
+    os.close(reader)
+    time.sleep(0.1)
+    os.close(writer)
+    return [ended(process) for process in processes]
 
 
-def alone(bench: Bench, place: Place, lr: float) -> compare.pathlib.Path:
+def alone(bench: Bench, lr: float) -> pathlib.Path:
     """The run of a learning rate without any other beside it."""
     folder = bench.program.work / f"alone-{lr}"
     if not folder.exists():
@@ -72,7 +62,8 @@ def nameless(bench: Bench, place: Place, processes: int) -> list[str]:
     """Runs without names: each gets a folder of its own, and comes to what it would have come to alone."""
     rates = learning_rates(processes)
     outcomes = at_once(bench, [place.command(*QUICK.split(), "--lr", str(lr)) for lr in rates])
-    found, taken = [], {}
+    found: list[str] = []
+    taken: dict[str, float] = {}
     for lr, outcome in zip(rates, outcomes):
         told = f"the run with --lr {lr}"
         if outcome.status != 0:
@@ -82,7 +73,7 @@ def nameless(bench: Bench, place: Place, processes: int) -> list[str]:
         if not kept:
             found.append(f"{told} does not say where it is kept")
             continue
-        folder = place.runs / compare.pathlib.Path(kept[1]).name
+        folder = place.runs / pathlib.Path(kept[1]).name
         if folder.name in taken:
             found.append(f"{told} and that with --lr {taken[folder.name]} were both kept in `{folder.name}`")
             continue
@@ -90,7 +81,7 @@ def nameless(bench: Bench, place: Place, processes: int) -> list[str]:
         config = json.loads((folder / "config.json").read_bytes())
         if config["lr"] != lr:
             found.append(f"the config.json of {told} in `{folder.name}` says lr {config['lr']}")
-        found += [f"{told}: {line}" for line in compare.differences(alone(bench, place, lr), folder, set())]
+        found += [f"{told}: {line}" for line in compare.differences(alone(bench, lr), folder, set())]
     folders = sorted(path.name for path in place.runs.iterdir())
     if len(folders) != processes:
         found.append(f"{processes} runs left {len(folders)} folders: {', '.join(folders)}")
@@ -105,7 +96,7 @@ def same_name(bench: Bench, place: Place, processes: int) -> list[str]:
     found = one_wins(outcomes, f"{processes} runs of one name", f"`{NAME}`|/{NAME}\\b")
     winners = [lr for lr, outcome in zip(rates, outcomes) if outcome.status == 0]
     if len(winners) == 1:
-        found += compare.differences(alone(bench, place, winners[0]), place.run, set())
+        found += compare.differences(alone(bench, winners[0]), place.run, set())
     return found + place.surplus()
 
 
@@ -148,11 +139,11 @@ def live(bench: Bench, place: Place) -> list[str]:
     reference = bench.reference(SLOW)
     process = started(bench, place, 2)
     found = []
-    others = [("--resume", [*place.resume(), "--plain"]), ("--overwrite", [*place.start(SLOW), "--overwrite", "--plain"])]
-    for what, arguments in others:
+    others = {"--resume": place.resume(), "--overwrite": [*place.start(SLOW), "--overwrite"]}
+    for what, arguments in others.items():
         if process.poll() is not None:
             break
-        outcome = bench.program.run(arguments)
+        outcome = bench.program.run([*arguments, "--plain"])
         found += [f"{what} of a live run: {line}" for line in refused(outcome)]
     outcome = ended(process)
     if outcome.status != 0:
@@ -172,7 +163,7 @@ def refused(outcome: Outcome) -> list[str]:
 
 def run(bench: Bench, processes: int, report: Report, again: str) -> None:
     """All of it, with so many processes."""
-    parts = {
+    parts: dict[str, Callable[[Place], list[str]]] = {
         "without names": lambda place: nameless(bench, place, processes),
         "one name": lambda place: same_name(bench, place, processes),
         "two --resume": lambda place: resumed_twice(bench, place),

@@ -107,17 +107,21 @@ def jpeg() -> bytes:
         bits += f"{means.index(size):04b}" + (f"{value:0{size}b}" if size else "") + f"{details.index(0):04b}"
     bits += "1" * (-len(bits) % 8)
     scan = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)).replace(b"\xff", b"\xff\0")
-    tables = [bytes([which, 0, 0, 0, len(symbols)]) + bytes(12) + symbols for which, symbols in [(0, means), (16, details)]]
-    return b"".join([
-        b"\xff\xd8",
-        segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
-        segment(0xDB, b"\0" + bytes([16] * 64)),
-        segment(0xC0, struct.pack(">BHHBBBB", 8, 8 * len(SEVEN), 8 * len(SEVEN[0]), 1, 1, 0x11, 0)),
-        *(segment(0xC4, table) for table in tables),
-        segment(0xDA, bytes([1, 1, 0, 0, 63, 0])),
-        scan,
-        b"\xff\xd9",
-    ])
+    tables = [
+        bytes([which, 0, 0, 0, len(symbols)]) + bytes(12) + symbols for which, symbols in [(0, means), (16, details)]
+    ]
+    return b"".join(
+        [
+            b"\xff\xd8",
+            segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
+            segment(0xDB, b"\0" + bytes([16] * 64)),
+            segment(0xC0, struct.pack(">BHHBBBB", 8, 8 * len(SEVEN), 8 * len(SEVEN[0]), 1, 1, 0x11, 0)),
+            *(segment(0xC4, table) for table in tables),
+            segment(0xDA, bytes([1, 1, 0, 0, 63, 0])),
+            scan,
+            b"\xff\xd9",
+        ]
+    )
 
 
 def cifar(seed: int) -> dict[str, bytes]:

@@ -23,7 +23,9 @@ class SmallDisk:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         options = f"size={size}"
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True
+        )
         if done.returncode != 0:
             raise PermissionError(done.stderr.strip())
 

@@ -10,6 +10,11 @@ from report import Report
 from runs import Bench, Kind, Place, compared, next_command, phase
 
 
+def instant(dice: random.Random) -> float:
+    """A share of the time that an unbroken run takes, now and then near its start or its end."""
+    return dice.choice([*[dice.random()] * 4, 0.08 * dice.random(), 1 - 0.08 * dice.random()])
+
+
 def killed(place: Place, arguments: list[str], seconds: float, at_a_write: bool, dice: random.Random) -> Outcome:
     """Starts the program, and kills it after so many seconds, or right after the first write that follows."""
     process = place.bench.program.start(arguments)
@@ -35,7 +40,7 @@ def trial(bench: Bench, kind: Kind, number: int, report: Report) -> list[str]:
         before = epochs(place.run)
         if kills > 0:
             kills -= 1
-            share, at_a_write = dice.random(), dice.random() < 0.5
+            share, at_a_write = instant(dice), dice.random() < 0.5
             outcome = killed(place, command, share * reference.seconds, at_a_write, dice)
         else:
             outcome = bench.program.run(command)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 # Seconds that any command of this tool may take, far above what it does take.
 PATIENCE = 120.0
 # What the program may tell on standard error beside its error.
-NOTICE = re.compile(r"network \d+ of \d+|kept the weights of epoch \d+|.*--resume.*")
+NOTICE = re.compile(r"network \d+ of \d+|kept the weights of epoch \d+|(?!error: ).*--resume.*")
 
 
 @dataclasses.dataclass
@@ -51,7 +51,9 @@ class Program:
 
     def environment(self) -> dict[str, str]:
         """The tool's own environment, but for what would lead the program to other files."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUST_", "MNIST_", "FASHION_"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("RUST_", "MNIST_", "FASHION_"))
+        }
         return kept | {"XDG_CACHE_HOME": str(self.work / "cache"), "TERM": "xterm-256color"}
 
     def start(self, arguments: Sequence[str], memory: int | None = None) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""Counts what trials came to, and lists every difference with the line that shows it again."""
+"""Counts what trials came to, and prints every difference with the line that shows it again."""
 
 import collections
 import dataclasses
@@ -8,14 +8,20 @@ import time
 
 @dataclasses.dataclass
 class Report:
-    """The outcome of a subcommand."""
+    """What a subcommand came to."""
 
     title: str
     counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    differences: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+    differences: int = 0
     notes: list[str] = dataclasses.field(default_factory=list)
     started: float = dataclasses.field(default_factory=time.monotonic)
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    seconds: float = 0.0
+
+    def done(self) -> "Report":
+        """The report, now that all is done."""
+        self.seconds = time.monotonic() - self.started
+        return self
 
     def count(self, what: str, times: int = 1) -> None:
         """Counts something that happened."""
@@ -31,15 +37,12 @@ class Report:
     def differ(self, trial: str, what: str, again: str) -> None:
         """Notes a difference, and says so at once."""
         with self.lock:
-            self.differences.append((trial, what, again))
-            print(f"  {trial}: {what}", flush=True)
+            self.differences += 1
+            print(f"  DIFFERENCE {trial}: {what}\n    again: {again}", flush=True)
 
     def show(self) -> None:
-        """Prints the counts and every difference."""
-        counts = ", ".join(f"{what} {count}" for what, count in self.counts.items())
-        print(f"{self.title}: {counts or 'nothing done'} ({time.monotonic() - self.started:.0f} s)")
+        """Prints the counts."""
+        counts = ", ".join(f"{what} {count}" for what, count in sorted(self.counts.items()))
+        print(f"{self.title}: {counts or 'nothing done'}, differences {self.differences} ({self.seconds:.0f} s)")
         for line in self.notes:
-            print(f"  note: {line}")
-        for trial, what, again in self.differences:
-            print(f"  DIFFERENCE {trial}: {what}\n    again: {again}")
-        print(f"{self.title}: {len(self.differences) or 'no'} difference{'s' * (len(self.differences) != 1)}", flush=True)
+            print(f"  note: {line}", flush=True)

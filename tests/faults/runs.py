@@ -168,10 +168,9 @@ def flip_last(path: pathlib.Path) -> None:
 
 
 def raise_digit(path: pathlib.Path) -> None:
-    """Changes the last digit of the first loss of a JSON file."""
-    text = path.read_text()
-    at = re.search(r'_loss": [0-9.]*([0-9])', text).start(1)
-    path.write_text(text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :])
+    """Changes the last digit of every loss in a JSON file."""
+    digit = re.compile(r'(_loss": [0-9.]*)([0-9])')
+    path.write_text(digit.sub(lambda found: f"{found[1]}{(int(found[2]) + 1) % 10}", path.read_text()))
 
 
 def must(outcome: Outcome) -> Outcome:

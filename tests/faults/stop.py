@@ -21,6 +21,12 @@ WAYS: dict[str, list[Callable[[Terminal], None]]] = {
     "SIGINT twice": [lambda terminal: terminal.send(signal.SIGINT)] * 2,
 }
 
+# The signals that may end the program in each way, which its status then tells.
+SIGNALS = {
+    way: signal.SIGTERM if way == "SIGTERM" else signal.SIGHUP if way in ("SIGHUP", "a hang-up") else signal.SIGINT
+    for way in WAYS
+}
+
 
 def trial(bench: Bench, kind: Kind, number: int, report: Report) -> list[str]:
     """Tells a run to stop, looks at what it leaves of the terminal, resumes it, and compares."""
@@ -46,8 +52,9 @@ def trial(bench: Bench, kind: Kind, number: int, report: Report) -> list[str]:
         screen = terminal.text()
     finally:
         status = terminal.close()
-    if "panicked at" in screen or status in (101, -6, -11):
-        found.append(f"it panicked (status {status}): {screen.strip()[-300:]}")
+    ended_by = SIGNALS[way]
+    if "panicked at" in screen or status not in (0, 2, -ended_by, 128 + ended_by):
+        found.append(f"it ended with status {status}: {screen.strip()[-300:]}")
     told = f"told by {way} at {share:.3f} with {behind} of {kind.epochs} epochs behind it, status {status}"
     if is_complete(place.run):
         if behind <= kind.epochs - 2:

@@ -23,6 +23,7 @@ class Terminal:
 
     def __init__(self, program: Program, arguments: list[str]):
         self.master, self.slave = pty.openpty()
+        self.is_open = True
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self.before = termios.tcgetattr(self.slave)
         self.written = b""
@@ -33,7 +34,7 @@ class Terminal:
     def read(self, seconds: float) -> bool:
         """Reads what is written for so many seconds, or to the end; says whether the program has ended."""
         end = time.monotonic() + seconds
-        while self.master is not None:
+        while self.is_open:
             left = end - time.monotonic()
             ready = select.select([self.master], [], [], max(0.0, min(left, 0.02)))[0]
             if ready:
@@ -60,7 +61,7 @@ class Terminal:
         """Takes the terminal away, as closing its window does."""
         os.close(self.slave)
         os.close(self.master)
-        self.master = self.slave = None
+        self.is_open = False
 
     def text(self) -> str:
         """What was written after the alternate screen was left for the last time, without escape sequences."""
@@ -69,7 +70,7 @@ class Terminal:
 
     def disorder(self) -> list[str]:
         """What of the terminal is not as it was before the program."""
-        if self.slave is None:
+        if not self.is_open:
             return []
         found = []
         if termios.tcgetattr(self.slave) != self.before:
@@ -92,6 +93,6 @@ class Terminal:
         """Ends the program where it has not ended, and gives its status."""
         if self.process.poll() is None:
             self.process.kill()
-        if self.master is not None:
+        if self.is_open:
             self.hang_up()
         return self.process.wait()
