@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Breaks runs of the `mnist` example on purpose, and compares what comes of them with unbroken runs.
+
+Usage: python3 tests/faults --program PATH [--work DIR] [--keep] [--seed N] [--jobs N] SUBCOMMAND
+
+Exit status 1 if anything differs from what it should be, each with the line that shows it again.
+"""
+
+import argparse
+import pathlib
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+sys.dont_write_bytecode = True
+
+import crowd  # noqa: E402
+import damage  # noqa: E402
+import disk  # noqa: E402
+import kill  # noqa: E402
+import stop  # noqa: E402
+from program import Program  # noqa: E402
+from report import Report  # noqa: E402
+from runs import KINDS, Bench, Kind, kinds  # noqa: E402
+
+# The kinds of `all --quick`: those that differ most in what they write.
+FEW = "cnn,ensemble,snapshots,curriculum"
+
+Trial = Callable[[int], list[str]]
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="faults", description="Breaks runs on purpose, and compares.")
+    parser.add_argument("--program", type=pathlib.Path, required=True, help="the built example")
+    parser.add_argument("--work", type=pathlib.Path, help="folder for everything [default: a temporary one]")
+    parser.add_argument("--keep", action="store_true", help="leave that folder, with the runs that differ")
+    parser.add_argument("--seed", type=int, default=1, help="seed of images, instants and damage [default: 1]")
+    parser.add_argument("--jobs", type=int, default=1, help="trials at once [default: 1]")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="SUBCOMMAND")
+    names = ", ".join(kind.name for kind in KINDS)
+    for name, flag, default, text in [
+        ("kill", "--times", 90, "SIGKILL at random instants, resume, compare"),
+        ("stop", "--times", 63, "signals and Ctrl-C in the dashboard, resume, compare"),
+        ("disk", "--writes", 45, "a disk that is full at so many points, resume, compare"),
+        ("damage", "--files", 500, "damaged files: refused in a line that names them, or read as they are"),
+    ]:
+        command = commands.add_parser(name, help=text)
+        command.add_argument(flag, dest="number", type=int, default=default, metavar="N")
+        command.add_argument("--only", type=int, metavar="TRIAL", help="only this trial of them")
+        if name != "damage":
+            command.add_argument("--kinds", help=f"kinds of runs, between commas [default: {names}]")
+    command = commands.add_parser("crowd", help="processes in one folder at once")
+    command.add_argument("--processes", default="2..4", help="how many, or a range such as 2..8 [default: 2..4]")
+    command = commands.add_parser("all", help="everything")
+    command.add_argument("--quick", action="store_true", help="a short version, for CI")
+    return parser.parse_args()
+
+
+class Trials:
+    """Runs the trials of a subcommand, some at a time."""
+
+    def __init__(self, bench: Bench, jobs: int):
+        self.bench = bench
+        self.jobs = jobs
+
+    def each(self, report: Report, numbers: list[int], trial: Trial, again: str, jobs: int) -> None:
+        """Runs the trials of these numbers, and notes what differs."""
+
+        def one(number: int) -> None:
+            for line in trial(number):
+                report.differ(f"{report.title} {number}", line, self.bench.again(f"{again} --only {number}"))
+
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(one, numbers))
+
+    def broken(self, name: str, number: int, only: int | None, names: str | None) -> Report:
+        """`kill` or `stop`."""
+        report, chosen = Report(name), kinds(names)
+        numbers = list(range(number)) if only is None else [only]
+
+        def kind_of(trial: int) -> Kind:
+            return chosen[trial % len(chosen)]
+
+        for kind in {kind_of(trial).name: kind_of(trial) for trial in numbers}.values():
+            self.bench.control(self.bench.reference(kind), report)
+        run = {"kill": kill.run, "stop": stop.run}[name]
+        again = f"{name} --times {number}" + (f" --kinds {names}" if names else "")
+        self.each(report, numbers, lambda trial: run(self.bench, kind_of(trial), trial, report), again, self.jobs)
+        return report.done()
+
+    def full_disk(self, number: int, only: int | None, names: str | None) -> Report:
+        """`disk`."""
+        report, chosen = Report("disk"), kinds(names)
+        if not disk.is_permitted(self.bench.program.work):
+            report.note("skipped: mounting a small file system is not permitted here")
+            return report.done()
+        peaks: dict[str, int] = {}
+
+        def trial(index: int) -> list[str]:
+            return disk.run(self.bench, chosen[index % len(chosen)], index, number, peaks, report)
+
+        again = f"disk --writes {number}" + (f" --kinds {names}" if names else "")
+        self.each(report, list(range(number)) if only is None else [only], trial, again, 1)
+        return report.done()
+
+    def damaged(self, number: int, only: int | None) -> Report:
+        """`damage`."""
+        report = Report("damage")
+        targets, goods = damage.targets(self.bench, report), damage.Goods(self.bench)
+        numbers = list(range(number)) if only is None else [only]
+        for index in {index % len(targets) for index in numbers}:
+            goods.result(targets[index])
+
+        def trial(index: int) -> list[str]:
+            return damage.trial(self.bench, targets[index % len(targets)], index, goods, report)
+
+        self.each(report, numbers, trial, f"damage --files {number}", self.jobs)
+        return report.done()
+
+    def crowd(self, text: str) -> Report:
+        """`crowd`."""
+        report = Report("crowd")
+        first, _, last = text.partition("..")
+        for processes in range(int(first), int(last or first) + 1):
+            crowd.run(self.bench, processes, report, self.bench.again(f"crowd --processes {processes}"))
+        return report.done()
+
+    def all(self, quick: bool) -> list[Report]:
+        """Everything."""
+        few = FEW if quick else None
+        return [
+            self.broken("kill", 12 if quick else 90, None, few),
+            self.broken("stop", 14 if quick else 63, None, few),
+            self.full_disk(8 if quick else 45, None, few),
+            self.damaged(60 if quick else 500, None),
+            self.crowd("3" if quick else "2..8"),
+        ]
+
+
+def reports(options: argparse.Namespace, work: pathlib.Path) -> list[Report]:
+    """What the subcommand came to."""
+    program = options.program.resolve()
+    if not program.is_file():
+        raise SystemExit(f"{program} is not there: `cargo build --example mnist` builds it")
+    invocation = f"python3 tests/faults --program {shlex.quote(str(options.program))} --seed {options.seed} --keep"
+    trials = Trials(Bench(Program(program, work), options.seed, invocation), options.jobs)
+    match options.command:
+        case "kill" | "stop":
+            return [trials.broken(options.command, options.number, options.only, options.kinds)]
+        case "disk":
+            return [trials.full_disk(options.number, options.only, options.kinds)]
+        case "damage":
+            return [trials.damaged(options.number, options.only)]
+        case "crowd":
+            return [trials.crowd(options.processes)]
+        case _:
+            return trials.all(options.quick)
+
+
+def main() -> int:
+    options = arguments()
+    if options.work:
+        options.work.mkdir(parents=True, exist_ok=True)
+    work = pathlib.Path(tempfile.mkdtemp(prefix="faults-", dir=options.work)).resolve()
+    # So that disks are taken away and processes ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        found = reports(options, work)
+        for report in found:
+            report.show()
+        return 1 if any(report.differences for report in found) else 0
+    finally:
+        if options.keep:
+            print(f"kept in {work}")
+        else:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
