@@ -25,6 +25,16 @@ pub(super) fn write_history(path: &Path, history: &History) -> Result<(), FileEr
     burn_descent::train::write_atomic(path, text.as_bytes()).map_err(io)
 }
 
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(FileError::Io { action: "remove", path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
     std::fs::read(path).map_err(TrainError::io("read", path))
 }

@@ -202,11 +202,7 @@ impl MemberTraining<'_> {
     ) -> Result<Vec<Trained>, TrainError> {
         files::create_folder(&self.folder)?;
         let complete = self.progress()?.is_complete(self.config.epochs);
-        if !complete && summary.exists() {
-            // The run is complete only once it has another.
-            std::fs::remove_file(summary).map_err(TrainError::io("remove", summary))?;
-        }
-        let outcome = self.fit(data, device, options)?;
+        let outcome = self.fit(data, device, options, (!complete).then_some(summary))?;
         let history = self.history(&outcome.history);
         let kept = self.kept(&history);
         let mut trained = Vec::new();
@@ -272,6 +268,7 @@ impl MemberTraining<'_> {
         data: &RunData,
         device: &Device,
         options: &RunOptions,
+        outdated: Option<&Path>,
     ) -> Result<train::Outcome<Classifier>, TrainError> {
         let autodiff = device.clone().autodiff();
         let difficulty = data.difficulty.as_deref().unwrap_or_default();
@@ -279,6 +276,7 @@ impl MemberTraining<'_> {
         let validation = Arc::new(data.validation_loader(self.config.batch_size, device));
         let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
         let model = self.training_model(data.image(), &autodiff)?;
+        let outdated = outdated.map(Path::to_owned);
         let (history, criterion, patience) =
             (self.folder.join(HISTORY), self.config.criterion, self.config.early_stopping);
         let engine = Engine::new(self.update(&model, data, device)?, 0.0)
