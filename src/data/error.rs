@@ -1,6 +1,9 @@
 //! What can go wrong between a file or a mirror and a set of labelled images.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use super::source::Origin;
 
@@ -56,13 +59,23 @@ pub enum DataError {
         /// Counts the bytes that the header asks for, itself included.
         expected: u64,
     },
-    /// Says that a header declares more than this crate agrees to read.
-    #[error("{path}: the header declares {declared} items, expected at most {limit} bytes in all")]
+    /// Says that a file or folder holds, or its header declares, more than this crate agrees to read.
+    #[error("{path}: {declared} items, expected at most {limit} bytes in all")]
     TooLarge {
-        /// Names the file.
+        /// Names the file or folder.
         path: PathBuf,
         /// Gives the dimensions in the header, such as `60000 x 28 x 28`.
         declared: String,
+        /// Gives the largest number of bytes accepted.
+        limit: u64,
+    },
+    /// Says that a file is larger than this crate agrees to read.
+    #[error("{path}: {bytes} bytes, expected at most {limit}")]
+    FileSize {
+        /// Names the file.
+        path: PathBuf,
+        /// Counts the bytes of the file.
+        bytes: u64,
         /// Gives the largest number of bytes accepted.
         limit: u64,
     },
@@ -94,31 +107,56 @@ pub enum DataError {
         /// Gives the position of the first wrong label, from 0.
         index: usize,
         /// Gives the label.
-        value: u8,
+        value: u32,
         /// Gives the number of classes.
-        classes: u8,
+        classes: usize,
+    },
+    /// Says that a label in memory names a class that does not exist.
+    #[error("label {index} is {label}, expected less than {classes}")]
+    Class {
+        /// Gives the position of the first wrong label, from 0.
+        index: usize,
+        /// Gives the label.
+        label: u32,
+        /// Gives the number of classes.
+        classes: usize,
+    },
+    /// Says that a file does not name each class once.
+    #[error("{path}: {found} class names, expected {expected}")]
+    ClassNames {
+        /// Names the file.
+        path: PathBuf,
+        /// Counts the names that are there.
+        found: usize,
+        /// Gives the number of classes.
+        expected: usize,
     },
     /// Says that the pixels do not make up one picture of the declared size for each label.
-    #[error("{pixels} pixels, expected {count} x {height} x {width}, neither side 0")]
+    #[error("{pixels} pixels, expected {count} x {}, neither side 0", product(shape))]
     Shape {
-        /// Counts the pixels that are there.
+        /// Counts the pixels that are there, those of each channel.
         pixels: usize,
         /// Counts the pictures declared.
         count: usize,
-        /// Gives the number of rows of a picture.
-        height: usize,
-        /// Gives the number of columns of a picture.
-        width: usize,
+        /// Gives the number of rows and columns of a picture, after its channels where it has several.
+        shape: Vec<usize>,
     },
+    /// Says that there is no image.
+    #[error("no images, expected at least 1")]
+    NoImages,
     /// Says that training and test pictures differ in size.
-    #[error("{origin}: test images of {} x {} pixels, expected {} x {} as the training images have", test.0, test.1, train.0, train.1)]
+    #[error(
+        "{origin}: test images of {} pixels, expected {} as the training images have",
+        product(test),
+        product(train)
+    )]
     Sizes {
         /// Says where the data are from.
         origin: Origin,
         /// Gives the height and width of a training image, in pixels.
-        train: (usize, usize),
+        train: [usize; 2],
         /// Gives the height and width of a test image, in pixels.
-        test: (usize, usize),
+        test: [usize; 2],
     },
     /// Says that the folder that was asked for does not exist or is no folder.
     #[error("{origin}: no such folder, expected one with {files}")]
@@ -212,6 +250,14 @@ impl DataError {
         let Self::Download { attempts, .. } = self else { return false };
         !attempts.is_empty() && attempts.iter().all(|attempt| matches!(attempt.failure, Failure::Unreachable(_)))
     }
+
+    /// The error as one of a file, where it is that of a label.
+    pub(super) fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Class { index, label, classes } => Self::Label { path: path.into(), index, value: label, classes },
+            error => error,
+        }
+    }
 }
 
 /// Records one address that was asked for a file, and why it did not hand it out.
@@ -264,6 +310,18 @@ pub enum Failure {
     /// Says that anything else failed: no valid address, no valid certificate, no valid HTTP.
     #[error("{0}")]
     Other(String),
+}
+
+/// Text from a file or a foreign library as it fits into a message: on one line, and the beginning where it is long.
+pub(super) fn excerpt(text: &str) -> String {
+    const MOST: usize = 160;
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let end = if text.chars().nth(MOST).is_some() { "..." } else { "" };
+    text.chars().take(MOST).map(escape).chain([end.to_owned()]).collect()
+}
+
+fn product(sides: &[usize]) -> String {
+    sides.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
 fn list(attempts: &[Attempt]) -> String {

@@ -8,7 +8,7 @@ use image::{
     imageops::{self, FilterType},
 };
 
-use super::{error::DataError, source::write_atomic};
+use super::{error::DataError, file::write_atomic};
 
 /// Side of an MNIST image, in pixels.
 const SIDE: u32 = 28;
@@ -84,7 +84,7 @@ fn write_png(
     color: ExtendedColorType,
 ) -> Result<(), DataError> {
     let channels = usize::from(color.channel_count());
-    let shape = || DataError::Shape { pixels: values.len() / channels, count: 1, height, width };
+    let shape = || DataError::Shape { pixels: values.len() / channels, count: 1, shape: vec![height, width] };
     let expected = width.checked_mul(height).and_then(|area| area.checked_mul(channels));
     let whole = expected.filter(|&expected| expected > 0 && expected == values.len());
     let (Some(_), Ok(columns), Ok(rows)) = (whole, u32::try_from(width), u32::try_from(height)) else {
