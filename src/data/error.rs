@@ -208,11 +208,13 @@ pub enum DataError {
         /// Names the file.
         path: PathBuf,
     },
-    /// Says that a picture is not a PNG, or is a broken one.
-    #[error("{path}: expected a PNG picture: {reason}")]
+    /// Says that a file is no picture of an expected format, or a broken one.
+    #[error("{path}: expected a {expected} picture: {reason}")]
     Picture {
         /// Names the file.
         path: PathBuf,
+        /// Names the formats: `PNG` or `PNG or JPEG`.
+        expected: &'static str,
         /// Gives the error of the decoder or of the encoder.
         reason: String,
     },
@@ -239,6 +241,88 @@ pub enum DataError {
         contrast: u8,
         /// Gives the smallest difference that is taken for ink.
         least: u8,
+    },
+    /// Says that a setting is out of range.
+    #[error("{field} is {value}, expected {expected}")]
+    Value {
+        /// Names the setting.
+        field: &'static str,
+        /// Gives its value.
+        value: String,
+        /// Says which values are accepted.
+        expected: &'static str,
+    },
+    /// Says that a folder has no pictures.
+    #[error("{path}: no pictures, expected a folder of PNG or JPEG pictures for each class")]
+    NoPictures {
+        /// Names the folder.
+        path: PathBuf,
+    },
+    /// Says that all images or rows have the same label.
+    #[error("{path}: the only label is `{class}`, expected at least 2 different ones")]
+    OneClass {
+        /// Names the file or folder.
+        path: PathBuf,
+        /// Gives the label.
+        class: String,
+    },
+    /// Says that a class has nothing to train on.
+    #[error("{path}: class `{class}` has no training pictures, expected at least 1")]
+    NoTraining {
+        /// Names the folder of all classes.
+        path: PathBuf,
+        /// Names the class.
+        class: String,
+    },
+    /// Says that there are pictures for validation or testing of a class that training never sees.
+    #[error("{path}: a class without training pictures, expected one of {known}")]
+    UnseenClass {
+        /// Names the folder of the class.
+        path: PathBuf,
+        /// Lists the first of the classes with training pictures.
+        known: String,
+    },
+    /// Says that too many files in a folder are no pictures.
+    #[error("{root}: {bad} of {files} files are no pictures, expected at most a share of {share}: {first}")]
+    BadPictures {
+        /// Names the folder.
+        root: PathBuf,
+        /// Counts the files that are no pictures.
+        bad: usize,
+        /// Counts all files.
+        files: usize,
+        /// Gives the largest share accepted.
+        share: f64,
+        /// Says of the first of these files what is wrong with them.
+        first: String,
+    },
+    /// Says that pictures have several sizes, and none was chosen.
+    #[error("{root}: pictures of different sizes ({sizes}), expected one size, or a size to be given")]
+    DifferentSizes {
+        /// Names the folder.
+        root: PathBuf,
+        /// Lists the first of the sizes, height and width, with how many pictures have them.
+        sizes: String,
+    },
+    /// Says that some pictures are gray and some are not, and neither was chosen.
+    #[error("{color} has colors, but {gray} is gray: expected all alike, or the number of channels to be given")]
+    DifferentChannels {
+        /// Names the first gray picture.
+        gray: PathBuf,
+        /// Names the first picture with colors.
+        color: PathBuf,
+    },
+    /// Says that a share of what there is comes to nothing.
+    #[error("{path}: a {part} share of {share} of {count} leaves nothing, expected a larger share")]
+    EmptyPart {
+        /// Names the file or folder.
+        path: PathBuf,
+        /// Names the part: `validation` or `test`.
+        part: &'static str,
+        /// Gives the share.
+        share: f64,
+        /// Counts the images or rows that were to be shared out.
+        count: usize,
     },
 }
 
@@ -314,7 +398,7 @@ pub enum Failure {
 
 /// Text from a file or a foreign library as it fits into a message: on one line, and the beginning where it is long.
 pub(super) fn excerpt(text: &str) -> String {
-    const MOST: usize = 160;
+    const MOST: usize = 240;
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     let end = if text.chars().nth(MOST).is_some() { "..." } else { "" };
     text.chars().take(MOST).map(escape).chain([end.to_owned()]).collect()

@@ -15,11 +15,13 @@ use std::{
 };
 
 use burn_descent_lab::data::{
-    CifarFormat, Content, DataError, DataSource, Failure, KnownDataset, LabelledImages, Manifest, Origin, RemoteFile,
-    Splits, Statistics, read_digit_png, read_images, read_labelled, read_labels, read_libsvm, write_gray_png,
+    CifarFormat, Content, DataError, DataSource, Failure, ImageFolderConfig, KnownDataset, LabelledImages, Manifest,
+    Origin, RemoteFile, SplitConfig, Splits, Statistics, read_digit_png, read_image_folder, read_images, read_labelled,
+    read_labels, read_libsvm, write_gray_png,
 };
 use flate2::{Compression, Crc, write::GzEncoder};
-use image::{GrayImage, Luma, Rgba, RgbaImage};
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, GrayImage, Luma, Rgba, RgbaImage};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 use sha2::{Digest, Sha256};
@@ -923,6 +925,315 @@ fn pictures_are_written_whole() {
     says(write_gray_png(&path, 3, 3, &[0; 8]), &["8 pixels", "1 x 3 x 3"]);
     says(write_gray_png(&path, 0, 3, &[]), &["1 x 3 x 0"]);
     says(write_gray_png(path.join("under_a_file.png"), 1, 1, &[0]), &["could not write", "under_a_file.png"]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Folders of pictures
+
+/// Two classes, each of `count` pictures that `draw` makes from class and number, beneath `folder`.
+fn put_classes(folder: &Path, classes: &[&str], count: u8, draw: impl Fn(u8, u8) -> DynamicImage) {
+    for (class, name) in classes.iter().enumerate() {
+        fs::create_dir_all(folder.join(name)).unwrap();
+        for i in 0..count {
+            draw(class as u8, i).save(folder.join(name).join(format!("{i:03}.png"))).unwrap();
+        }
+    }
+}
+
+/// A gray picture of 3 x 2 pixels (height, width) that tells class and number.
+fn marked(class: u8, i: u8) -> DynamicImage {
+    GrayImage::from_fn(2, 3, |x, y| Luma([100 * (class % 2) + i + 10 * (x + 2 * y) as u8])).into()
+}
+
+fn read_folder(root: &Path, change: impl Fn(&mut ImageFolderConfig)) -> Result<Splits, DataError> {
+    let mut config = ImageFolderConfig::default();
+    change(&mut config);
+    read_image_folder(root, &config)
+}
+
+fn whole(splits: &Splits) -> [Option<&LabelledImages>; 3] {
+    [Some(&splits.train), splits.validation.as_ref(), Some(&splits.test)]
+}
+
+#[test]
+fn a_folder_of_pictures_is_split_alike_by_class_and_seed() {
+    let root = tempdir().unwrap();
+    put_classes(root.path(), &["cat", "ant"], 20, marked);
+    let splits = read_folder(root.path(), |_| {}).unwrap();
+    assert_eq!(splits.origin, Origin::Folder(root.path().into()));
+    assert!(splits.notices.is_empty(), "{:?}", splits.notices);
+    let [train, validation, test] = whole(&splits).map(Option::unwrap);
+    assert_eq!([train, validation, test].map(|part| part.len()), [32, 4, 4]);
+    let mut seen = Vec::new();
+    for part in [train, validation, test] {
+        assert_eq!((part.channels(), part.height(), part.width()), (1, 3, 2));
+        assert_eq!(part.class_names()[..], ["ant", "cat"]);
+        let ants = part.labels().iter().filter(|&&label| label == 0).count();
+        assert_eq!(2 * ants, part.len());
+        for i in 0..part.len() {
+            // The class that was written first is the second by name.
+            let first = part.image(i)[0];
+            assert_eq!(part.label(i), if first < 100 { 1 } else { 0 });
+            assert_eq!(part.image(i), [0, 10, 20, 30, 40, 50].map(|step| first + step));
+            seen.push(first);
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, Vec::from_iter((0..20).chain(100..120)));
+
+    // The same on any number of threads, another with another seed.
+    for threads in [1, 2, 5] {
+        let again = on_threads(threads, || read_folder(root.path(), |_| {})).unwrap();
+        assert_eq!(whole(&again), whole(&splits));
+    }
+    let other = read_folder(root.path(), |config| config.split.seed = 1).unwrap();
+    assert_ne!(other.test, splits.test);
+    let parts = |validation, test| {
+        let splits = read_folder(root.path(), |config| {
+            config.split = SplitConfig { validation, test, seed: 0 };
+        });
+        splits.map(|splits| whole(&splits).map(|part| part.map_or(0, LabelledImages::len)))
+    };
+    assert_eq!(parts(0.0, 0.5).unwrap(), [20, 0, 20]);
+    assert_eq!(parts(0.45, 0.5).unwrap(), [2, 18, 20]);
+    assert_eq!(parts(0.025, 0.075).unwrap(), [36, 1, 3]);
+    // A class keeps one picture for training.
+    assert_eq!(parts(0.0, 0.99).unwrap(), [2, 0, 38]);
+    says(parts(0.01, 0.1), &["a validation share of 0.01 of 40 leaves nothing", "larger"]);
+    says(parts(0.1, 0.0), &["test: no pictures"]);
+}
+
+#[test]
+fn folders_for_the_parts_are_used() {
+    let root = tempdir().unwrap();
+    put_classes(&root.path().join("train"), &["a", "b"], 10, marked);
+    put_classes(&root.path().join("test"), &["b"], 3, marked);
+    put(&root, "train/labels.csv", b"x");
+    put(&root, "train/.hidden", b"x");
+    put(&root, "train/a/.hidden.png", b"x");
+    let counts = |splits: &Splits| whole(splits).map(|part| part.map_or(0, LabelledImages::len));
+    let splits = read_folder(root.path(), |_| {}).unwrap();
+    assert_eq!((counts(&splits), splits.test.labels()), ([18, 2, 3], &[1, 1, 1][..]));
+    assert_eq!(splits.test.class_names().len(), 2);
+    assert_eq!(splits.notices, ["left out what lies beside the folders of the classes: labels.csv"]);
+
+    put_classes(&root.path().join("val"), &["a", "b"], 2, marked);
+    assert_eq!(counts(&read_folder(root.path(), |_| {}).unwrap()), [20, 4, 3]);
+    put_classes(&root.path().join("validation"), &["a"], 1, marked);
+    assert_eq!(counts(&read_folder(root.path(), |_| {}).unwrap()), [20, 5, 3]);
+
+    // A folder of this name that holds pictures is a class.
+    let vehicles = tempdir().unwrap();
+    put_classes(vehicles.path(), &["train", "ship"], 10, marked);
+    let splits = read_folder(vehicles.path(), |_| {}).unwrap();
+    assert_eq!((counts(&splits), &splits.train.class_names()[1][..]), ([16, 2, 2], "train"));
+}
+
+#[test]
+fn pictures_of_every_type_become_the_same() {
+    // Half transparent black on the left, opaque on the right.
+    let picture = RgbaImage::from_fn(4, 4, |x, _| Rgba(if x < 2 { [0, 0, 0, 128] } else { [200, 100, 50, 255] }));
+    let alpha = DynamicImage::from(picture);
+    let flat = DynamicImage::from(image::RgbImage::from_fn(4, 4, |x, _| {
+        image::Rgb(if x < 2 { [127; 3] } else { [200, 100, 50] })
+    }));
+    let color = [alpha.clone(), alpha.to_rgba16().into(), flat.clone(), flat.to_rgb16().into()];
+    let gray = [alpha.to_luma_alpha8().into(), alpha.to_luma_alpha16().into()];
+    let gray = gray.into_iter().chain([flat.to_luma8().into(), flat.to_luma16().into()]).collect::<Vec<_>>();
+
+    let root = tempdir().unwrap();
+    let mut paths = Vec::new();
+    for (class, pictures) in [("color", &color[..]), ("gray", &gray)] {
+        put_classes(root.path(), &[class], pictures.len() as u8, |_, i| pictures[usize::from(i)].clone());
+        paths.push(root.path().join(class).join("000.png").display().to_string());
+    }
+    // A picture is told by its beginning, not by its name.
+    fs::rename(root.path().join("gray/003.png"), root.path().join("gray/003.jpeg")).unwrap();
+
+    says(read_folder(root.path(), |_| {}), &[&paths[0], " has colors, but ", &paths[1], "channels to be given"]);
+    let splits = |channels| {
+        read_folder(root.path(), |config| {
+            config.channels = Some(channels);
+            config.split = SplitConfig { validation: 0.0, test: 0.25, seed: 0 };
+        })
+        .unwrap()
+    };
+    let near = |found: &[u8], expected: &[u8]| {
+        assert!(found.iter().zip(expected).all(|(a, b)| a.abs_diff(*b) <= 1), "{found:?} {expected:?}");
+    };
+    let luma = flat.to_luma8().into_raw();
+    let planes = |value: fn(usize) -> [u8; 2]| {
+        (0..3).flat_map(|c| [value(c)[0], value(c)[0], value(c)[1], value(c)[1]].repeat(4)).collect::<Vec<_>>()
+    };
+    let planar = planes(|channel| [127, [200, 100, 50][channel]]);
+    let splits = [splits(1), splits(3)];
+    for part in [&splits[0].train, &splits[0].test] {
+        (0..part.len()).for_each(|i| near(part.image(i), &luma));
+    }
+    for part in [&splits[1].train, &splits[1].test] {
+        for i in 0..part.len() {
+            let gray: Vec<u8> = luma.repeat(3);
+            near(part.image(i), if part.label(i) == 0 { &planar } else { &gray });
+        }
+    }
+}
+
+/// A picture as JPEG, with an EXIF orientation.
+fn jpeg(picture: &DynamicImage, orientation: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
+    picture.write_with_encoder(encoder).unwrap();
+    let exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0";
+    let exif = [&exif[..], &[orientation, 0, 0, 0, 0, 0, 0, 0]].concat();
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&bytes[..2], &[0xff, 0xe1], &length, &exif, &bytes[2..]].concat()
+}
+
+#[test]
+fn photographs_are_turned_as_their_exif_data_say() {
+    let root = tempdir().unwrap();
+    // Bright above; turned clockwise, bright on the right.
+    let lying = DynamicImage::from(GrayImage::from_fn(16, 8, |_, y| Luma([if y < 4 { 250 } else { 10 }])));
+    for class in ["a", "b"] {
+        fs::create_dir(root.path().join(class)).unwrap();
+        for i in 0..2 {
+            fs::write(root.path().join(class).join(format!("{i}.jpg")), jpeg(&lying, 6)).unwrap();
+        }
+    }
+    let split = SplitConfig { validation: 0.0, test: 0.5, seed: 0 };
+    let splits = read_folder(root.path(), |config| config.split = split).unwrap();
+    assert_eq!((splits.train.channels(), splits.train.height(), splits.train.width()), (1, 16, 8));
+    for row in splits.train.image(0).chunks(8) {
+        assert!(row[..4].iter().all(|&v| v < 30) && row[4..].iter().all(|&v| v > 230), "{row:?}");
+    }
+    fs::write(root.path().join("a/0.jpg"), jpeg(&lying, 1)).unwrap();
+    says(read_folder(root.path(), |_| {}), &["different sizes (1 of 8 x 16; 3 of 16 x 8)", "a size to be given"]);
+    let splits = read_folder(root.path(), |config| (config.split, config.size) = (split, Some([4, 6]))).unwrap();
+    assert_eq!((splits.test.height(), splits.test.width()), (4, 6));
+}
+
+#[test]
+fn pictures_are_scaled_smoothly() {
+    let root = tempdir().unwrap();
+    put_classes(root.path(), &["a", "b"], 2, |_, _| {
+        GrayImage::from_fn(64, 64, |x, y| Luma([if (x + y) % 2 == 0 { 255 } else { 0 }])).into()
+    });
+    let splits = read_folder(root.path(), |config| {
+        config.size = Some([8, 4]);
+        config.split = SplitConfig { validation: 0.0, test: 0.5, seed: 0 };
+    });
+    let splits = splits.unwrap();
+    assert!(splits.test.pixels().iter().all(|v| (120..=135).contains(v)), "{:?}", splits.test.pixels());
+}
+
+#[test]
+fn files_that_are_no_pictures_are_left_out_and_named() {
+    let root = tempdir().unwrap();
+    put_classes(root.path(), &["a", "b"], 20, marked);
+    for i in 0..4 {
+        put(&root, &format!("a/x{i}.png"), b"text");
+    }
+    put(&root, "b/half.png", &fs::read(root.path().join("b/000.png")).unwrap()[..50]);
+    put(&root, "b/huge.png", &png_header(100_000, 20));
+    let few = |share| read_folder(root.path(), |config| config.bad_share = share);
+    says(
+        few(0.01),
+        &["5 of 46 files are no pictures", "share of 0.01", "a/x0.png: expected a PNG or JPEG picture", "and 2 more"],
+    );
+    let splits = few(0.2).unwrap();
+    assert_eq!(whole(&splits).map(|part| part.unwrap().len()).iter().sum::<usize>(), 40);
+    assert_eq!(splits.notices.len(), 1);
+    assert!(splits.notices[0].starts_with("left out 6 of 46 files, which are no pictures: "), "{:?}", splits.notices);
+
+    // One that breaks only when it is decoded; its neighbours keep their labels.
+    let noise = GrayImage::from_fn(2, 3, |x, y| Luma([(x * 31 + y * 101) as u8]));
+    let mut png = Vec::new();
+    noise.write_with_encoder(image::codecs::png::PngEncoder::new(&mut png)).unwrap();
+    png.truncate(png.len() - 20);
+    put(&root, "a/005.png", &png);
+    let splits = few(0.2).unwrap();
+    assert!(splits.notices[0].starts_with("left out 7 of 46 files"), "{:?}", splits.notices);
+    for part in whole(&splits).map(Option::unwrap) {
+        (0..part.len()).for_each(|i| assert_eq!(part.label(i), u32::from(part.image(i)[0] >= 100)));
+    }
+}
+
+#[test]
+fn wrong_folders_of_pictures_are_told() {
+    let root = tempdir().unwrap();
+    let default = || read_folder(root.path(), |_| {});
+    says(read_folder(&root.path().join("none"), |_| {}), &["none", "no such folder", "a folder for each class"]);
+    says(default(), &["no pictures", "a folder of PNG or JPEG pictures for each class"]);
+    put_classes(root.path(), &["a"], 10, marked);
+    says(default(), &["the only label is `a`", "at least 2"]);
+    put_classes(root.path(), &["b"], 0, marked);
+    says(default(), &["class `b` has no training pictures"]);
+    put_classes(root.path(), &["b", "c", "d", "e"], 10, marked);
+    assert_eq!(default().unwrap().train.classes(), 5);
+
+    let config =
+        |change: &dyn Fn(&mut ImageFolderConfig), parts: &[&str]| drop(says(read_folder(root.path(), change), parts));
+    config(&|config| config.size = Some([0, 5]), &["size is 0 x 5", "1 to 4096"]);
+    config(&|config| config.size = Some([4097, 5]), &["size is 4097 x 5", "1 to 4096"]);
+    config(&|config| config.channels = Some(2), &["channels is 2", "1 or 3"]);
+    config(&|config| config.bad_share = f64::NAN, &["bad_share is NaN", "0 to 1"]);
+    config(&|config| config.split.validation = 1.0, &["split.validation is 1", "less than 1"]);
+    config(&|config| config.split.test = -0.1, &["split.test is -0.1", "0 or more"]);
+    config(
+        &|config| (config.split.validation, config.split.test) = (0.5, 0.5),
+        &["split.validation + split.test is 1"],
+    );
+    config(
+        &|config| (config.size, config.channels) = (Some([4096; 2]), Some(3)),
+        &["50 x 3 x 4096 x 4096", "at most 2147483648"],
+    );
+
+    put_classes(&root.path().join("test"), &["a", "z"], 1, marked);
+    says(default(), &["train: no such folder"]);
+    put_classes(&root.path().join("train"), &["a", "b", "c", "d", "e"], 10, marked);
+    says(default(), &["test/z: a class without training pictures", "one of a; b; c; and 2 more"]);
+    fs::remove_dir_all(root.path().join("test/z")).unwrap();
+    fs::remove_file(root.path().join("test/a/000.png")).unwrap();
+    says(default(), &["test: no pictures"]);
+    put_classes(&root.path().join("val"), &["a"], 0, marked);
+    says(default(), &["validation: no pictures"]);
+}
+
+/// A pipe would be waited for for ever.
+#[cfg(unix)]
+#[test]
+fn pipes_and_dead_links_are_no_pictures() {
+    let root = tempdir().unwrap();
+    put_classes(root.path(), &["a", "b"], 10, marked);
+    let pipe = root.path().join("a/pipe.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::os::unix::fs::symlink("nowhere", root.path().join("a/link.png")).unwrap();
+    fs::create_dir(root.path().join("b/folder.png")).unwrap();
+    let splits = read_folder(root.path(), |config| config.bad_share = 0.5).unwrap();
+    assert!(splits.notices[0].starts_with("left out 3 of 23 files"), "{:?}", splits.notices);
+}
+
+#[test]
+fn damaged_pictures_are_survived() {
+    let root = tempdir().unwrap();
+    let noise = |x: u32, y: u32| (x * 7_919 + y * 104_729) as u8;
+    let picture = DynamicImage::from(RgbaImage::from_fn(24, 17, |x, y| {
+        Rgba([noise(x, y), noise(y, x), noise(x + 1, y), noise(y + 1, x)])
+    }));
+    put_classes(root.path(), &["a", "b"], 3, |_, _| picture.clone());
+    let path = root.path().join("a/000.png");
+    let png = fs::read(&path).unwrap();
+    let mut read = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        read_folder(root.path(), |config| {
+            (config.bad_share, config.size) = (1.0, Some([5, 5]));
+            config.split = SplitConfig { validation: 0.0, test: 0.3, seed: 0 };
+        })
+    };
+    read(&png).unwrap();
+    survives(2_000, &png, &mut read);
+    survives(2_000, &jpeg(&picture.to_rgb8().into(), 8), &mut read);
+    survives(1_000, &jpeg(&picture.to_luma8().into(), 1), &mut read);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
