@@ -312,6 +312,86 @@ pub enum DataError {
         /// Names the first picture with colors.
         color: PathBuf,
     },
+    /// Says that a file is no UTF-8.
+    #[error("{path}: line {line} is no UTF-8, expected a file in UTF-8")]
+    NotUtf8 {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the number of the line with the first wrong byte, from 1.
+        line: usize,
+    },
+    /// Says that a record has not as many fields as there are columns.
+    #[error("{path}: line {line}: {found} fields, expected {expected} as the header has")]
+    Fields {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the number of the line that the record begins in, from 1.
+        line: usize,
+        /// Counts the fields of the record.
+        found: usize,
+        /// Counts the fields of the header.
+        expected: usize,
+    },
+    /// Says that there are more columns than this crate agrees to read.
+    #[error("{path}: {found} columns, expected at most {limit}")]
+    Columns {
+        /// Names the file.
+        path: PathBuf,
+        /// Counts the columns.
+        found: usize,
+        /// Gives the largest number accepted.
+        limit: usize,
+    },
+    /// Says that two columns have the same name.
+    #[error("{path}: two columns are named `{column}`, expected different names")]
+    SameColumns {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the name.
+        column: String,
+    },
+    /// Says that there is no column of a name.
+    #[error("{path}: no column `{column}`, expected one of {known}")]
+    NoColumn {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the name that was looked for.
+        column: String,
+        /// Lists the first of the columns that there are.
+        known: String,
+    },
+    /// Says that a field of a record is not as it should be.
+    #[error("{path}: line {line}: column `{column}` is `{found}`, expected {expected}")]
+    Field {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the number of the line that the record begins in, from 1.
+        line: usize,
+        /// Names the column.
+        column: String,
+        /// Gives the text that was found.
+        found: String,
+        /// Says what was expected instead.
+        expected: &'static str,
+    },
+    /// Says that a column has too many different strings to be categories.
+    #[error("{path}: column `{column}` has more than {limit} different values, expected numbers or at most as many")]
+    Categories {
+        /// Names the file.
+        path: PathBuf,
+        /// Names the column.
+        column: String,
+        /// Gives the largest number of different values accepted.
+        limit: usize,
+    },
+    /// Says that there is nothing to learn from.
+    #[error("{path}: no column to learn from, expected one that is not constant beside the label `{label}`")]
+    NoFeatures {
+        /// Names the file.
+        path: PathBuf,
+        /// Names the column of the labels.
+        label: String,
+    },
     /// Says that a share of what there is comes to nothing.
     #[error("{path}: a {part} share of {share} of {count} leaves nothing, expected a larger share")]
     EmptyPart {
@@ -402,6 +482,22 @@ pub(super) fn excerpt(text: &str) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     let end = if text.chars().nth(MOST).is_some() { "..." } else { "" };
     text.chars().take(MOST).map(escape).chain([end.to_owned()]).collect()
+}
+
+/// The first few of some things, and how many more there are.
+pub(super) fn some(things: &[impl ToString]) -> String {
+    beginning(things, 3, |thing| excerpt(&thing.to_string()), "; ")
+}
+
+/// The first of some names, and how many more there are.
+pub(super) fn names(names: &[String]) -> String {
+    beginning(names, 20, |name| format!("`{}`", excerpt(name)), ", ")
+}
+
+fn beginning<T>(things: &[T], most: usize, show: impl Fn(&T) -> String, separator: &str) -> String {
+    let more = things.len().saturating_sub(most);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    things.iter().take(most).map(show).chain(more).collect::<Vec<_>>().join(separator)
 }
 
 fn product(sides: &[usize]) -> String {

@@ -1,7 +1,7 @@
 //! Folders of pictures, one for each class.
 
 use super::decode;
-use super::error::{DataError, excerpt};
+use super::error::{DataError, excerpt, names, some};
 use super::idx::MAX_BYTES;
 use super::images::LabelledImages;
 use super::source::{Origin, Splits};
@@ -18,8 +18,6 @@ use std::sync::Arc;
 const FORMATS: &[ImageFormat] = &[ImageFormat::Png, ImageFormat::Jpeg];
 /// The longest side that pictures are resized to, in pixels.
 const MAX_SIZE: usize = 4096;
-/// Files and sizes that a message names.
-const NAMED: usize = 3;
 
 /// Configures how a folder of pictures is read.
 ///
@@ -208,7 +206,7 @@ impl Found {
             beside.extend(others.into_keys());
             for (class, folder) in classes {
                 let Ok(label) = class_names.binary_search(&class) else {
-                    return Err(DataError::UnseenClass { path: folder, known: some(&class_names) });
+                    return Err(DataError::UnseenClass { path: folder, known: names(&class_names) });
                 };
                 // A folder in the folder of a class is opened as well: it is none of a picture's, and counted as that.
                 let (folders, pictures) = list_folder(&folder)?;
@@ -354,13 +352,4 @@ fn decode_picture(path: &Path, [channels, height, width]: [usize; 3], image: &mu
         }
     }
     Ok(())
-}
-
-/// The first few of some things, and how many more there are.
-fn some(things: &[impl ToString]) -> String {
-    let mut text = things.iter().take(NAMED).map(|thing| excerpt(&thing.to_string())).collect::<Vec<_>>().join("; ");
-    if things.len() > NAMED {
-        text += &format!("; and {} more", things.len() - NAMED);
-    }
-    text
 }

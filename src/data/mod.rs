@@ -1,4 +1,4 @@
-//! Reads, downloads and generates labelled images, and reads sparse rows.
+//! Reads, downloads and generates labelled images, and reads tables and sparse rows.
 
 mod cifar;
 mod decode;
@@ -12,8 +12,11 @@ mod known;
 mod libsvm;
 mod mirror;
 mod picture;
+mod records;
+mod schema;
 mod source;
 mod split;
+mod table;
 
 pub use cifar::CifarFormat;
 pub use digits::EmbeddedDigits;
@@ -24,5 +27,8 @@ pub use images::{LabelledImages, Statistics};
 pub use known::{Content, KnownDataset, Manifest, RemoteFile};
 pub use libsvm::{SparseRows, read_libsvm};
 pub use picture::{read_digit_png, write_gray_png, write_rgb_png};
+pub use records::{Records, read_records};
+pub use schema::{ColumnSchema, EncodedRows, Encoding, LabelSchema, TableSchema};
 pub use source::{DataSource, Origin, Splits};
 pub use split::SplitConfig;
+pub use table::{Rows, Table, TableConfig, TableTask, Targets, read_table};

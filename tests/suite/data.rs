@@ -15,9 +15,10 @@ use std::{
 };
 
 use burn_descent_lab::data::{
-    CifarFormat, Content, DataError, DataSource, Failure, ImageFolderConfig, KnownDataset, LabelledImages, Manifest,
-    Origin, RemoteFile, SplitConfig, Splits, Statistics, read_digit_png, read_image_folder, read_images, read_labelled,
-    read_labels, read_libsvm, write_gray_png,
+    CifarFormat, ColumnSchema, Content, DataError, DataSource, Encoding, Failure, ImageFolderConfig, KnownDataset,
+    LabelSchema, LabelledImages, Manifest, Origin, Records, RemoteFile, SplitConfig, Splits, Statistics, Table,
+    TableConfig, TableSchema, TableTask, Targets, read_digit_png, read_image_folder, read_images, read_labelled,
+    read_labels, read_libsvm, read_records, read_table, write_gray_png,
 };
 use flate2::{Compression, Crc, write::GzEncoder};
 use image::codecs::jpeg::JpegEncoder;
@@ -1191,7 +1192,7 @@ fn wrong_folders_of_pictures_are_told() {
     put_classes(&root.path().join("test"), &["a", "z"], 1, marked);
     says(default(), &["train: no such folder"]);
     put_classes(&root.path().join("train"), &["a", "b", "c", "d", "e"], 10, marked);
-    says(default(), &["test/z: a class without training pictures", "one of a; b; c; and 2 more"]);
+    says(default(), &["test/z: a class without training pictures", "one of `a`, `b`, `c`, `d`, `e`"]);
     fs::remove_dir_all(root.path().join("test/z")).unwrap();
     fs::remove_file(root.path().join("test/a/000.png")).unwrap();
     says(default(), &["test: no pictures"]);
@@ -1270,4 +1271,281 @@ fn what_is_wrong_in_sparse_rows_is_told() {
         says(read_libsvm(&path), &[&path.display().to_string()]);
     }
     says(read_libsvm(folder.path().join("none")), &["could not read", "none"]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Tables
+
+fn records(text: &str) -> Result<Records, DataError> {
+    Records::parse(text, "t.csv".as_ref())
+}
+
+#[test]
+fn delimited_text_is_read() {
+    let fields = |text: &str| {
+        let records = records(text).unwrap();
+        let columns = records.header().len();
+        let rows = (0..records.len())
+            .map(|row| (0..columns).map(|column| records.field(row, column)).collect::<Vec<_>>().join("|"));
+        (records.header().join("|"), rows.collect::<Vec<_>>())
+    };
+    let expected = || ("a|b|c".to_owned(), vec!["1|x|2".to_owned(), "3||4".to_owned()]);
+    for text in [
+        "a,b,c\n1,x,2\n3,,4\n",
+        "a;b;c\r\n1;x;2\r\n3;;4",
+        "a\tb\tc\n1\tx\t2\n\n3\t\t4\n\n",
+        "\u{feff}a, b ,c\n 1 , x , 2 \n3, ,4",
+        "\"a\",\"b\",c\n1,\"x\",2\n3,\"\",4",
+    ] {
+        assert_eq!(fields(text), expected(), "{text:?}");
+    }
+    // What is quoted counts for no delimiter, and may have several lines.
+    let (header, rows) = fields("\"a,b,c\";d\n\"1;\n2\";\"\"\"q\"\"\"\n");
+    assert_eq!((&header[..], &rows[0][..]), ("a,b,c|d", "1;\n2|\"q\""));
+    assert_eq!(fields("a\n1\n"), ("a".into(), vec!["1".into()]));
+}
+
+#[test]
+fn wrong_text_is_told() {
+    says(records(""), &["t.csv: no rows, expected at least 1"]);
+    says(records("\n\n"), &["no rows"]);
+    says(records("a,b\n"), &["no rows"]);
+    for end in ["\n", "\r\n"] {
+        let text = ["a,b", "1,2", "", "\"3", "3\",4", "5", ""].join(end);
+        says(records(&text), &["t.csv: line 6: 1 fields, expected 2"]);
+    }
+    says(records("a,b\n1,2,3\n"), &["line 2: 3 fields, expected 2"]);
+    says(records("a,b,a\n1,2,3\n"), &["two columns are named `a`"]);
+    says(
+        records(&format!("{}\n", Vec::from_iter((0..1_100_000).map(|i| i.to_string())).join(","))),
+        &["1100000 columns", "at most 1048576"],
+    );
+    let folder = tempdir().unwrap();
+    says(read_records(put(&folder, "t.csv", b"a,b\n1,2\n3,\xff\n")), &["t.csv: line 3 is no UTF-8"]);
+    says(read_records(put(&folder, "t.csv", b"\xff\xfea\0")), &["line 1 is no UTF-8"]);
+    says(read_records(folder.path().join("none")), &["could not read", "none"]);
+    let path = folder.path().join("large.csv");
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    says(read_records(path), &["large.csv: 1099511627776 bytes, expected at most 268435456"]);
+}
+
+/// 40 rows of a number with gaps, a color, a constant, a number without gaps and a label.
+fn fruits() -> String {
+    let rows = (0..40).map(|i| {
+        let size = if i % 5 == 4 { "NA".to_owned() } else { (i % 7).to_string() };
+        format!("{size},{},same,{}e-1,{}\n", ["red", "green", ""][i % 3], i * i, ["ripe", "raw"][i % 2])
+    });
+    format!("size,color,constant,weight,state\n{}", rows.collect::<String>())
+}
+
+fn table(text: &str, change: impl Fn(&mut TableConfig)) -> Result<Table, DataError> {
+    let folder = tempdir().unwrap();
+    let mut config = TableConfig::new("state");
+    change(&mut config);
+    read_table(put(&folder, "t.csv", text.as_bytes()), &config)
+}
+
+#[test]
+fn a_table_is_encoded_by_what_training_knows() {
+    // Training is this file; two more rows are for testing.
+    let folder = tempdir().unwrap();
+    let test = put(&folder, "test.csv", b"state,color,weight,extra,size\nraw,blue,1,x,?\nripe,red,-3,y,4\n");
+    let train = "size,color,constant,weight,state\n1,red,k,0,ripe\nNA,green,k,2,raw\n4,red,k,4,raw\n2,,k,2,raw\n";
+    let table = table(train, |config| {
+        config.test = Some(test.clone());
+        config.split.validation = 0.0;
+    })
+    .unwrap();
+    let deviation = f64::sqrt(14.0 / 9.0);
+    let number = |name: &str, encoding| ColumnSchema { name: name.into(), encoding };
+    let schema = TableSchema {
+        columns: vec![
+            number("size", Encoding::Number { mean: 7.0 / 3.0, deviation, fill: 2.0, indicator: true }),
+            number("color", Encoding::Category { values: vec!["".into(), "green".into(), "red".into()] }),
+            number("weight", Encoding::Number { mean: 2.0, deviation: f64::sqrt(2.0), fill: 2.0, indicator: false }),
+        ],
+        label: "state".into(),
+        labels: LabelSchema::Classes { names: vec!["raw".into(), "ripe".into()] },
+        missing: vec!["".into(), "NA".into(), "?".into(), "nan".into()],
+    };
+    let mut expected = schema.clone();
+    // The empty string is missing and no category.
+    expected.columns[1].encoding = Encoding::Category { values: vec!["green".into(), "red".into()] };
+    assert_eq!(table.schema, expected);
+    let size = |x: f64| ((x - 7.0 / 3.0) / deviation) as f32;
+    let weight = |x: f64| ((x - 2.0) / f64::sqrt(2.0)) as f32;
+    let train = [
+        [size(1.0), 0.0, 0.0, 1.0, weight(0.0)],
+        [size(2.0), 1.0, 1.0, 0.0, weight(2.0)],
+        [size(4.0), 0.0, 0.0, 1.0, weight(4.0)],
+        [size(2.0), 0.0, 0.0, 0.0, weight(2.0)],
+    ];
+    assert_eq!((table.train.features.as_chunks().0, table.train.rows, table.train.columns), (&train[..], 4, 5));
+    assert_eq!(table.train.targets, Targets::Classes(vec![1, 0, 0, 0]));
+    let test = [[size(2.0), 1.0, 0.0, 0.0, weight(1.0)], [size(4.0), 0.0, 0.0, 1.0, weight(-3.0)]];
+    assert_eq!((table.test.features.as_chunks().0, table.test.rows), (&test[..], 2));
+    assert_eq!(table.test.targets, Targets::Classes(vec![0, 1]));
+    assert!(table.validation.is_none());
+    let unseen = "test rows: column `color`: 1 value that training never saw, such as `blue`";
+    assert_eq!(table.notices, ["left out column `constant`, which is constant in training", unseen]);
+
+    // The schema is kept as JSON, and encodes new rows without labels.
+    let json = serde_json::to_string(&table.schema).unwrap();
+    let kept: TableSchema = serde_json::from_str(&json).unwrap();
+    let rows = kept.encode(&records("weight,size,color\n1,,blue\n-3,4,red\n").unwrap()).unwrap();
+    assert_eq!((rows.features.as_chunks().0, rows.rows, rows.columns), (&test[..], 2, 5));
+    assert_eq!(rows.notices.len(), 1);
+    assert_eq!(kept.feature_names(), ["size", "size is missing", "color = green", "color = red", "weight"]);
+}
+
+#[test]
+fn tables_are_split_alike_by_class_and_seed() {
+    let read = |change: &dyn Fn(&mut TableConfig)| table(&fruits(), change).unwrap();
+    let usual = read(&|_| {});
+    let parts = [&usual.train, usual.validation.as_ref().unwrap(), &usual.test];
+    assert_eq!(parts.map(|part| part.rows), [32, 4, 4]);
+    for part in parts {
+        let Targets::Classes(labels) = &part.targets else { panic!() };
+        assert_eq!(2 * labels.iter().sum::<u32>() as usize, part.rows);
+        assert_eq!(part.features.len(), part.rows * part.columns);
+        assert!(part.features.iter().all(|x| x.is_finite()));
+    }
+    assert_eq!(read(&|_| {}), usual);
+    assert_ne!(read(&|config| config.split.seed = 1).test, usual.test);
+
+    // Numbers that are names of categories, and columns that say nothing.
+    let table = read(&|config| {
+        config.categorical = vec!["size".into()];
+        config.ignored = vec!["weight".into(), "color".into()];
+    });
+    assert_eq!(table.schema.columns.len(), 1);
+    assert!(matches!(&table.schema.columns[0].encoding, Encoding::Category { values } if values.len() == 7));
+}
+
+#[test]
+fn regression_targets_are_standardized() {
+    let text: String = (0..50).map(|i| format!("{},{}\n", i % 11, 1_600_000_000 + 3 * i)).collect();
+    let table =
+        table(&format!("x,y\n{text}"), |config| (config.label, config.task) = ("y".into(), TableTask::Number)).unwrap();
+    let LabelSchema::Number { mean, deviation } = table.schema.labels else { panic!() };
+    let (Targets::Numbers(train), Targets::Numbers(test)) = (&table.train.targets, &table.test.targets) else {
+        panic!()
+    };
+    assert_eq!((train.len(), test.len()), (40, 5));
+    let mean_of = |f: &dyn Fn(f64) -> f64| train.iter().map(|&y| f(f64::from(y))).sum::<f64>() / 40.0;
+    assert!(mean_of(&|y| y).abs() < 1e-6 && (mean_of(&|y| y * y) - 1.0).abs() < 1e-6);
+    // Small differences of large numbers survive.
+    let ys = train.iter().chain(test).map(|&y| (f64::from(y) * deviation + mean - 1.6e9) / 3.0);
+    assert!(ys.into_iter().all(|y| (y - y.round()).abs() < 1e-3));
+}
+
+#[test]
+fn extreme_numbers_stay_finite() {
+    let mut text = "a,b,c,state\n".to_owned();
+    for i in 0..40 {
+        text += &format!(
+            "{},{},{},{}\n",
+            [3.4e38, -3.4e38][i % 2],
+            i as f64 * 1e-320,
+            if i == 7 { "1" } else { "1.0" },
+            i % 3
+        );
+    }
+    let table = table(&text, |_| {}).unwrap();
+    assert!(table.train.features.iter().chain(&table.test.features).all(|x| x.is_finite()));
+    // Their squares vanish, so they count as constant.
+    assert_eq!(table.notices.len(), 2, "{:?}", table.notices);
+    let schema = TableSchema {
+        columns: vec![ColumnSchema {
+            name: "a".into(),
+            encoding: Encoding::Number { mean: 0.0, deviation: 1e-300, fill: 0.0, indicator: false },
+        }],
+        ..table.schema
+    };
+    assert_eq!(schema.encode(&records("a\n1e38\n-1e38\n").unwrap()).unwrap().features, [f32::MAX, f32::MIN]);
+}
+
+#[test]
+fn wrong_tables_are_told() {
+    let right = fruits();
+    let wrong = |text: &str, parts: &[&str]| drop(says(table(text, |_| {}), parts));
+    let with = |change: &dyn Fn(&mut TableConfig), parts: &[&str]| drop(says(table(&right, change), parts));
+    let known = "expected one of `size`, `color`, `constant`, `weight`, `state`";
+    with(&|config| config.label = "price".into(), &["t.csv: no column `price`", known]);
+    with(&|config| config.categorical = vec!["shape".into()], &["no column `shape`", known]);
+    with(&|config| config.ignored = vec!["shape".into()], &["no column `shape`", known]);
+    with(&|config| config.split.test = 2.0, &["split.test is 2", "less than 1"]);
+    with(&|config| config.split.test = 0.0, &["a test share of 0 of 40 leaves nothing"]);
+    with(&|config| config.split.validation = 0.001, &["a validation share of 0.001 of 40 leaves nothing"]);
+    with(&|config| config.task = TableTask::Number, &["line 2: column `state` is `ripe`, expected a finite number"]);
+    with(&|config| config.test = Some("none.csv".into()), &["could not read none.csv"]);
+    with(
+        &|config| config.ignored = ["size", "color", "weight"].map(String::from).into(),
+        &["no column to learn from", "beside the label `state`"],
+    );
+
+    wrong("x,state\n1,a\n2,\n3,b\n", &["line 3: column `state` is ``, expected a label"]);
+    wrong("x,state\n1,a\n2,na\n3,b\n", &["line 3: column `state` is `na`, expected a label"]);
+    let rows = |row: &dyn Fn(usize) -> String| format!("x,state\n{}", (0..1_500).map(row).collect::<String>());
+    wrong(&rows(&|i| format!("{i},a\n")), &["the only label is `a`, expected at least 2"]);
+    wrong(&rows(&|i| format!("name {i},{}\n", i % 2)), &["column `x` has more than 1000 different values"]);
+    wrong(&rows(&|i| format!("{},{i}\n", i % 2)), &["column `state` has more than 1000 different values"]);
+    wrong(
+        &rows(&|i| format!("{},{}\n", if i % 10 == 9 { "1e999" } else { "1" }, i % 2)),
+        &["column `x` is `1e999`, expected a finite number"],
+    );
+    wrong(
+        &rows(&|i| format!("{},{}\n", if i % 10 == 9 { "-inf" } else { "1" }, i % 2)),
+        &["column `x` is `-inf`, expected a finite number"],
+    );
+    wrong("x,state\n", &["t.csv: no rows"]);
+    let constant = |config: &mut TableConfig| (config.label, config.task) = ("y".into(), TableTask::Number);
+    says(
+        table(&format!("x,y\n{}", (0..20).map(|i| format!("{i},3\n")).collect::<String>()), constant),
+        &["the only label is `3`"],
+    );
+
+    let folder = tempdir().unwrap();
+    let test = |text: &str, parts: &[&str]| {
+        let test = put(&folder, "test.csv", text.as_bytes());
+        with(&|config| config.test = Some(test.clone()), parts);
+    };
+    let header = "size,color,weight,state";
+    test("size,color,state\n1,red,raw\n", &["test.csv: no column `weight`, expected one of `size`, `color`, `state`"]);
+    test("size,color,weight\n1,red,1\n", &["test.csv: no column `state`"]);
+    test(
+        &format!("{header}\n1,red,1,raw\n1,red,1,rotten\n"),
+        &["test.csv: line 3: column `state` is `rotten`, expected a class that is among the training rows"],
+    );
+    test(&format!("{header}\n1,red,1,?\n"), &["test.csv: line 2: column `state` is `?`, expected a label"]);
+    test(
+        &format!("{header}\n1,red,heavy,raw\n"),
+        &["test.csv: line 2: column `weight` is `heavy`, expected a finite number"],
+    );
+    test(&format!("{header}\n1,red,\"a\nb\",raw\n"), &["column `weight` is `a\\nb`"]);
+}
+
+#[test]
+fn damaged_tables_are_survived() {
+    let folder = tempdir().unwrap();
+    let text = fruits();
+    let classes = TableConfig::new("state");
+    survives(2_000, text.as_bytes(), |bytes| read_table(put(&folder, "t.csv", bytes), &classes));
+    let number = TableConfig { task: TableTask::Number, ..TableConfig::new("weight") };
+    survives(2_000, text.replace(',', ";").as_bytes(), |bytes| read_table(put(&folder, "t.csv", bytes), &number));
+    let schema = read_table(put(&folder, "t.csv", text.as_bytes()), &classes).unwrap().schema;
+    survives(1_000, text.as_bytes(), |bytes| {
+        read_records(put(&folder, "t.csv", bytes)).and_then(|records| schema.encode(&records))
+    });
+}
+
+#[test]
+fn configurations_are_kept_as_json() {
+    let config: TableConfig =
+        serde_json::from_str(r#"{"label": "y", "task": "number", "split": {"seed": 3}}"#).unwrap();
+    let split = SplitConfig { seed: 3, ..SplitConfig::default() };
+    assert_eq!(config, TableConfig { task: TableTask::Number, split, ..TableConfig::new("y") });
+    let config: ImageFolderConfig = serde_json::from_str(r#"{"size": [32, 48]}"#).unwrap();
+    assert_eq!(config, ImageFolderConfig { size: Some([32, 48]), ..ImageFolderConfig::default() });
+    assert!(serde_json::from_str::<ImageFolderConfig>(r#"{"sise": [32, 48]}"#).is_err());
 }
