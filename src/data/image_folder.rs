@@ -10,7 +10,7 @@ use image::imageops::{self, FilterType};
 use image::{ImageDecoder, ImageFormat, metadata::Orientation};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,21 +106,7 @@ pub fn read_image_folder(root: impl AsRef<Path>, config: &ImageFolderConfig) -> 
         }
     }
     ensure_few(root, &bad, count, config)?;
-    let [height, width] = match config.size {
-        Some(size) => size,
-        None => common_size(root, &good)?,
-    };
-    let channels = match config.channels {
-        Some(channels) => channels,
-        None => common_channels(&good)?,
-    };
-    let shape = [channels, height, width];
-    let bytes = shape.iter().try_fold(good.len() as u64, |bytes, &side| bytes.checked_mul(side as u64));
-    if bytes.is_none_or(|bytes| bytes > MAX_BYTES) {
-        let declared = format!("{} x {channels} x {height} x {width}", good.len());
-        return Err(DataError::TooLarge { path: root.into(), declared, limit: MAX_BYTES });
-    }
-
+    let shape = common_shape(root, &good, config)?;
     let files = good.into_iter().map(|(file, _)| file).collect();
     let [train, validation, test] = hold_out(root, files, held_out, class_names.len(), config)?.map(|files| {
         let (pixels, labels) = decode_part(&files, shape, &mut bad);
@@ -128,8 +114,9 @@ pub fn read_image_folder(root: impl AsRef<Path>, config: &ImageFolderConfig) -> 
     });
     ensure_few(root, &bad, count, config)?;
     let train = train.map_err(|_| DataError::NoPictures { path: root.into() })?;
-    if let Some(class) = (0..class_names.len()).find(|&class| !train.labels().contains(&(class as u32))) {
-        return Err(DataError::NoTraining { path: root.into(), class: class_names[class].clone() });
+    let seen: HashSet<u32> = train.labels().iter().copied().collect();
+    if let Some(class) = (0..class_names.len()).find(|&class| !seen.contains(&(class as u32))) {
+        return Err(DataError::NoTraining { path: root.into(), class: excerpt(&class_names[class]) });
     }
     if !bad.is_empty() {
         notices.push(format!("left out {} of {count} files, which are no pictures: {}", bad.len(), some(&bad)));
@@ -264,6 +251,19 @@ fn ensure_few(root: &Path, bad: &[DataError], files: usize, config: &ImageFolder
     }
     let (root, bad, share, first) = (root.into(), bad.len(), config.bad_share, some(bad));
     Err(DataError::BadPictures { root, bad, files, share, first })
+}
+
+/// Channels, rows and columns of all images: those that `config` asks for, or else those that the pictures agree on.
+fn common_shape(root: &Path, good: &[(File, Header)], config: &ImageFolderConfig) -> Result<[usize; 3], DataError> {
+    let [height, width] = config.size.map_or_else(|| common_size(root, good), Ok)?;
+    let channels = config.channels.map_or_else(|| common_channels(good), Ok)?;
+    let shape = [channels, height, width];
+    let bytes = shape.iter().try_fold(good.len() as u64, |bytes, &side| bytes.checked_mul(side as u64));
+    if bytes.is_none_or(|bytes| bytes > MAX_BYTES) {
+        let declared = format!("{} x {channels} x {height} x {width}", good.len());
+        return Err(DataError::TooLarge { path: root.into(), declared, limit: MAX_BYTES });
+    }
+    Ok(shape)
 }
 
 fn common_size(root: &Path, good: &[(File, Header)]) -> Result<[usize; 2], DataError> {

@@ -6,7 +6,7 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// The largest file.
+/// The largest file, so that positions in it are below 2³².
 const MAX_FILE: u64 = 256 << 20;
 const MAX_COLUMNS: usize = 1 << 20;
 const DELIMITERS: [u8; 3] = *b",;\t";
@@ -41,7 +41,8 @@ pub struct Records {
 ///
 /// # Errors
 /// Returns an error that names the file where it cannot be read, is above 256 MiB or no UTF-8, where a record has not as
-/// many fields as the header, where two columns have the same name, and where there is no record.
+/// many fields as the header, where there are more than a million columns or two of the same name, and where there
+/// is no record.
 pub fn read_records(path: impl AsRef<Path>) -> Result<Records, DataError> {
     let path = path.as_ref();
     let text = String::from_utf8(read_whole(path, MAX_FILE)?).map_err(|error| {
@@ -73,18 +74,7 @@ impl Records {
         };
 
         next(&mut record)?;
-        let (header, positions) = (Vec::new(), HashMap::new());
-        let (fields, ends, lines) = (String::new(), Vec::new(), Vec::new());
-        let mut records = Self { path: path.into(), header, positions, text: fields, ends, lines };
-        if record.len() > MAX_COLUMNS {
-            return Err(DataError::Columns { path: path.into(), found: record.len(), limit: MAX_COLUMNS });
-        }
-        for (position, name) in record.iter().enumerate() {
-            if records.positions.insert(name.to_owned(), position).is_some() {
-                return Err(DataError::SameColumns { path: path.into(), column: excerpt(name) });
-            }
-            records.header.push(name.to_owned());
-        }
+        let mut records = Self::named(&record, path)?;
         let (mut line, mut counted) = (1, 0);
         while next(&mut record)? {
             // The reader's position is before the end of the line before, and before empty lines.
@@ -93,20 +83,40 @@ impl Records {
             let start = before + empty;
             line += text.as_bytes()[counted..start].iter().filter(|&&byte| byte == b'\n').count();
             counted = start;
-            let (found, expected) = (record.len(), records.header.len());
-            if found != expected {
-                return Err(DataError::Fields { path: path.into(), line, found, expected });
-            }
-            records.lines.push(line as u32);
-            for field in &record {
-                records.text += field;
-                records.ends.push(records.text.len() as u32);
-            }
+            records.push(&record, line)?;
         }
         if records.is_empty() {
             return Err(DataError::NoRows { path: path.into() });
         }
         Ok(records)
+    }
+
+    /// No records yet, with the columns of this header.
+    fn named(header: &StringRecord, path: &Path) -> Result<Self, DataError> {
+        if header.len() > MAX_COLUMNS {
+            return Err(DataError::Columns { path: path.into(), found: header.len(), limit: MAX_COLUMNS });
+        }
+        let mut positions = HashMap::new();
+        for (position, name) in header.iter().enumerate() {
+            if positions.insert(name.to_owned(), position).is_some() {
+                return Err(DataError::SameColumns { path: path.into(), column: excerpt(name) });
+            }
+        }
+        let header = header.iter().map(str::to_owned).collect();
+        Ok(Self { path: path.into(), header, positions, text: String::new(), ends: Vec::new(), lines: Vec::new() })
+    }
+
+    fn push(&mut self, record: &StringRecord, line: usize) -> Result<(), DataError> {
+        let (found, expected) = (record.len(), self.header.len());
+        if found != expected {
+            return Err(DataError::Fields { path: self.path.clone(), line, found, expected });
+        }
+        self.lines.push(line as u32);
+        for field in record {
+            self.text += field;
+            self.ends.push(self.text.len() as u32);
+        }
+        Ok(())
     }
 
     /// Returns the names of the columns.

@@ -324,6 +324,22 @@ fn cifar_is_unpacked_from_the_archive_in_the_cache() {
 }
 
 #[test]
+fn cifar_is_downloaded() {
+    let (cache, format) = (tempdir().unwrap(), CifarFormat::Cifar100);
+    let server = Server::new(Reply::Right);
+    let mut manifest = KnownDataset::Cifar100.manifest();
+    let Content::Cifar { archive, .. } = &mut manifest.content else { panic!("{manifest:?}") };
+    archive.sha256 = sha256(&cifar_archive(format, &cifar_files(format)));
+    let source = DataSource::new().cache(cache.path()).mirror(&server.url);
+    for origin in ["downloaded from http://127.0.0.1", "cache "] {
+        let splits = source.load_manifest(&manifest, |_| None).unwrap();
+        cifar_is_right(format, &splits);
+        assert!(splits.origin.to_string().starts_with(origin), "{}", splits.origin);
+    }
+    assert_eq!(server.hits(), 1);
+}
+
+#[test]
 fn wrong_cifar_is_told() {
     let folder = tempdir().unwrap();
     let read = || DataSource::new().folder(folder.path()).load(KnownDataset::Cifar100);
@@ -373,6 +389,14 @@ fn damaged_cifar_is_survived() {
         read(&cifar_archive(format, &files[1..])),
         &["cifar-100-binary.tar.gz", "missing", "cifar-100-binary/train.bin"],
     );
+    let mut header = tar::Header::new_gnu();
+    header.set_path("cifar-100-binary/train.bin").unwrap();
+    header.set_size(1 << 40);
+    header.set_cksum();
+    says(read(&gz(header.as_bytes())), &["train.bin: 1099511627776 bytes", "expected at most 268435456"]);
+    header.set_size(1 << 20);
+    header.set_cksum();
+    says(read(&gz(header.as_bytes())), &["train.bin: truncated: 0 bytes", "expected 1048576"]);
     survives(1_000, &packed, &mut read);
     let mut plain = Vec::new();
     std::io::copy(&mut flate2::read::GzDecoder::new(&packed[..]), &mut plain).unwrap();
@@ -471,7 +495,9 @@ fn answer(mut stream: TcpStream, reply: Reply, end: &AtomicBool) -> std::io::Res
     let lines = BufReader::new(stream.try_clone()?).lines().map_while(Result::ok);
     let request: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
     let wanted = request.first().and_then(|line| line.split(' ').nth(1)).unwrap_or("");
-    let file = tiny().into_iter().find(|(name, _)| wanted == format!("/{name}"));
+    let archive = cifar_archive(CifarFormat::Cifar100, &cifar_files(CifarFormat::Cifar100));
+    let mut files = tiny().into_iter().chain([("cifar-100-binary.tar.gz".to_owned(), archive)]);
+    let file = files.find(|(name, _)| wanted == format!("/{name}"));
     let mut send = |status: u16, length: usize, body: &[u8]| {
         write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
         stream.write_all(body)
@@ -1145,6 +1171,10 @@ fn files_that_are_no_pictures_are_left_out_and_named() {
     assert_eq!(whole(&splits).map(|part| part.unwrap().len()).iter().sum::<usize>(), 40);
     assert_eq!(splits.notices.len(), 1);
     assert!(splits.notices[0].starts_with("left out 6 of 46 files, which are no pictures: "), "{:?}", splits.notices);
+
+    // One that is too large to be looked at takes the place of another.
+    fs::File::create(root.path().join("a/x0.png")).unwrap().set_len(1 << 40).unwrap();
+    says(few(0.01), &["a/x0.png: 1099511627776 bytes, expected at most 67108864"]);
 
     // One that breaks only when it is decoded; its neighbours keep their labels.
     let noise = GrayImage::from_fn(2, 3, |x, y| Luma([(x * 31 + y * 101) as u8]));
