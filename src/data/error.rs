@@ -1,6 +1,9 @@
 //! What can go wrong between a file or a mirror and a set of labelled images.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use super::source::Origin;
 
@@ -56,13 +59,23 @@ pub enum DataError {
         /// Counts the bytes that the header asks for, itself included.
         expected: u64,
     },
-    /// Says that a header declares more than this crate agrees to read.
-    #[error("{path}: the header declares {declared} items, expected at most {limit} bytes in all")]
+    /// Says that a file or folder holds, or its header declares, more than this crate agrees to read.
+    #[error("{path}: {declared} items, expected at most {limit} bytes in all")]
     TooLarge {
-        /// Names the file.
+        /// Names the file or folder.
         path: PathBuf,
         /// Gives the dimensions in the header, such as `60000 x 28 x 28`.
         declared: String,
+        /// Gives the largest number of bytes accepted.
+        limit: u64,
+    },
+    /// Says that a file is larger than this crate agrees to read.
+    #[error("{path}: {bytes} bytes, expected at most {limit}")]
+    FileSize {
+        /// Names the file.
+        path: PathBuf,
+        /// Counts the bytes of the file.
+        bytes: u64,
         /// Gives the largest number of bytes accepted.
         limit: u64,
     },
@@ -94,31 +107,56 @@ pub enum DataError {
         /// Gives the position of the first wrong label, from 0.
         index: usize,
         /// Gives the label.
-        value: u8,
+        value: u32,
         /// Gives the number of classes.
-        classes: u8,
+        classes: usize,
+    },
+    /// Says that a label in memory names a class that does not exist.
+    #[error("label {index} is {label}, expected less than {classes}")]
+    Class {
+        /// Gives the position of the first wrong label, from 0.
+        index: usize,
+        /// Gives the label.
+        label: u32,
+        /// Gives the number of classes.
+        classes: usize,
+    },
+    /// Says that a file does not name each class once.
+    #[error("{path}: {found} class names, expected {expected}")]
+    ClassNames {
+        /// Names the file.
+        path: PathBuf,
+        /// Counts the names that are there.
+        found: usize,
+        /// Gives the number of classes.
+        expected: usize,
     },
     /// Says that the pixels do not make up one picture of the declared size for each label.
-    #[error("{pixels} pixels, expected {count} x {height} x {width}, neither side 0")]
+    #[error("{pixels} pixels, expected {count} x {}, neither side 0", product(shape))]
     Shape {
-        /// Counts the pixels that are there.
+        /// Counts the pixels that are there, those of each channel.
         pixels: usize,
         /// Counts the pictures declared.
         count: usize,
-        /// Gives the number of rows of a picture.
-        height: usize,
-        /// Gives the number of columns of a picture.
-        width: usize,
+        /// Gives the number of rows and columns of a picture, after its channels where it has several.
+        shape: Vec<usize>,
     },
+    /// Says that there is no image.
+    #[error("no images, expected at least 1")]
+    NoImages,
     /// Says that training and test pictures differ in size.
-    #[error("{origin}: test images of {} x {} pixels, expected {} x {} as the training images have", test.0, test.1, train.0, train.1)]
+    #[error(
+        "{origin}: test images of {} pixels, expected {} as the training images have",
+        product(test),
+        product(train)
+    )]
     Sizes {
         /// Says where the data are from.
         origin: Origin,
         /// Gives the height and width of a training image, in pixels.
-        train: (usize, usize),
+        train: [usize; 2],
         /// Gives the height and width of a test image, in pixels.
-        test: (usize, usize),
+        test: [usize; 2],
     },
     /// Says that the folder that was asked for does not exist or is no folder.
     #[error("{origin}: no such folder, expected one with {files}")]
@@ -170,11 +208,13 @@ pub enum DataError {
         /// Names the file.
         path: PathBuf,
     },
-    /// Says that a picture is not a PNG, or is a broken one.
-    #[error("{path}: expected a PNG picture: {reason}")]
+    /// Says that a file is no picture of an expected format, or a broken one.
+    #[error("{path}: expected a {expected} picture: {reason}")]
     Picture {
         /// Names the file.
         path: PathBuf,
+        /// Names the formats: `PNG` or `PNG or JPEG`.
+        expected: &'static str,
         /// Gives the error of the decoder or of the encoder.
         reason: String,
     },
@@ -202,6 +242,168 @@ pub enum DataError {
         /// Gives the smallest difference that is taken for ink.
         least: u8,
     },
+    /// Says that a setting is out of range.
+    #[error("{field} is {value}, expected {expected}")]
+    Value {
+        /// Names the setting.
+        field: &'static str,
+        /// Gives its value.
+        value: String,
+        /// Says which values are accepted.
+        expected: &'static str,
+    },
+    /// Says that a folder has no pictures.
+    #[error("{path}: no pictures, expected a folder of PNG or JPEG pictures for each class")]
+    NoPictures {
+        /// Names the folder.
+        path: PathBuf,
+    },
+    /// Says that all images or rows have the same label.
+    #[error("{path}: the only label is `{class}`, expected at least 2 different ones")]
+    OneClass {
+        /// Names the file or folder.
+        path: PathBuf,
+        /// Gives the label.
+        class: String,
+    },
+    /// Says that a class has nothing to train on.
+    #[error("{path}: class `{class}` has no training pictures, expected at least 1")]
+    NoTraining {
+        /// Names the folder of all classes.
+        path: PathBuf,
+        /// Names the class.
+        class: String,
+    },
+    /// Says that there are pictures for validation or testing of a class that training never sees.
+    #[error("{path}: a class without training pictures, expected one of {known}")]
+    UnseenClass {
+        /// Names the folder of the class.
+        path: PathBuf,
+        /// Lists the first of the classes with training pictures.
+        known: String,
+    },
+    /// Says that too many files in a folder are no pictures.
+    #[error("{root}: {bad} of {files} files are no pictures, expected at most a share of {share}: {first}")]
+    BadPictures {
+        /// Names the folder.
+        root: PathBuf,
+        /// Counts the files that are no pictures.
+        bad: usize,
+        /// Counts all files.
+        files: usize,
+        /// Gives the largest share accepted.
+        share: f64,
+        /// Says of the first of these files what is wrong with them.
+        first: String,
+    },
+    /// Says that pictures have several sizes, and none was chosen.
+    #[error("{root}: pictures of different sizes ({sizes}), expected one size, or a size to be given")]
+    DifferentSizes {
+        /// Names the folder.
+        root: PathBuf,
+        /// Lists the first of the sizes, height and width, with how many pictures have them.
+        sizes: String,
+    },
+    /// Says that some pictures are gray and some are not, and neither was chosen.
+    #[error("{color} has colors, but {gray} is gray: expected all alike, or the number of channels to be given")]
+    DifferentChannels {
+        /// Names the first gray picture.
+        gray: PathBuf,
+        /// Names the first picture with colors.
+        color: PathBuf,
+    },
+    /// Says that a file is no UTF-8.
+    #[error("{path}: line {line} is no UTF-8, expected a file in UTF-8")]
+    NotUtf8 {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the number of the line with the first wrong byte, from 1.
+        line: usize,
+    },
+    /// Says that a record has not as many fields as there are columns.
+    #[error("{path}: line {line}: {found} fields, expected {expected} as the header has")]
+    Fields {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the number of the line that the record begins in, from 1.
+        line: usize,
+        /// Counts the fields of the record.
+        found: usize,
+        /// Counts the fields of the header.
+        expected: usize,
+    },
+    /// Says that there are more columns than this crate agrees to read.
+    #[error("{path}: {found} columns, expected at most {limit}")]
+    Columns {
+        /// Names the file.
+        path: PathBuf,
+        /// Counts the columns.
+        found: usize,
+        /// Gives the largest number accepted.
+        limit: usize,
+    },
+    /// Says that two columns have the same name.
+    #[error("{path}: two columns are named `{column}`, expected different names")]
+    SameColumns {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the name.
+        column: String,
+    },
+    /// Says that there is no column of a name.
+    #[error("{path}: no column `{column}`, expected one of {known}")]
+    NoColumn {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the name that was looked for.
+        column: String,
+        /// Lists the first of the columns that there are.
+        known: String,
+    },
+    /// Says that a field of a record is not as it should be.
+    #[error("{path}: line {line}: column `{column}` is `{found}`, expected {expected}")]
+    Field {
+        /// Names the file.
+        path: PathBuf,
+        /// Gives the number of the line that the record begins in, from 1.
+        line: usize,
+        /// Names the column.
+        column: String,
+        /// Gives the text that was found.
+        found: String,
+        /// Says what was expected instead.
+        expected: &'static str,
+    },
+    /// Says that a column has too many different strings to be categories.
+    #[error("{path}: column `{column}` has more than {limit} different values, expected numbers or at most as many")]
+    Categories {
+        /// Names the file.
+        path: PathBuf,
+        /// Names the column.
+        column: String,
+        /// Gives the largest number of different values accepted.
+        limit: usize,
+    },
+    /// Says that there is nothing to learn from.
+    #[error("{path}: no column to learn from, expected one that is not constant beside the label `{label}`")]
+    NoFeatures {
+        /// Names the file.
+        path: PathBuf,
+        /// Names the column of the labels.
+        label: String,
+    },
+    /// Says that a share of what there is comes to nothing.
+    #[error("{path}: a {part} share of {share} of {count} leaves nothing, expected a larger share")]
+    EmptyPart {
+        /// Names the file or folder.
+        path: PathBuf,
+        /// Names the part: `validation` or `test`.
+        part: &'static str,
+        /// Gives the share.
+        share: f64,
+        /// Counts the images or rows that were to be shared out.
+        count: usize,
+    },
 }
 
 impl DataError {
@@ -211,6 +413,14 @@ impl DataError {
     pub fn is_offline(&self) -> bool {
         let Self::Download { attempts, .. } = self else { return false };
         !attempts.is_empty() && attempts.iter().all(|attempt| matches!(attempt.failure, Failure::Unreachable(_)))
+    }
+
+    /// The error as one of a file, where it is that of a label.
+    pub(super) fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Class { index, label, classes } => Self::Label { path: path.into(), index, value: label, classes },
+            error => error,
+        }
     }
 }
 
@@ -264,6 +474,34 @@ pub enum Failure {
     /// Says that anything else failed: no valid address, no valid certificate, no valid HTTP.
     #[error("{0}")]
     Other(String),
+}
+
+/// Text from a file or a foreign library as it fits into a message: on one line, and the beginning where it is long.
+pub(super) fn excerpt(text: &str) -> String {
+    const MOST: usize = 240;
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let end = if text.chars().nth(MOST).is_some() { "..." } else { "" };
+    text.chars().take(MOST).map(escape).chain([end.to_owned()]).collect()
+}
+
+/// The first few of some things, and how many more there are.
+pub(super) fn some(things: &[impl ToString]) -> String {
+    beginning(things, 3, |thing| excerpt(&thing.to_string()), "; ")
+}
+
+/// The first of some names, and how many more there are.
+pub(super) fn names(names: &[String]) -> String {
+    beginning(names, 20, |name| format!("`{}`", excerpt(name)), ", ")
+}
+
+fn beginning<T>(things: &[T], most: usize, show: impl Fn(&T) -> String, separator: &str) -> String {
+    let more = things.len().saturating_sub(most);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    things.iter().take(most).map(show).chain(more).collect::<Vec<_>>().join(separator)
+}
+
+fn product(sides: &[usize]) -> String {
+    sides.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
 fn list(attempts: &[Attempt]) -> String {

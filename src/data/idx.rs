@@ -1,4 +1,4 @@
-//! Labelled images in memory, and the IDX files they come in.
+//! The IDX files that labelled images come in.
 //!
 //! An IDX file is a big-endian header, `0x00 0x00 type dimensions`, then one `u32` for each dimension, then the items.
 //! Type `0x08` is the unsigned byte: images have the magic number `0x00000803`, labels `0x00000801`.
@@ -7,111 +7,18 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::Path,
+    sync::Arc,
 };
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::error::DataError;
+use super::images::{LabelledImages, numbered};
 
 const UNSIGNED_BYTE: u32 = 0x0800;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// Above the largest set in this format (EMNIST by class, 0.6 GB).
-const MAX_BYTES: u64 = 2 << 30;
-
-/// Holds images of one size in memory, each with its label.
-///
-/// ```
-/// use burn_descent_lab::data::LabelledImages;
-///
-/// let set = LabelledImages::new(1, 2, vec![0, 50, 100, 150, 200, 250], vec![7, 8, 9])?;
-/// assert_eq!((set.len(), set.image(1), set.label(1)), (3, &[100, 150][..], 8));
-/// assert_eq!(set.select(&[2, 0]).labels(), [9, 7]);
-/// # Ok::<(), burn_descent_lab::data::DataError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelledImages {
-    height: usize,
-    width: usize,
-    pixels: Vec<u8>,
-    labels: Vec<u8>,
-}
-
-impl LabelledImages {
-    /// Puts images and labels together.
-    ///
-    /// - `height`, `width`: rows and columns of every image, in pixels, at least 1.
-    /// - `pixels`: gray levels, 0 to 255, image after image and row after row.
-    /// - `labels`: the class of each image; none makes an empty set.
-    ///
-    /// # Errors
-    /// Returns [`DataError::Shape`] unless there are `labels.len() * height * width` pixels.
-    pub fn new(height: usize, width: usize, pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self, DataError> {
-        let expected = height.checked_mul(width).filter(|&n| n > 0).and_then(|n| n.checked_mul(labels.len()));
-        if expected != Some(pixels.len()) {
-            return Err(DataError::Shape { pixels: pixels.len(), count: labels.len(), height, width });
-        }
-        Ok(Self { height, width, pixels, labels })
-    }
-
-    /// Returns the number of images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Tells whether there is no image.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// Returns the number of rows of an image, in pixels.
-    pub fn height(&self) -> usize {
-        self.height
-    }
-
-    /// Returns the number of columns of an image, in pixels.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Returns the gray levels of all images, 0 to 255, image after image and row after row.
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
-    }
-
-    /// Returns the labels of all images.
-    pub fn labels(&self) -> &[u8] {
-        &self.labels
-    }
-
-    /// Returns the `height * width` gray levels of image `index`.
-    ///
-    /// # Panics
-    /// Panics as a slice does, where `index` is not below [`len`](Self::len).
-    pub fn image(&self, index: usize) -> &[u8] {
-        let area = self.height * self.width;
-        &self.pixels[index * area..][..area]
-    }
-
-    /// Returns the label of image `index`.
-    ///
-    /// # Panics
-    /// Panics as a slice does, where `index` is not below [`len`](Self::len).
-    pub fn label(&self, index: usize) -> u8 {
-        self.labels[index]
-    }
-
-    /// Returns the images at `indices`, in that order; an index may occur more than once.
-    ///
-    /// # Panics
-    /// Panics as a slice does, where an index is not below [`len`](Self::len).
-    pub fn select(&self, indices: &[usize]) -> Self {
-        Self {
-            pixels: indices.iter().flat_map(|&i| self.image(i)).copied().collect(),
-            labels: indices.iter().map(|&i| self.label(i)).collect(),
-            ..*self
-        }
-    }
-}
+/// The most memory for one set of images; above the largest in this format (EMNIST by class, 0.6 GB).
+pub(super) const MAX_BYTES: u64 = 2 << 30;
 
 /// Holds the content of an IDX file of images: images of one size, without labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +50,7 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
     Ok(labels)
 }
 
-/// Reads an IDX file of images and the IDX file of their labels, which are below `classes`.
+/// Reads an IDX file of gray images and the IDX file of their labels, which are below `classes`.
 ///
 /// ```no_run
 /// let test = burn_descent_lab::data::read_labelled("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", 10)?;
@@ -159,7 +66,15 @@ pub fn read_labelled(
     labels_path: impl AsRef<Path>,
     classes: u8,
 ) -> Result<LabelledImages, DataError> {
-    let (images_path, labels_path) = (images_path.as_ref(), labels_path.as_ref());
+    read_classes(images_path.as_ref(), labels_path.as_ref(), numbered(0..classes))
+}
+
+/// Images and their labels, which are indices into `class_names`.
+pub(super) fn read_classes(
+    images_path: &Path,
+    labels_path: &Path,
+    class_names: Arc<[String]>,
+) -> Result<LabelledImages, DataError> {
     let Images { height, width, pixels } = read_images(images_path)?;
     let labels = read_labels(labels_path)?;
     let images = pixels.len() / (height * width);
@@ -167,10 +82,8 @@ pub fn read_labelled(
         let (images_path, labels_path) = (images_path.into(), labels_path.into());
         return Err(DataError::Counts { images_path, images, labels_path, labels: labels.len() });
     }
-    if let Some(index) = labels.iter().position(|&label| label >= classes) {
-        return Err(DataError::Label { path: labels_path.into(), index, value: labels[index], classes });
-    }
-    LabelledImages::new(height, width, pixels, labels)
+    let labels = labels.into_iter().map(u32::from).collect();
+    LabelledImages::with_classes([1, height, width], pixels, labels, class_names).map_err(|error| error.at(labels_path))
 }
 
 /// The `D` dimensions and the items of a file; what it is packed with is told by its first bytes, not by its name.

@@ -8,9 +8,7 @@ use std::io::{self, IsTerminal, Read};
 use std::time::Duration;
 use ureq::Agent;
 
-/// Well above the largest of the known files, 26 MB.
-const MAX_DOWNLOAD: u64 = 64 << 20;
-const MAX_DOWNLOAD_TIME: Duration = Duration::from_secs(15 * 60);
+const MAX_DOWNLOAD_TIME: Duration = Duration::from_secs(60 * 60);
 
 /// Downloads the files of a data set by HTTP.
 pub(super) struct Client {
@@ -35,12 +33,17 @@ impl Client {
         Self { agent, progress }
     }
 
-    /// The address that handed out the right file, and the file. Mirrors are tried in order.
-    pub(super) fn download(&self, mirrors: &[String], file: &RemoteFile) -> Result<(String, Vec<u8>), DataError> {
+    /// The address that handed out the right file, and the file, of at most `limit` bytes. Mirrors are tried in order.
+    pub(super) fn download(
+        &self,
+        mirrors: &[String],
+        file: &RemoteFile,
+        limit: u64,
+    ) -> Result<(String, Vec<u8>), DataError> {
         let mut attempts = Vec::new();
         for mirror in mirrors {
             let url = format!("{}/{}", mirror.trim_end_matches('/'), file.name);
-            match self.get(&url, file) {
+            match self.get(&url, file, limit) {
                 Ok(bytes) => return Ok((url, bytes)),
                 Err(failure) => attempts.push(Attempt { url, failure }),
             }
@@ -48,20 +51,20 @@ impl Client {
         Err(DataError::Download { file: file.name.clone(), attempts })
     }
 
-    fn get(&self, url: &str, file: &RemoteFile) -> Result<Vec<u8>, Failure> {
+    fn get(&self, url: &str, file: &RemoteFile, limit: u64) -> Result<Vec<u8>, Failure> {
         let body = self.agent.get(url).call().map_err(failure)?.into_body();
         let announced = body.content_length();
-        if announced.is_some_and(|bytes| bytes > MAX_DOWNLOAD) {
-            return Err(Failure::TooLarge { limit: MAX_DOWNLOAD });
+        if announced.is_some_and(|bytes| bytes > limit) {
+            return Err(Failure::TooLarge { limit });
         }
         let bar = self.bar(announced, &file.name);
         let mut bytes = Vec::new();
-        let end = bar.wrap_read(body.into_reader()).take(MAX_DOWNLOAD + 1).read_to_end(&mut bytes);
+        let end = bar.wrap_read(body.into_reader()).take(limit + 1).read_to_end(&mut bytes);
         bar.finish_and_clear();
 
         let (found, expected) = (bytes.len() as u64, announced);
         match end {
-            _ if found > MAX_DOWNLOAD => return Err(Failure::TooLarge { limit: MAX_DOWNLOAD }),
+            _ if found > limit => return Err(Failure::TooLarge { limit }),
             Err(cause) if broke_off(cause.kind()) => return Err(Failure::Truncated { found, expected }),
             Err(cause) => return Err(failure(cause.into())),
             Ok(_) => {}

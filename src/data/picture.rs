@@ -1,23 +1,26 @@
 //! Pictures of digits: read as MNIST would have them, written as gray PNG.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::path::Path;
 
 use image::{
-    DynamicImage, ExtendedColorType, GrayImage, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits,
+    ExtendedColorType, GrayImage, ImageEncoder, ImageFormat,
     codecs::png::PngEncoder,
     imageops::{self, FilterType},
 };
 
-use super::{error::DataError, source::write_atomic};
+use super::{
+    decode::{broken, decode, gray},
+    error::DataError,
+    file::write_atomic,
+};
 
+const FORMATS: &[ImageFormat] = &[ImageFormat::Png];
 /// Side of an MNIST image, in pixels.
 const SIDE: u32 = 28;
 /// Longer side of the digit in it.
 const BOX: u32 = 20;
 /// Fewer gray levels between ink and paper make a picture blank.
 const LEAST_CONTRAST: u8 = 32;
-const MAX_SIDE: u32 = 16_384;
-const MAX_BYTES: u64 = 256 << 20;
 
 /// Reads a picture of one digit, drawn or photographed, as 28 x 28 gray levels such as MNIST has: ink bright on black.
 ///
@@ -44,7 +47,7 @@ const MAX_BYTES: u64 = 256 << 20;
 /// a side or 256 MiB unpacked, or is blank, which is less than 32 gray levels between ink and paper.
 pub fn read_digit_png(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
     let path = path.as_ref();
-    let mut gray = read_gray(path)?;
+    let mut gray = gray(decode(path, FORMATS)?);
     remove_paper(&mut gray);
     let contrast = peak(&gray);
     let blank = |contrast| DataError::Blank { path: path.into(), contrast, least: LEAST_CONTRAST };
@@ -84,7 +87,7 @@ fn write_png(
     color: ExtendedColorType,
 ) -> Result<(), DataError> {
     let channels = usize::from(color.channel_count());
-    let shape = || DataError::Shape { pixels: values.len() / channels, count: 1, height, width };
+    let shape = || DataError::Shape { pixels: values.len() / channels, count: 1, shape: vec![height, width] };
     let expected = width.checked_mul(height).and_then(|area| area.checked_mul(channels));
     let whole = expected.filter(|&expected| expected > 0 && expected == values.len());
     let (Some(_), Ok(columns), Ok(rows)) = (whole, u32::try_from(width), u32::try_from(height)) else {
@@ -92,34 +95,8 @@ fn write_png(
     };
     let mut png = Vec::new();
     let encoded = PngEncoder::new(&mut png).write_image(values, columns, rows, color);
-    encoded.map_err(|error| broken(path, error))?;
+    encoded.map_err(|error| broken(path, FORMATS, error))?;
     write_atomic(path, &png)
-}
-
-fn broken(path: &Path, error: image::ImageError) -> DataError {
-    match error {
-        image::ImageError::IoError(cause) => DataError::Read { path: path.into(), cause },
-        error => DataError::Picture { path: path.into(), reason: error.to_string() },
-    }
-}
-
-/// The picture on white paper, in gray.
-fn read_gray(path: &Path) -> Result<GrayImage, DataError> {
-    let file = File::open(path).map_err(|cause| DataError::Read { path: path.into(), cause })?;
-    let mut reader = ImageReader::with_format(BufReader::new(file), ImageFormat::Png);
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_BYTES);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| broken(path, error))?;
-    let (width, height) = decoder.dimensions();
-    if width.max(height) > MAX_SIDE || decoder.total_bytes() > MAX_BYTES {
-        return Err(DataError::PictureSize { path: path.into(), width, height, side: MAX_SIDE, bytes: MAX_BYTES });
-    }
-    let picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(path, error))?.into_luma_alpha8();
-    Ok(GrayImage::from_fn(width, height, |x, y| {
-        let [luma, alpha] = picture[(x, y)].0.map(u32::from);
-        image::Luma([((luma * alpha + 255 * (255 - alpha) + 127) / 255) as u8])
-    }))
 }
 
 /// Makes the paper 0 and the ink what is above, whichever of them was the lighter: on whichever side of the paper the

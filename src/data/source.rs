@@ -1,23 +1,32 @@
 //! Where a data set comes from: a folder, a cache, or a mirror by way of the cache.
 
+use super::cifar;
 use super::error::DataError;
-use super::idx::{LabelledImages, read_labelled};
-use super::known::{KnownDataset, Manifest, RemoteFile};
+use super::file::write_atomic;
+use super::idx::read_classes;
+use super::images::LabelledImages;
+use super::known::{Content, KnownDataset, Manifest, RemoteFile};
 use super::mirror::{Client, sha256};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, fs};
 
-/// Holds a data set in memory, split into training and test images.
+/// Holds a data set in memory, split into images for training, validation and testing, of one size and with the same
+/// classes.
 #[derive(Clone, Debug)]
 pub struct Splits {
     /// Holds the images to train on.
     pub train: LabelledImages,
-    /// Holds the images to test on, which have the same size.
+    /// Holds the images to validate on, where the data set comes with such.
+    pub validation: Option<LabelledImages>,
+    /// Holds the images to test on.
     pub test: LabelledImages,
     /// Says where the images are from.
     pub origin: Origin,
+    /// Lists what is worth knowing about the images, such as files that were left out; a sentence each.
+    pub notices: Vec<String>,
 }
 
 /// Says where a data set was found.
@@ -63,9 +72,9 @@ impl fmt::Display for Origin {
 ///
 /// | setting | default | meaning |
 /// | --- | --- | --- |
-/// | `folder` | none | a folder with the four files, gzipped or not |
+/// | `folder` | none | a folder with the files, IDX files gzipped or not |
 /// | `cache` | `burn-descent` in the user's cache folder | holds one folder for each data set |
-/// | `mirror` | those of the data set | address of a folder with the four gzipped files, `http` or `https` |
+/// | `mirror` | those of the data set | address of a folder with the gzipped files, `http` or `https` |
 /// | `progress` | `false` | progress bars on standard error, where that is a terminal |
 /// | `timeout` | 5 s | longest time to reach a mirror; three times as long for each answer |
 ///
@@ -101,7 +110,8 @@ impl DataSource {
         Self::default()
     }
 
-    /// Reads from this folder and nowhere else. A file may be gzipped or not; `-idx3` may also be written `.idx3`.
+    /// Reads from this folder and nowhere else. An IDX file may be gzipped or not; `-idx3` may also be written `.idx3`.
+    /// CIFAR's files may lie in the folder itself or in that of their archive, which is to be unpacked.
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self
@@ -141,7 +151,7 @@ impl DataSource {
         self.load_manifest(&dataset.manifest(), |variable| std::env::var_os(variable))
     }
 
-    /// Loads any data set of four IDX files; `environment` looks up a variable, of which an empty value counts as
+    /// Loads any data set that a manifest describes; `environment` looks up a variable, of which an empty value counts as
     /// unset.
     ///
     /// # Errors
@@ -168,32 +178,41 @@ impl DataSource {
         let folder = self.cache.clone().or_else(users).ok_or_else(no_cache)?.join(manifest.name.to_lowercase());
         let client = Client::new(self.timeout, self.progress);
         let mirrors = self.mirror.as_ref().map_or(&manifest.mirrors[..], std::slice::from_ref);
-        let mut origin = Origin::Cache(folder.clone());
-        let find = |file: &RemoteFile| {
+        let (content, mut origin) = (&manifest.content, Origin::Cache(folder.clone()));
+        let mut find = |file: &RemoteFile| {
             let path = folder.join(&file.name);
             if !fs::read(&path).is_ok_and(|bytes| sha256(&bytes) == file.sha256) {
-                let (url, bytes) = client.download(mirrors, file)?;
+                let (url, bytes) = client.download(mirrors, file, content.limit())?;
                 write_atomic(&path, &bytes)?;
                 origin = Origin::Downloaded { url, folder: folder.clone() };
             }
             Ok(path)
         };
-        let (train, test) = read_splits(manifest, find)?;
-        splits(train, test, origin)
+        let parts = match content {
+            Content::Idx { files, class_names } => read_idx(files, class_names, find)?,
+            Content::Cifar { format, archive } => cifar::read_archive(*format, &find(archive)?)?,
+        };
+        splits(parts, origin)
     }
 }
 
 fn read_folder(manifest: &Manifest, folder: &Path, origin: Origin) -> Result<Splits, DataError> {
     if !folder.is_dir() {
-        let files = manifest.files.each_ref().map(|file| file.name.as_str()).join(", ");
+        let files = match &manifest.content {
+            Content::Idx { files, .. } => files.each_ref().map(|file| file.name.as_str()).join(", "),
+            Content::Cifar { format, .. } => format.files().join(", "),
+        };
         return Err(DataError::NoFolder { origin, files });
     }
-    let (train, test) = read_splits(manifest, |file| {
-        let names = spellings(&file.name);
-        let path = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-        path.ok_or_else(|| DataError::NoFile { origin: origin.clone(), files: names.join(", ") })
-    })?;
-    splits(train, test, origin)
+    let parts = match &manifest.content {
+        Content::Idx { files, class_names } => read_idx(files, class_names, |file| {
+            let names = spellings(&file.name);
+            let path = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+            path.ok_or_else(|| DataError::NoFile { origin: origin.clone(), files: names.join(", ") })
+        })?,
+        Content::Cifar { format, .. } => cifar::read_folder(*format, folder, &origin)?,
+    };
+    splits(parts, origin)
 }
 
 /// `train-images-idx3-ubyte.gz` as it is, unpacked, and both again as `train-images.idx3-ubyte`.
@@ -203,26 +222,22 @@ fn spellings(name: &str) -> [String; 4] {
     [format!("{raw}.gz"), raw.into(), format!("{dotted}.gz"), dotted]
 }
 
-fn read_splits(
-    manifest: &Manifest,
+fn read_idx(
+    files: &[RemoteFile; 4],
+    class_names: &Arc<[String]>,
     mut find: impl FnMut(&RemoteFile) -> Result<PathBuf, DataError>,
-) -> Result<(LabelledImages, LabelledImages), DataError> {
-    let [train_images, train_labels, test_images, test_labels] = &manifest.files;
-    Ok((
-        read_labelled(find(train_images)?, find(train_labels)?, manifest.classes)?,
-        read_labelled(find(test_images)?, find(test_labels)?, manifest.classes)?,
-    ))
+) -> Result<[LabelledImages; 2], DataError> {
+    let [train_images, train_labels, test_images, test_labels] = files;
+    Ok([
+        read_classes(&find(train_images)?, &find(train_labels)?, class_names.clone())?,
+        read_classes(&find(test_images)?, &find(test_labels)?, class_names.clone())?,
+    ])
 }
 
-fn splits(train: LabelledImages, test: LabelledImages, origin: Origin) -> Result<Splits, DataError> {
-    let size = |set: &LabelledImages| (set.height(), set.width());
+fn splits([train, test]: [LabelledImages; 2], origin: Origin) -> Result<Splits, DataError> {
+    let size = |set: &LabelledImages| [set.height(), set.width()];
     if size(&train) != size(&test) {
         return Err(DataError::Sizes { origin, train: size(&train), test: size(&test) });
     }
-    Ok(Splits { train, test, origin })
-}
-
-/// Writes a file whole, or not at all.
-pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    burn_descent::train::write_atomic(path, bytes).map_err(|cause| DataError::Write { path: path.into(), cause })
+    Ok(Splits { train, validation: None, test, origin, notices: Vec::new() })
 }
