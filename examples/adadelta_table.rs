@@ -162,10 +162,10 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     config.check()?;
     let (_, device) = config.backend.device()?;
     let mut data = RunData::load(&config, &source(arguments.data.as_ref()), true)?;
-    if let Some(notice) = &data.notice {
+    if let Some(notice) = data.notices.first() {
         eprintln!("{notice}");
     }
-    data.normalization = Normalization { mean: 0.0, std: 1.0 };
+    data.description.normalization = Normalization::identity(1);
     data.train_indices = (0..data.train.len().min(arguments.train_images.unwrap_or(usize::MAX))).collect();
     let bench = Bench { config, data, device };
     let rates = RATES.into_iter().map(|(lr, paper)| Ok((lr, bench.rate(lr, paper)?)));

@@ -14,7 +14,7 @@ mod support;
 use burn_descent::sample::{Curriculum, Ranking};
 use burn_descent_lab::networks::MlpConfig;
 use burn_descent_lab::runs::{
-    Backend, CLASSES, DatasetKind, ModelConfig, RunConfig, RunData, Sampling, Split, TrainError, TrainingSession,
+    Backend, DatasetKind, ModelConfig, RunConfig, RunData, Sampling, Split, TrainError, TrainingSession,
 };
 use clap::Parser;
 use std::path::PathBuf;
@@ -68,14 +68,15 @@ type Spoil = fn(RunData, &Arguments, u64) -> Result<RunData, TrainError>;
 
 /// The classes lose ever more of their images to train on, and keep one at least.
 fn unbalance(mut data: RunData, arguments: &Arguments, _seed: u64) -> Result<RunData, TrainError> {
-    let keep = |class: u8| {
-        let share = arguments.tail.powf(f64::from(class) / (CLASSES - 1) as f64);
+    let classes = data.outputs() as u32;
+    let keep = |class: u32| {
+        let share = arguments.tail.powf(f64::from(class) / f64::from((classes - 1).max(1)));
         let mut images = data.train_indices.clone();
         images.retain(|&index| data.train.label(index) == class);
         images.truncate((images.len() as f64 * share).round().max(1.0) as usize);
         images
     };
-    data.train_indices = (0..CLASSES as u8).flat_map(keep).collect();
+    data.train_indices = (0..classes).flat_map(keep).collect();
     Ok(data)
 }
 
@@ -114,7 +115,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         }
     }
     let config = RunConfig {
-        dataset: arguments.dataset,
+        dataset: arguments.dataset.clone(),
         train_images: Some(arguments.train_images),
         validation_images: arguments.validation_images,
         split: Split::Stratified,
@@ -141,7 +142,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let mut outcomes = Vec::new();
     let mut rows = Vec::new();
     let found = RunData::load(&config, &source(arguments.data.as_ref()), true)?;
-    if let Some(notice) = &found.notice {
+    for notice in &found.notices {
         eprintln!("{notice}");
     }
     for (data, spoil, configs) in problems {

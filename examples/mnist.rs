@@ -14,7 +14,6 @@ mod support;
 
 use burn_descent::augment::{AugmentConfig, Views};
 use burn_descent::ensemble::Combination;
-use burn_descent::ensemble::argmax;
 use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
 use burn_descent::nn::{Activation, DropoutForm, Initialization, LabelSmoothing};
 use burn_descent::optim::NamedOptimizer;
@@ -25,15 +24,15 @@ use burn_descent::schedule::{Variation, VariationError};
 use burn_descent::transfer::Unfreeze;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::cli::{on_signals, print};
-use burn_descent_lab::data::read_digit_png;
+use burn_descent_lab::data::TableTask;
 use burn_descent_lab::runs::{
-    Backend, Criterion, DatasetKind, ModelConfig, Run, RunConfig, RunOptions, Sampling, Split, TrainError,
+    Backend, Criterion, DatasetKind, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling, Split, TrainError,
     TransferConfig, find_lr,
 };
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use support::{exit, exit_with, source};
 
@@ -78,12 +77,16 @@ enum Command {
         #[command(flatten)]
         train: Box<TrainArgs>,
     },
-    /// Read the digit in a PNG picture of any size.
+    /// Tell what PNG or JPEG pictures of any size show, or the labels of the rows of a table.
     Predict {
         /// The run.
         name: String,
-        /// The picture.
-        picture: PathBuf,
+        /// The pictures, folders of pictures, or the table.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Write the predictions as CSV.
+        #[arg(long, value_name = "FILE")]
+        csv: Option<PathBuf>,
         #[command(flatten)]
         ensemble: EnsembleArgs,
         #[command(flatten)]
@@ -105,9 +108,9 @@ struct EnsembleArgs {
 /// Where things are, which no run depends on.
 #[derive(Args)]
 struct PlaceArgs {
-    /// Folder with the data set's IDX files, gzipped or not [default: MNIST_DIR or FASHION_MNIST_DIR, else the user's
-    /// cache folder, else a download].
-    #[arg(long, value_name = "DIR")]
+    /// Folder with the data set's files, or your own pictures or table [default: MNIST_DIR, FASHION_MNIST_DIR, CIFAR10_DIR
+    /// or CIFAR100_DIR, else the user's cache folder, else a download].
+    #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Where to download the data set's files from.
     #[arg(long, value_name = "URL")]
@@ -139,9 +142,32 @@ struct TrainArgs {
     /// Start from a run's config.json; further flags change it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// mnist, fashion or synthetic.
+    /// mnist, fashion, cifar10, cifar100 or synthetic; or data of your own in --data: images (a folder of PNG or JPEG
+    /// pictures, one folder a class) or table (a file of delimited text) [default: mnist, or drawn digits without a
+    /// network].
     #[arg(long)]
     dataset: Option<DatasetKind>,
+    /// With --dataset images: height and width that pictures are resized to: 32x32.
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    size: Option<[usize; 2]>,
+    /// With --dataset images: 1 makes pictures gray, 3 makes them red, green and blue.
+    #[arg(long, value_name = "N")]
+    channels: Option<usize>,
+    /// With --dataset table: the column of the labels.
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// With --dataset table: columns of categories that look like numbers.
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,...")]
+    categorical: Vec<String>,
+    /// With --dataset table: columns that are not looked at.
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,...")]
+    ignore: Vec<String>,
+    /// With --dataset table: a second file, with the rows to test on [default: a tenth of the first].
+    #[arg(long, value_name = "FILE")]
+    test_data: Option<PathBuf>,
+    /// With --dataset table: cross-entropy (the labels are classes) or mse (they are numbers) [default: cross-entropy].
+    #[arg(long, value_name = "LOSS", value_parser = task)]
+    loss: Option<TableTask>,
     /// Train on so many images only.
     #[arg(long, value_name = "N")]
     train_images: Option<usize>,
@@ -312,6 +338,19 @@ struct TrainArgs {
     place: PlaceArgs,
 }
 
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').and_then(|(height, width)| Some([height.parse().ok()?, width.parse().ok()?]));
+    sides.ok_or_else(|| format!("expected HEIGHTxWIDTH such as 32x32, but is {text}"))
+}
+
+fn task(loss: &str) -> Result<TableTask, String> {
+    match loss {
+        "cross-entropy" => Ok(TableTask::Classes),
+        "mse" => Ok(TableTask::Number),
+        _ => Err("expected cross-entropy or mse".to_owned()),
+    }
+}
+
 fn label_smoothing(text: &str) -> Result<LabelSmoothing, String> {
     let (all, share) = text.strip_prefix("all:").map_or((false, text), |share| (true, share));
     let share = share.parse().map_err(|_| format!("expected a share such as 0.1 or all:0.1, but is {text}"))?;
@@ -411,7 +450,14 @@ macro_rules! network_fields {
 impl TrainArgs {
     /// `config` with the flags that were given.
     fn apply(&self, mut config: RunConfig) -> Result<RunConfig, TrainError> {
-        set(&mut config.dataset, &self.dataset);
+        if let Some(kind) = self.dataset.as_ref().filter(|kind| kind.name() != config.dataset.name()) {
+            config.dataset = kind.clone();
+            // A table has no images for a CNN.
+            if let (DatasetKind::Table { .. }, None) = (kind, &self.model) {
+                config.model = ModelConfig::named("mlp")?;
+            }
+        }
+        self.apply_to_data(&mut config.dataset)?;
         set(&mut config.validation_images, &self.validation_images);
         config.train_images = self.train_images.or(config.train_images);
         set(&mut config.split, &self.split);
@@ -482,6 +528,48 @@ impl TrainArgs {
         Ok(config)
     }
 
+    /// The data set with the flags that were given.
+    fn apply_to_data(&self, dataset: &mut DatasetKind) -> Result<(), TrainError> {
+        let given = [
+            ("--size", self.size.is_some(), "images"),
+            ("--channels", self.channels.is_some(), "images"),
+            ("--label", self.label.is_some(), "table"),
+            ("--categorical", !self.categorical.is_empty(), "table"),
+            ("--ignore", !self.ignore.is_empty(), "table"),
+            ("--test-data", self.test_data.is_some(), "table"),
+            ("--loss", self.loss.is_some(), "table"),
+        ];
+        if let Some((field, _, kind)) = given.iter().find(|(_, given, kind)| *given && *kind != dataset.name()) {
+            let value = format!("given with --dataset {dataset}");
+            let expected = if *kind == "table" { "given with --dataset table" } else { "given with --dataset images" };
+            return Err(TrainError::Value { field, value, expected });
+        }
+        // Found again from wherever the run goes on.
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        match dataset {
+            DatasetKind::Images { path, images } => {
+                set(path, &self.place.data.as_ref().map(absolute));
+                images.size = self.size.or(images.size);
+                images.channels = self.channels.or(images.channels);
+            }
+            DatasetKind::Table { path, table } => {
+                set(path, &self.place.data.as_ref().map(absolute));
+                set(&mut table.label, &self.label);
+                table.test = self.test_data.as_ref().map(absolute).or(table.test.take());
+                set(&mut table.task, &self.loss);
+                for (columns, given) in
+                    [(&mut table.categorical, &self.categorical), (&mut table.ignored, &self.ignore)]
+                {
+                    if !given.is_empty() {
+                        columns.clone_from(given);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// The network with the flags that were given.
     fn apply_to_model(&self, model: &mut ModelConfig) -> Result<(), TrainError> {
         let name = model.name();
@@ -550,13 +638,16 @@ impl TrainArgs {
 
     fn find_lr(&self) -> Result<(), TrainError> {
         let name = self.name.as_deref().unwrap_or("find-lr");
-        let (curve, path) = find_lr(&self.config()?, &RangeTestConfig::new(), name, &self.place.options())?;
+        let options = RunOptions { fallback: self.dataset.is_none(), ..self.place.options() };
+        let (curve, path) = find_lr(&self.config()?, &RangeTestConfig::new(), name, &options)?;
         print(format!("{curve}\n\nkept in {}", path.display()));
         Ok(())
     }
 
     fn run(&self, kept: &KeptArgs) -> Result<(), TrainError> {
-        let options = RunOptions { plain: self.plain, overwrite: kept.overwrite, ..self.place.options() };
+        // A data set that was asked for is not to be replaced by another.
+        let fallback = self.dataset.is_none() && self.config.is_none();
+        let options = RunOptions { plain: self.plain, overwrite: kept.overwrite, fallback, ..self.place.options() };
         let mut run = match &kept.resume {
             Some(name) => {
                 let run = Run::open(&options.root, name)?;
@@ -605,16 +696,20 @@ fn eval(
 
 fn predict(
     name: &str,
-    picture: &std::path::Path,
+    paths: &[PathBuf],
+    csv: Option<&Path>,
     ensemble: &EnsembleArgs,
     place: &PlaceArgs,
 ) -> Result<(), TrainError> {
-    let probabilities = open(name, ensemble, place)?.classify(read_digit_png(picture)?)?;
-    for (class, probability) in probabilities.iter().enumerate() {
-        let bar = "#".repeat((probability * 40.0).round() as usize);
-        print(format!("{class}  {:6.2} %  {bar}", 100.0 * probability));
+    let predictions = Predictions::of(&open(name, ensemble, place)?, paths)?;
+    predictions.notices.iter().for_each(|notice| _ = writeln!(std::io::stderr(), "{notice}"));
+    match csv {
+        Some(path) => {
+            predictions.write_csv(path)?;
+            print(format!("{} predictions in {}", predictions.rows.len(), path.display()));
+        }
+        None => print(predictions),
     }
-    print(format!("it reads {}", argmax(&probabilities)));
     Ok(())
 }
 
@@ -623,10 +718,12 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         None => cli.train.run(&cli.kept),
         Some(Command::Eval { names, dataset, views, ensemble, place }) => {
-            eval(names, *dataset, *views, ensemble, place)
+            eval(names, dataset.clone(), *views, ensemble, place)
         }
         Some(Command::FindLr { train }) => train.find_lr(),
-        Some(Command::Predict { name, picture, ensemble, place }) => predict(name, picture, ensemble, place),
+        Some(Command::Predict { name, paths, csv, ensemble, place }) => {
+            predict(name, paths, csv.as_deref(), ensemble, place)
+        }
     };
     match result {
         Err(error @ TrainError::Interrupted { .. }) => exit_with(INTERRUPTED, error),

@@ -25,8 +25,7 @@ use burn_descent::schedule::RunLength;
 use burn_descent::train::Batches;
 use burn_descent_lab::networks::{Cnn, CnnConfig};
 use burn_descent_lab::runs::{
-    Backend, CLASSES, DatasetKind, ImageBatch, ImageLoader, ImageSource, Normalization, RunConfig, RunData, Split,
-    TrainError,
+    Backend, DatasetKind, ImageBatch, ImageLoader, ImageSource, Normalization, RunConfig, RunData, Split, TrainError,
 };
 use clap::Parser;
 use rand::rngs::ChaCha8Rng;
@@ -91,11 +90,16 @@ struct Network {
 }
 
 impl Network {
-    fn new(image: [usize; 3], weights: &TaskWeightsConfig, device: &Device) -> Result<Self, TrainError> {
+    fn new(
+        image: [usize; 3],
+        classes: usize,
+        weights: &TaskWeightsConfig,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
         let head = |outputs| LinearConfig::new(FEATURES, outputs).init(device);
         Ok(Self {
             trunk: CnnConfig::new().with_channels(vec![8, 16, 32]).init(image, FEATURES, device)?,
-            class: head(CLASSES),
+            class: head(classes),
             angle: head(1),
             task_weights: weights.init(device)?,
         })
@@ -135,7 +139,7 @@ impl Bench<'_> {
         let images = if test { &self.data.test } else { &self.data.train };
         let batch_size = if test { TEST_BATCH } else { self.config.batch_size };
         // In [0, 1]: outside of an image it is black.
-        let plain = Normalization { mean: 0.0, std: 1.0 };
+        let plain = Normalization::identity(1);
         ImageSource::new(images.clone(), indices, plain).loader(batch_size, device)
     }
 
@@ -145,7 +149,7 @@ impl Bench<'_> {
         batches: Batches<ImageBatch>,
         angles: &mut ChaCha8Rng,
     ) -> impl Iterator<Item = Result<Labelled, TrainError>> {
-        let Normalization { mean, std } = self.data.normalization;
+        let (mean, std) = (self.data.normalization().mean[0], self.data.normalization().std[0]);
         batches.map(move |batch| {
             let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
             let [count, ..] = batch.images.dims();
@@ -164,7 +168,7 @@ impl Bench<'_> {
     fn train(&self, weights: &Weights) -> Result<Network, TrainError> {
         let device = self.device.clone().autodiff();
         device.seed(self.config.seed);
-        let mut network = Network::new(self.data.image(), &weights.config, &device)?;
+        let mut network = Network::new(self.data.image(), self.data.outputs(), &weights.config, &device)?;
         let mut optimizer = NadamConfig::new().init()?;
         let loader = self.loader(self.data.train_indices.clone(), false, &device);
         let loader = loader.shuffled(self.config.seed);
@@ -378,7 +382,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let all = Weights::all(&arguments.weights);
     all.iter().try_for_each(|weights| weights.config.check())?;
     let config = RunConfig {
-        dataset: arguments.dataset,
+        dataset: arguments.dataset.clone(),
         train_images: Some(arguments.train_images),
         validation_images: 1,
         split: Split::Stratified,
@@ -389,11 +393,11 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     config.check()?;
     let (_, device) = config.backend.device()?;
     let mut rows: Vec<(&Weights, Vec<Outcome>)> = all.iter().map(|weights| (weights, Vec::new())).collect();
-    let mut found = (config.dataset, 0);
+    let mut found = (config.dataset.clone(), 0);
     for seed in 1..=arguments.seeds {
         let config = RunConfig { seed, ..config.clone() };
         let data = RunData::load(&config, &source(arguments.data.as_ref()), true)?;
-        if let Some(notice) = data.notice.as_ref().filter(|_| seed == 1) {
+        if let Some(notice) = data.notices.first().filter(|_| seed == 1) {
             eprintln!("{notice}");
         }
         found = (data.kind, data.train_indices.len());

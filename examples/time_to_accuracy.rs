@@ -119,7 +119,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     let source = source(arguments.data.as_ref());
     let (backend, device) = config.backend.device()?;
     let mut data = RunData::load(&config, &source, true)?;
-    if let Some(notice) = &data.notice {
+    for notice in &data.notices {
         eprintln!("{notice}");
     }
     data.train_indices = (0..data.train.len()).collect();

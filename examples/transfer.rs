@@ -99,7 +99,7 @@ struct Outcome {
     test_loss: f64,
 }
 
-fn sources(arguments: &Arguments, dataset: DatasetKind) -> DataSource {
+fn sources(arguments: &Arguments, dataset: &DatasetKind) -> DataSource {
     source(match dataset {
         DatasetKind::Fashion => arguments.fashion_data.as_ref(),
         _ => arguments.data.as_ref(),
@@ -108,7 +108,7 @@ fn sources(arguments: &Arguments, dataset: DatasetKind) -> DataSource {
 
 /// The images, which have to be those that were asked for.
 fn load(arguments: &Arguments, config: &RunConfig) -> Result<RunData, TrainError> {
-    RunData::load(config, &sources(arguments, config.dataset), false)
+    RunData::load(config, &sources(arguments, &config.dataset), false)
 }
 
 /// The network after the whole training.
@@ -153,14 +153,14 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     }
     let (_, device) = arguments.backend.device()?;
     // Nothing is trained before all images are there.
-    for (from, to) in TASKS {
-        load(arguments, &old(from))?;
-        arguments.labels.iter().try_for_each(|&labels| load(arguments, &new(to, labels)).map(drop))?;
+    for (from, to) in &TASKS {
+        load(arguments, &old(from.clone()))?;
+        arguments.labels.iter().try_for_each(|&labels| load(arguments, &new(to.clone(), labels)).map(drop))?;
     }
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut sections = String::new();
-    for (from, to) in TASKS {
-        let config = old(from);
+    for (from, to) in &TASKS {
+        let config = old(from.clone());
         let data = load(arguments, &config)?;
         let trained = train(&config, &data, &device, None)?;
         let accuracy = 100.0 * trained.test()?.accuracy;
@@ -168,7 +168,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         let network = trained.model()?;
         let mut rows = Vec::new();
         for &labels in &arguments.labels {
-            let base = new(to, labels);
+            let base = new(to.clone(), labels);
             // There may be fewer than asked for.
             let labels = load(arguments, &base)?.train_indices.len();
             let base = RunConfig { epochs: epochs(labels), ..base };

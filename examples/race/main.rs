@@ -273,7 +273,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         None => ModelConfig::Mlp(MlpConfig::new().with_widths(vec![256, 128]).with_dropout(0.0).with_batch_norm(false)),
     };
     let config = RunConfig {
-        dataset: arguments.dataset,
+        dataset: arguments.dataset.clone(),
         model,
         schedule: Schedule::Constant,
         epochs: arguments.epochs,
@@ -286,7 +286,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     config.check()?;
     let (_, device) = config.backend.device()?;
     let data = RunData::load(&config, &source(arguments.data.as_ref()), true)?;
-    if let Some(notice) = &data.notice {
+    for notice in &data.notices {
         eprintln!("{notice}");
     }
     let (batch_size, epochs, every) = (arguments.batch_size, arguments.epochs, arguments.every);

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use burn_descent::nn::{LabelSmoothing, cross_entropy};
 use burn_descent::penalty::sparsity;
 use burn_descent::schedule::RunLength;
-use burn_descent_lab::runs::{CLASSES, Evaluation, ImageSource, RunConfig, RunData, TrainError};
+use burn_descent_lab::runs::{Evaluation, ImageSource, RunConfig, RunData, TrainError};
 
 /// Units of the hidden layer.
 pub const UNITS: usize = 512;
@@ -45,9 +45,10 @@ pub fn train(
     let autodiff = device.clone().autodiff();
     autodiff.seed(config.seed);
     let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&autodiff);
-    let mut network = Network { hidden: linear(data.image().iter().product(), UNITS), output: linear(UNITS, CLASSES) };
+    let mut network =
+        Network { hidden: linear(data.image().iter().product(), UNITS), output: linear(UNITS, data.outputs()) };
     let (images, indices) = (data.train.clone(), data.train_indices.clone());
-    let loader = ImageSource::new(images, indices, data.normalization).loader(config.batch_size, &autodiff);
+    let loader = ImageSource::new(images, indices, data.normalization().clone()).loader(config.batch_size, &autodiff);
     let loader = loader.shuffled(config.seed);
     let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
     let mut schedule = config.schedule.scheduler(config.lr, length)?;
@@ -63,17 +64,17 @@ pub fn train(
     }
     let network = network.valid();
     let indices = (0..data.test.len()).collect();
-    let loader = ImageSource::new(data.test.clone(), indices, data.normalization).loader(500, device);
+    let loader = ImageSource::new(data.test.clone(), indices, data.normalization().clone()).loader(500, device);
     let (mut probabilities, mut silent) = (Vec::new(), Vec::new());
     for batch in loader.epoch(1, 0) {
         let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
         let (activations, logits) = network.forward(batch.images);
         silent.extend(numbers(activations.equal_elem(0.0).float().mean_dim(1)));
         let rows = numbers(softmax(logits, 1));
-        probabilities.extend(rows.chunks_exact(CLASSES).map(|row| std::array::from_fn(|class| row[class])));
+        probabilities.extend(rows.chunks_exact(data.outputs()).map(<[f32]>::to_vec));
     }
     let silent = silent.iter().map(|share| f64::from(*share)).sum::<f64>() / data.test.len() as f64;
-    Ok((Evaluation::new(&probabilities, data.test.labels()), silent))
+    Ok((Evaluation::new(&probabilities, &data.test.labels()), silent))
 }
 
 fn numbers(values: Tensor<2>) -> Vec<f32> {

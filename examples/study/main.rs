@@ -114,19 +114,19 @@ impl Study {
         config.check()?;
         config.backend.device()?;
         let data = RunData::load(&config, &study.source, true)?;
-        if let Some(notice) = &data.notice {
+        for notice in &data.notices {
             eprintln!("{notice}");
-            study.arguments.dataset = data.kind;
         }
+        study.arguments.dataset = data.kind.clone();
         study.available = data.train.len() - data.validation_indices.len();
         Ok(study)
     }
 
     /// The configuration that a table's are variants of.
     fn config(&self, model: ModelConfig, images: usize, epochs: usize) -> RunConfig {
-        let Arguments { dataset, validation_images, backend, .. } = self.arguments;
+        let Arguments { validation_images, backend, .. } = self.arguments;
         RunConfig {
-            dataset,
+            dataset: self.arguments.dataset.clone(),
             train_images: Some(images.min(self.available)),
             validation_images,
             split: Split::Stratified,

@@ -198,7 +198,8 @@ fn reestimated(
     device: &Device,
 ) -> Result<Classifier, TrainError> {
     let (images, indices) = (data.train.clone(), data.train_indices.clone());
-    let loader = ImageSource::new(images, indices, data.normalization).loader(batch_size, &device.clone().autodiff());
+    let loader =
+        ImageSource::new(images, indices, data.normalization().clone()).loader(batch_size, &device.clone().autodiff());
     let batches = loader.epoch(1, 0).flatten();
     let forward = |network: &Classifier, batch: &ImageBatch| _ = network.forward(batch.images.clone());
     Ok(reestimate_batch_norm(network, Classifier::batch_norms, batches, forward)?)

@@ -2,8 +2,8 @@
 #![allow(dead_code)] // Each experiment uses some of it.
 
 use burn_descent::train::write_atomic;
-use burn_descent_lab::data::{DataSource, LabelledImages};
-use burn_descent_lab::runs::{CLASSES, RunData, TrainError};
+use burn_descent_lab::data::DataSource;
+use burn_descent_lab::runs::{RunData, TrainError};
 use plotters::prelude::*;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -11,7 +11,6 @@ use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Mean and standard deviation of some numbers.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
@@ -132,14 +131,13 @@ pub fn draw(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Resu
 /// Never, unless the data did not fit together before.
 pub fn mislabel(mut data: RunData, share: f64, seed: u64) -> Result<RunData, TrainError> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut labels = data.train.labels().to_vec();
+    let (mut labels, classes) = (data.train.labels(), data.outputs() as u32);
     for &index in &data.train_indices {
         if rng.random_bool(share) {
-            labels[index] = (labels[index] + rng.random_range(1..CLASSES as u8)) % CLASSES as u8;
+            labels[index] = (labels[index] + rng.random_range(1..classes)) % classes;
         }
     }
-    let (height, width) = (data.train.height(), data.train.width());
-    data.train = Arc::new(LabelledImages::new(height, width, data.train.pixels().to_vec(), labels)?);
+    data.train = data.train.with_labels(labels)?;
     Ok(data)
 }
 

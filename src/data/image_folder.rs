@@ -338,6 +338,12 @@ fn decode_part(files: &[File], shape: [usize; 3], bad: &mut Vec<DataError>) -> (
     (pixels, labels)
 }
 
+/// One picture, in the given shape.
+pub(super) fn picture(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>, DataError> {
+    let mut image = vec![0; shape.iter().product()];
+    decode_picture(path, shape, &mut image).map(|()| image)
+}
+
 /// Writes a picture of any size and color type as planes of the wanted shape.
 fn decode_picture(path: &Path, [channels, height, width]: [usize; 3], image: &mut [u8]) -> Result<(), DataError> {
     let picture = decode::decode(path, FORMATS)?;

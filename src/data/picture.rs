@@ -59,6 +59,16 @@ pub fn read_digit_png(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
     Ok(centre(&digit).into_raw())
 }
 
+/// Reads a PNG or JPEG picture of any size as an image of `[channels, height, width]`, channel after channel: gray for 1
+/// channel, red, green and blue for 3. It is turned as its EXIF data say, laid on white where it is transparent, and
+/// scaled smoothly, as [`read_image_folder`](super::read_image_folder) does.
+///
+/// # Errors
+/// Returns an error that names the file where it cannot be read, is no such picture or a broken one, or is too large.
+pub fn read_picture(path: impl AsRef<Path>, shape: [usize; 3]) -> Result<Vec<u8>, DataError> {
+    super::image_folder::picture(path.as_ref(), shape)
+}
+
 /// Writes gray levels, row after row, as a PNG picture, by way of a temporary file beside it.
 ///
 /// `width` and `height` are in pixels, at least 1; `pixels` are 0 (black) to 255 (white). See [`read_digit_png`] for an

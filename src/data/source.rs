@@ -117,6 +117,11 @@ impl DataSource {
         self
     }
 
+    /// Returns the folder that was given to read from, or else `path`: where data of one's own are.
+    pub fn path_or<'a>(&'a self, path: &'a Path) -> &'a Path {
+        self.folder.as_deref().unwrap_or(path)
+    }
+
     /// Keeps downloads here, each data set in a folder of its own; made where it is missing.
     pub fn cache(mut self, cache: impl Into<PathBuf>) -> Self {
         self.cache = Some(cache.into());

@@ -18,6 +18,9 @@ pub struct Classifier {
     /// γ of the focal loss that it trains by; 0 for cross-entropy, which validation has.
     #[module(skip)]
     focal: f64,
+    /// Whether it predicts numbers, by the mean squared error, and no classes.
+    #[module(skip)]
+    numbers: bool,
 }
 
 /// Holds a network of one of the kinds that a [`Classifier`] can have.
@@ -51,7 +54,7 @@ impl Classifier {
             ModelConfig::Cnn(config) => Network::Cnn(config.init(image, classes, device)?),
             ModelConfig::ResNet(config) => Network::ResNet(config.init(image[0], classes, device)?),
         };
-        let classifier = Self { network, smoothing, focal: 0.0 };
+        let classifier = Self { network, smoothing, focal: 0.0, numbers: false };
         classifier.visit(&mut MaterializeWeights);
         Ok(classifier)
     }
@@ -60,6 +63,16 @@ impl Classifier {
     /// cross-entropy for 0.
     pub fn with_focal_loss(self, gamma: f64) -> Self {
         Self { focal: gamma, ..self }
+    }
+
+    /// Sets whether the network predicts numbers, trained by the mean squared error, and no classes.
+    pub fn with_numbers(self, numbers: bool) -> Self {
+        Self { numbers, ..self }
+    }
+
+    /// Tells whether the network predicts numbers, and no classes.
+    pub fn predicts_numbers(&self) -> bool {
+        self.numbers
     }
 
     /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
@@ -99,6 +112,10 @@ impl Classifier {
 
     fn output(&self, batch: ImageBatch, smoothing: LabelSmoothing, focal: f64) -> ClassificationOutput {
         let logits = self.forward(batch.images);
+        if let Some(numbers) = batch.numbers {
+            let loss = (logits.clone() - numbers).square().mean();
+            return ClassificationOutput::new(loss, logits, batch.targets);
+        }
         let classes = logits.dims()[1];
         let loss = match batch.mixture {
             None if focal == 0.0 => cross_entropy(logits.clone(), batch.targets.clone(), smoothing),

@@ -1,5 +1,5 @@
 use super::{Backend, Criterion, Sampling, Split, TrainError, TransferConfig, files};
-use crate::data::KnownDataset;
+use crate::data::{ImageFolderConfig, KnownDataset, TableConfig, TableTask};
 use crate::networks::{CnnConfig, MlpConfig, ResNetConfig};
 use burn::optim::ModuleOptimizer;
 use burn_descent::ConfigError;
@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Selects the data set that a run trains on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DatasetKind {
     /// Selects MNIST: handwritten digits.
@@ -29,39 +29,79 @@ pub enum DatasetKind {
     Mnist,
     /// Selects Fashion-MNIST: articles of clothing.
     Fashion,
+    /// Selects CIFAR-10: small color photographs of ten classes.
+    Cifar10,
+    /// Selects CIFAR-100: small color photographs of a hundred classes.
+    Cifar100,
     /// Selects embedded digits: drawn by [`crate::data::EmbeddedDigits`], from nothing but a seed.
     Synthetic,
+    /// Selects a folder of pictures, one folder a class.
+    Images {
+        /// Names the folder.
+        path: PathBuf,
+        /// Says how it is read.
+        #[serde(flatten)]
+        images: ImageFolderConfig,
+    },
+    /// Selects a table of delimited text.
+    Table {
+        /// Names the file.
+        path: PathBuf,
+        /// Says how it is read.
+        #[serde(flatten)]
+        table: TableConfig,
+    },
 }
 
 impl DatasetKind {
-    const ALL: [Self; 3] = [Self::Mnist, Self::Fashion, Self::Synthetic];
+    const NAMES: [&'static str; 7] = ["mnist", "fashion", "cifar10", "cifar100", "synthetic", "images", "table"];
 
-    /// Returns the published data set, or none where the digits are drawn.
-    pub fn known(self) -> Option<KnownDataset> {
+    /// Returns the published data set, or none where the data are drawn or one's own.
+    pub fn known(&self) -> Option<KnownDataset> {
         match self {
             Self::Mnist => Some(KnownDataset::Mnist),
             Self::Fashion => Some(KnownDataset::FashionMnist),
-            Self::Synthetic => None,
+            Self::Cifar10 => Some(KnownDataset::Cifar10),
+            Self::Cifar100 => Some(KnownDataset::Cifar100),
+            Self::Synthetic | Self::Images { .. } | Self::Table { .. } => None,
+        }
+    }
+
+    /// Returns the name of the kind.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Mnist => "mnist",
+            Self::Fashion => "fashion",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::Synthetic => "synthetic",
+            Self::Images { .. } => "images",
+            Self::Table { .. } => "table",
         }
     }
 }
 
 impl fmt::Display for DatasetKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mnist => "mnist",
-            Self::Fashion => "fashion",
-            Self::Synthetic => "synthetic",
-        })
+        f.write_str(self.name())
     }
 }
 
+/// Reads the name of a kind. A folder of pictures or a table still needs its path, and a table the column of its labels.
 impl FromStr for DatasetKind {
     type Err = TrainError;
 
     fn from_str(name: &str) -> Result<Self, TrainError> {
-        let known = Self::ALL.into_iter().find(|kind| kind.to_string() == name);
-        known.ok_or_else(|| TrainError::unknown("dataset", name, Self::ALL.map(|kind| kind.to_string())))
+        Ok(match name {
+            "mnist" => Self::Mnist,
+            "fashion" => Self::Fashion,
+            "cifar10" => Self::Cifar10,
+            "cifar100" => Self::Cifar100,
+            "synthetic" => Self::Synthetic,
+            "images" => Self::Images { path: PathBuf::new(), images: ImageFolderConfig::default() },
+            "table" => Self::Table { path: PathBuf::new(), table: TableConfig::new("") },
+            _ => return Err(TrainError::unknown("dataset", name, Self::NAMES)),
+        })
     }
 }
 
@@ -285,6 +325,7 @@ impl RunConfig {
                 return Err(TrainError::Value { field, value: value.to_string(), expected: "at least 1" });
             }
         }
+        self.check_data()?;
         self.check_curriculum()?;
         burn_descent::ValueRange::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
@@ -344,6 +385,58 @@ impl RunConfig {
     pub(super) fn early_stopping(&self) -> Option<EarlyStoppingConfig> {
         let patience = self.early_stopping?;
         Some(EarlyStoppingConfig::new(patience).with_minimum_improvement(self.minimum_improvement))
+    }
+
+    /// Checks that data of one's own are named, and what goes with a table.
+    fn check_data(&self) -> Result<(), TrainError> {
+        let wrong = |field, value: String, expected| Err(TrainError::Value { field, value, expected });
+        match &self.dataset {
+            DatasetKind::Images { path, .. } if path.as_os_str().is_empty() => {
+                wrong("data", "absent".to_owned(), "the folder of the pictures, for the data set `images`")
+            }
+            DatasetKind::Table { path, .. } if path.as_os_str().is_empty() => {
+                wrong("data", "absent".to_owned(), "the file of the table, for the data set `table`")
+            }
+            DatasetKind::Table { table, .. } if table.label.is_empty() => {
+                wrong("label", "absent".to_owned(), "the column of the labels, for the data set `table`")
+            }
+            DatasetKind::Table { table, .. } => {
+                if !matches!(self.model, ModelConfig::Mlp(_)) {
+                    return wrong("model", self.model.name().to_owned(), "mlp for a table, whose rows are no images");
+                }
+                if self.augment.is_some() {
+                    return wrong("augment", "given".to_owned(), "left out for a table, whose rows are no images");
+                }
+                if self.views != Views::Identity {
+                    return wrong("views", "given".to_owned(), "left out for a table, whose rows are no images");
+                }
+                if table.task == TableTask::Number {
+                    return self.check_regression();
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that nothing is asked for that only classes have.
+    fn check_regression(&self) -> Result<(), TrainError> {
+        let classes = [
+            ("label_smoothing", self.label_smoothing != LabelSmoothing::None),
+            ("focal_loss", self.focal_loss != 0.0),
+            ("curriculum", self.curriculum.is_some()),
+            ("criterion", self.criterion == Criterion::Accuracy),
+            ("combine", self.combine != Combination::Probabilities),
+            ("split", self.split == Split::Stratified),
+            ("sampling", self.sampling == Sampling::Balanced),
+        ];
+        match classes.iter().find(|(_, given)| *given) {
+            Some((field, _)) => {
+                let expected = "left out where numbers are predicted: it is for classes";
+                Err(TrainError::Value { field, value: "given".to_owned(), expected })
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_curriculum(&self) -> Result<(), TrainError> {

@@ -1,37 +1,88 @@
-use super::{DatasetKind, ImageLoader, ImageSource, Normalization, RunConfig, TrainError};
-use crate::data::{DataSource, EmbeddedDigits, KnownDataset, LabelledImages};
+use super::{DatasetKind, Examples, ImageLoader, ImageSource, Normalization, RunConfig, TrainError};
+use crate::data::{
+    DataError, DataSource, EmbeddedDigits, KnownDataset, LabelSchema, LabelledImages, Splits, Table, TableSchema,
+    read_image_folder, read_table,
+};
 use burn::tensor::Device;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::Path;
 
-/// Holds the images of a run, split into those for training, validation and testing.
+/// Holds the examples of a run, split into those for training, validation and testing.
 #[derive(Clone, Debug)]
 pub struct RunData {
-    /// Says which data set the images are of; embedded digits where a download was not possible.
+    /// Says which data set the examples are of; embedded digits where a download was not possible.
     pub kind: DatasetKind,
-    /// Says where the images come from.
+    /// Says where the examples come from.
     pub origin: String,
-    /// Holds the training and validation images.
-    pub train: Arc<LabelledImages>,
-    /// Holds the test images, for the end of the run.
-    pub test: Arc<LabelledImages>,
-    /// Lists the indices of those images of `train` that are trained on.
+    /// Holds the training and validation examples.
+    pub train: Examples,
+    /// Holds the test examples, for the end of the run.
+    pub test: Examples,
+    /// Lists the indices of those examples of `train` that are trained on.
     pub train_indices: Vec<usize>,
-    /// Lists the indices of those images of `train` that are held out for validation.
+    /// Lists the indices of those examples of `train` that are held out for validation.
     pub validation_indices: Vec<usize>,
     /// Says how hard each of `train_indices` is, higher for harder ones, for a curriculum; if absent, a teacher finds
     /// out. [`RunData::load`] leaves it absent: it is for numbers of one's own.
     pub difficulty: Option<Vec<f64>>,
-    /// Gives the mean and standard deviation of the pixels.
-    pub normalization: Normalization,
-    /// Says why the data are not what was asked for, if they are not.
-    pub notice: Option<String>,
+    /// Describes the examples.
+    pub description: DataDescription,
+    /// Says what there is to know, such as why the data are not what was asked for; a sentence each.
+    pub notices: Vec<String>,
 }
 
-/// Images in an evaluation step.
+/// Describes a data set as a run keeps it, for what is to be predicted later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataDescription {
+    /// Gives the shape of an example, `[channels, height, width]`.
+    pub shape: [usize; 3],
+    /// Names the classes, in their order; it is empty where numbers are predicted.
+    pub class_names: Vec<String>,
+    /// Gives the means and deviations of the channels.
+    pub normalization: Normalization,
+    /// Says how the columns of a table become numbers.
+    #[serde(default)]
+    pub schema: Option<TableSchema>,
+    /// Gives the SHA-256 of all examples and their split, in hexadecimal digits; it is empty where it is not known.
+    #[serde(default)]
+    pub digest: String,
+}
+
+impl DataDescription {
+    /// Returns the number of what a network puts out: that of the classes, or 1 for a number.
+    pub fn outputs(&self) -> usize {
+        self.class_names.len().max(1)
+    }
+
+    /// Describes a data set that is published, without its examples.
+    pub(super) fn published(kind: &DatasetKind) -> Option<Self> {
+        let known = match kind {
+            DatasetKind::Synthetic => KnownDataset::Mnist,
+            kind => kind.known()?,
+        };
+        let shape = match known {
+            KnownDataset::Mnist | KnownDataset::FashionMnist => [1, 28, 28],
+            KnownDataset::Cifar10 | KnownDataset::Cifar100 => [3, 32, 32],
+        };
+        let class_names = (0..10).map(|class: usize| class.to_string()).collect();
+        Some(Self { shape, class_names, normalization: normalization(known), schema: None, digest: String::new() })
+    }
+
+    /// The mean and deviation of the number to predict, where it is one.
+    pub(super) fn scale(&self) -> Option<(f64, f64)> {
+        match self.schema.as_ref()?.labels {
+            LabelSchema::Number { mean, deviation } => Some((mean, deviation)),
+            LabelSchema::Classes { .. } => None,
+        }
+    }
+}
+
+/// Examples in an evaluation step.
 pub(super) const EVALUATION_BATCH: usize = 500;
 
 /// Embedded digits drawn for training and validation, and for testing; as many as MNIST has.
@@ -40,84 +91,177 @@ const DRAWN: [usize; 2] = [60_000, 10_000];
 const DRAWN_SEED: u64 = 0;
 
 impl RunData {
-    /// Loads the data that `config` asks for and splits off the validation images by its seed. Without a network and
-    /// without a copy on disk, a new run (`fallback`) gets embedded digits instead, and `notice` says so.
+    /// Loads the data that `config` asks for and splits off the validation examples by its seed. Without a network and
+    /// without a copy on disk, a new run that asks for no data set by name (`fallback`) gets embedded digits instead,
+    /// and a notice says so.
     ///
     /// # Errors
     ///
-    /// Returns an error if the data cannot be read, or there are too few images for the split.
+    /// Returns an error if the data cannot be read, or there are too few examples for the split.
     pub fn load(config: &RunConfig, source: &DataSource, fallback: bool) -> Result<Self, TrainError> {
-        let mut notice = None;
-        let loaded = match config.dataset.known() {
-            None => None,
-            Some(known) => match source.load(known) {
-                Ok(splits) => Some(splits),
-                Err(error) if fallback && error.is_offline() => {
-                    notice = Some(format!("no network to download {} from: training on embedded digits", known.name()));
-                    None
+        let kind = &config.dataset;
+        match kind {
+            DatasetKind::Images { path, images } => {
+                let splits = read_image_folder(source.path_or(path), images)?;
+                Self::of_splits(config, kind.clone(), splits)
+            }
+            DatasetKind::Table { path, table } => {
+                let path = source.path_or(path);
+                Self::of_table(config, kind.clone(), path, read_table(path, table)?)
+            }
+            DatasetKind::Synthetic => Self::drawn(config, Vec::new()),
+            DatasetKind::Mnist | DatasetKind::Fashion | DatasetKind::Cifar10 | DatasetKind::Cifar100 => {
+                let Some(known) = kind.known() else { return Self::drawn(config, Vec::new()) };
+                match source.load(known) {
+                    Ok(splits) => Self::of_splits(config, kind.clone(), splits),
+                    Err(error) if fallback && error.is_offline() => {
+                        let notice =
+                            format!("no network to download {} from: training on embedded digits", known.name());
+                        Self::drawn(config, vec![notice])
+                    }
+                    Err(error) => Err(error.into()),
                 }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        let (kind, origin, train, test) = match loaded {
-            Some(splits) => (config.dataset, splits.origin.to_string(), splits.train, splits.test),
+            }
+        }
+    }
+
+    fn drawn(config: &RunConfig, notices: Vec<String>) -> Result<Self, TrainError> {
+        let (train, test) = (draw(0, DRAWN[0])?, draw(DRAWN[0], DRAWN[1])?);
+        let normalization = normalization(KnownDataset::Mnist);
+        let description = describe(&train, normalization);
+        let origin = "drawn from strokes".to_owned();
+        Self::split(config, DatasetKind::Synthetic, origin, train.into(), None, test.into(), description, notices)
+    }
+
+    fn of_splits(config: &RunConfig, kind: DatasetKind, splits: Splits) -> Result<Self, TrainError> {
+        let Splits { train, validation, test, origin, notices } = splits;
+        let normalization = match kind.known() {
+            Some(known) => normalization(known),
             None => {
-                let (train, test) = (draw(0, DRAWN[0])?, draw(DRAWN[0], DRAWN[1])?);
-                (DatasetKind::Synthetic, "drawn from strokes".to_owned(), train, test)
+                let statistics = train.statistics(&Vec::from_iter(0..train.len()));
+                // A channel that is the same everywhere is only shifted.
+                let deviation = |std: &f64| if *std > 0.0 { *std as f32 } else { 1.0 };
+                Normalization {
+                    mean: statistics.mean.iter().map(|mean| *mean as f32).collect(),
+                    std: statistics.deviation.iter().map(deviation).collect(),
+                }
             }
         };
-        let (train_indices, validation_indices) = split(&train, config)?;
-        let normalization = normalization(kind);
-        let (train, test) = (Arc::new(train), Arc::new(test));
-        Ok(Self {
-            kind,
-            origin,
-            train,
-            test,
-            train_indices,
-            validation_indices,
-            difficulty: None,
-            normalization,
-            notice,
-        })
+        let description = describe(&train, normalization);
+        let validation = validation.map(Examples::from);
+        Self::split(config, kind, origin.to_string(), train.into(), validation, test.into(), description, notices)
     }
 
-    /// The test images in their order.
+    fn of_table(config: &RunConfig, kind: DatasetKind, path: &Path, table: Table) -> Result<Self, TrainError> {
+        let Table { train, validation, test, schema, notices } = table;
+        let class_names = match &schema.labels {
+            LabelSchema::Classes { names } => names.clone(),
+            LabelSchema::Number { .. } => Vec::new(),
+        };
+        let description = DataDescription {
+            shape: [1, 1, train.columns],
+            class_names,
+            normalization: Normalization::identity(1),
+            schema: Some(schema),
+            digest: String::new(),
+        };
+        let (origin, validation) = (format!("file {}", path.display()), validation.map(Examples::from));
+        Self::split(config, kind, origin, train.into(), validation, test.into(), description, notices)
+    }
+
+    #[allow(clippy::too_many_arguments)] // All that there is of a data set, once.
+    fn split(
+        config: &RunConfig,
+        kind: DatasetKind,
+        origin: String,
+        mut train: Examples,
+        validation: Option<Examples>,
+        test: Examples,
+        mut description: DataDescription,
+        notices: Vec<String>,
+    ) -> Result<Self, TrainError> {
+        let (train_indices, validation_indices) = match validation {
+            None => split(&train, config)?,
+            Some(validation) => {
+                let own = train.len();
+                let together = train.and(&validation);
+                train =
+                    together.ok_or_else(|| TrainError::Stopped("validation examples of another shape".to_owned()))?;
+                let mut indices: Vec<usize> = (0..own).collect();
+                indices.shuffle(&mut ChaCha8Rng::seed_from_u64(config.seed));
+                let some = config.train_images.unwrap_or(usize::MAX).min(own);
+                let [training, _] = config.split.divide(&train, indices, some, config.seed)?;
+                (training, (own..train.len()).collect())
+            }
+        };
+        let mut digest = Sha256::new();
+        train.digest(&mut digest);
+        test.digest(&mut digest);
+        for indices in [&train_indices, &validation_indices] {
+            indices.iter().for_each(|index| digest.update((*index as u64).to_le_bytes()));
+        }
+        description.digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let difficulty = None;
+        Ok(Self { kind, origin, train, test, train_indices, validation_indices, difficulty, description, notices })
+    }
+
+    /// The test examples in their order.
     pub(super) fn test_loader(&self, device: &Device) -> ImageLoader {
         let indices = (0..self.test.len()).collect();
-        ImageSource::new(self.test.clone(), indices, self.normalization).loader(EVALUATION_BATCH, device)
+        ImageSource::new(self.test.clone(), indices, self.normalization().clone()).loader(EVALUATION_BATCH, device)
     }
 
-    /// The training images as they are, in the order of `train_indices`.
+    /// The training examples as they are, in the order of `train_indices`.
     pub(super) fn training_images(&self, device: &Device) -> ImageLoader {
-        let source = ImageSource::new(self.train.clone(), self.train_indices.clone(), self.normalization);
+        let source = ImageSource::new(self.train.clone(), self.train_indices.clone(), self.normalization().clone());
         source.loader(EVALUATION_BATCH, device)
     }
 
-    /// The validation images in their order.
+    /// The validation examples in their order.
     pub(super) fn validation_loader(&self, batch_size: usize, device: &Device) -> ImageLoader {
-        let source = ImageSource::new(self.train.clone(), self.validation_indices.clone(), self.normalization);
+        let source =
+            ImageSource::new(self.train.clone(), self.validation_indices.clone(), self.normalization().clone());
         source.loader(batch_size, device)
     }
 
-    /// The labels of the training images, in the order of `train_indices`.
-    pub(super) fn training_labels(&self) -> Vec<u8> {
+    /// The labels of the training examples, in the order of `train_indices`.
+    pub(super) fn training_labels(&self) -> Vec<u32> {
         self.train_indices.iter().map(|&index| self.train.label(index)).collect()
     }
 
-    /// Returns the shape of one image, `[channels, height, width]`.
+    /// Returns the shape of one example, `[channels, height, width]`.
     pub fn image(&self) -> [usize; 3] {
-        [1, self.train.height(), self.train.width()]
+        self.description.shape
+    }
+
+    /// Returns the number of classes, or 1 where numbers are predicted.
+    pub fn outputs(&self) -> usize {
+        self.description.outputs()
+    }
+
+    /// Returns the means and deviations of the channels.
+    pub fn normalization(&self) -> &Normalization {
+        &self.description.normalization
     }
 }
 
-/// The pixel mean and deviation of a data set. Embedded digits have MNIST's, to two digits.
-pub(super) fn normalization(kind: DatasetKind) -> Normalization {
-    let known = kind.known().unwrap_or(KnownDataset::Mnist);
-    Normalization { mean: known.mean() as f32, std: known.std() as f32 }
+fn describe(train: &LabelledImages, normalization: Normalization) -> DataDescription {
+    DataDescription {
+        shape: [train.channels(), train.height(), train.width()],
+        class_names: train.class_names().to_vec(),
+        normalization,
+        schema: None,
+        digest: String::new(),
+    }
 }
 
-fn split(train: &LabelledImages, config: &RunConfig) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
+/// The means and deviations of a published data set. Embedded digits have MNIST's, to two digits.
+fn normalization(known: KnownDataset) -> Normalization {
+    let values = |of: &[f64]| of.iter().map(|value| *value as f32).collect();
+    Normalization { mean: values(known.mean()), std: values(known.std()) }
+}
+
+fn split(train: &Examples, config: &RunConfig) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
     if config.validation_images >= train.len() {
         return Err(TrainError::Value {
             field: "validation_images",
@@ -134,11 +278,11 @@ fn split(train: &LabelledImages, config: &RunConfig) -> Result<(Vec<usize>, Vec<
     Ok((training, validation))
 }
 
-fn draw(first: usize, count: usize) -> Result<LabelledImages, TrainError> {
+fn draw(first: usize, count: usize) -> Result<LabelledImages, DataError> {
     let digits = EmbeddedDigits::new(DRAWN_SEED);
     let draw = |index: usize| digits.digit((first + index) as u64);
     let drawn: Vec<_> = (0..count).into_par_iter().map(draw).collect();
     let labels = drawn.iter().map(|(_, label)| *label).collect();
     let pixels = drawn.iter().flat_map(|(pixels, _)| pixels).copied().collect();
-    Ok(LabelledImages::new(28, 28, pixels, labels)?)
+    LabelledImages::new(28, 28, pixels, labels)
 }

@@ -163,6 +163,27 @@ pub enum TrainError {
     /// Says that the run is being trained by another program.
     #[error("the run {0} is in use by another program: wait for its end, or choose another --name")]
     InUse(PathBuf),
+    /// Says that a run that goes on has other data than it began with.
+    #[error("the data of the run `{name}` have changed: their SHA-256 is {now}, but was {before}")]
+    OtherData {
+        /// Gives the run's name.
+        name: String,
+        /// Gives the digest of the data that the run began with.
+        before: String,
+        /// Gives the digest of the data that there are.
+        now: String,
+    },
+    /// Says that a folder has nothing to look at.
+    #[error("{0} has no pictures: expected files that end in .png, .jpg or .jpeg")]
+    NoPictures(PathBuf),
+    /// Says that examples have another shape than those of the run.
+    #[error("the examples have the shape {value} (channels, height, width), expected {expected}")]
+    Shape {
+        /// Gives their shape.
+        value: String,
+        /// Gives the shape of the run's examples.
+        expected: String,
+    },
     /// Says that training stopped on an error.
     #[error("training stopped: {0}")]
     Stopped(String),

@@ -33,11 +33,9 @@ pub fn find_lr(
     let folder = run_folder(&options.root, name)?;
     let (_, plain) = config.backend.device()?;
     let device = plain.clone().autodiff();
-    let data = RunData::load(config, &options.source, true)?;
-    if let Some(notice) = &data.notice {
-        (options.notify)(notice);
-    }
-    let source = source_network(config, &options.root, data.image(), &device)?;
+    let data = RunData::load(config, &options.source, options.fallback)?;
+    data.notices.iter().for_each(|notice| (options.notify)(notice));
+    let source = source_network(config, &options.root, &device)?;
     let member = MemberTraining {
         run: name,
         config,
@@ -48,7 +46,7 @@ pub fn find_lr(
     };
     let difficulty = difficulty_by(config, &data, &plain, &options.root)?;
     let loader = member.training_loader(&data, &difficulty, &device)?;
-    let model = member.training_model(data.image(), &device)?;
+    let model = member.training_model(&data.description, &device)?;
     let mut update = member.update(&model, &data, &plain)?;
     let model = update.begin_epoch(model, 1)?;
     let batches = (1..).flat_map(|epoch| loader.epoch(epoch, 0)).flatten();

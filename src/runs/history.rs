@@ -62,12 +62,14 @@ pub struct EpochMetrics {
     /// file) if it diverged.
     #[serde(deserialize_with = "number_or_nan")]
     pub train_loss: f64,
-    /// Gives the training accuracy over the epoch, 0 to 1.
+    /// Gives the training accuracy over the epoch, 0 to 1; it is NaN where numbers are predicted.
+    #[serde(deserialize_with = "number_or_nan")]
     pub train_accuracy: f64,
     /// Gives the validation loss after the epoch. It is NaN (`null` in the file) if it diverged.
     #[serde(deserialize_with = "number_or_nan")]
     pub validation_loss: f64,
-    /// Gives the validation accuracy after the epoch, 0 to 1.
+    /// Gives the validation accuracy after the epoch, 0 to 1; it is NaN where numbers are predicted.
+    #[serde(deserialize_with = "number_or_nan")]
     pub validation_accuracy: f64,
     /// Counts the seconds spent on training passes so far; validation is not counted.
     pub seconds: f64,
@@ -77,7 +79,7 @@ pub struct EpochMetrics {
 }
 
 /// JSON has no NaN: it is written as `null`.
-fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(super) fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 

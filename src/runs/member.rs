@@ -1,9 +1,8 @@
 //! One network of a run: its training, and what is kept of it.
 
-use super::loader::CLASSES;
 use super::{
-    Classifier, Diversity, EpochMetrics, Evaluation, History, ImageBatch, ImageLoader, ImageSource, MemberSummary,
-    RunConfig, RunData, RunOptions, TrainError, files,
+    Classifier, DataDescription, Diversity, EpochMetrics, Evaluation, History, ImageBatch, ImageLoader, ImageSource,
+    MemberSummary, RunConfig, RunData, RunOptions, TrainError, files,
 };
 use crate::cli::dashboard;
 use burn::module::Module;
@@ -97,14 +96,16 @@ impl MemberTraining<'_> {
         History::new(training, self.config.criterion, self.config.early_stopping)
     }
 
-    fn new_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+    fn new_model(&self, data: &DataDescription, device: &Device) -> Result<Classifier, TrainError> {
         device.seed(self.seed);
-        Ok(Classifier::new(&self.config.model, self.config.label_smoothing, image, CLASSES, device)?)
+        let (model, smoothing) = (&self.config.model, self.config.label_smoothing);
+        let model = Classifier::new(model, smoothing, data.shape, data.outputs(), device)?;
+        Ok(model.with_numbers(data.class_names.is_empty()))
     }
 
     /// The network as it trains.
-    pub(super) fn training_model(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
-        let mut model = self.new_model(image, device)?;
+    pub(super) fn training_model(&self, data: &DataDescription, device: &Device) -> Result<Classifier, TrainError> {
+        let mut model = self.new_model(data, device)?;
         if let (Some(transfer), Some(source)) = (&self.config.transfer, self.source) {
             model = transfer.take_over(source, model)?;
         }
@@ -114,13 +115,13 @@ impl MemberTraining<'_> {
     /// Checks that a network can be made and trained as the configuration says, as far as the images' size is needed to
     /// know.
     pub(super) fn ensure_trainable(&self, data: &RunData, device: &Device) -> Result<(), TrainError> {
-        self.update(&self.training_model(data.image(), &device.clone().autodiff())?, data, device).map(drop)
+        self.update(&self.training_model(&data.description, &device.clone().autodiff())?, data, device).map(drop)
     }
 
-    pub(super) fn load(&self, path: &Path, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+    pub(super) fn load(&self, path: &Path, data: &DataDescription, device: &Device) -> Result<Classifier, TrainError> {
         let record = read_record::<ModuleRecord>(path)?;
         let misfit = |reason: String| TrainError::Damaged { path: path.to_owned(), reason };
-        let model = self.new_model(image, device)?.try_load_record(record);
+        let model = self.new_model(data, device)?.try_load_record(record);
         model.map_err(|error| misfit(format!("it does not fit the network of config.json: {error}")))
     }
 
@@ -168,7 +169,8 @@ impl MemberTraining<'_> {
         let augment = self.config.augmentation(data.image())?;
         let (indices, sampler) =
             sampling.draw(curriculum, &data.train, &data.train_indices, difficulty, batch_size, self.seed)?;
-        let source = ImageSource::new(data.train.clone(), indices, data.normalization).distorted(augment, self.seed);
+        let source = ImageSource::new(data.train.clone(), indices, data.normalization().clone());
+        let source = source.distorted(augment, data.outputs(), self.seed);
         Ok(source.loader(batch_size, device).with_sampler(sampler, self.seed)?.prefetch(PREFETCHED))
     }
 
@@ -180,7 +182,7 @@ impl MemberTraining<'_> {
         }
         let images = STATISTICS_BATCHES.saturating_mul(self.config.batch_size);
         let images = data.train_indices.iter().copied().take(images).collect();
-        let source = ImageSource::new(data.train.clone(), images, data.normalization);
+        let source = ImageSource::new(data.train.clone(), images, data.normalization().clone());
         let loader = source.loader(self.config.batch_size, &device.clone().autodiff());
         Some(Arc::new(move |optimizer, model| {
             let averaged = evaluation_weights(optimizer, model);
@@ -275,7 +277,7 @@ impl MemberTraining<'_> {
         let training = self.training_loader(data, difficulty, &autodiff)?;
         let validation = Arc::new(data.validation_loader(self.config.batch_size, device));
         let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
-        let model = self.training_model(data.image(), &autodiff)?;
+        let model = self.training_model(&data.description, &autodiff)?;
         let outdated = outdated.map(Path::to_owned);
         let (history, criterion, patience) =
             (self.folder.join(HISTORY), self.config.criterion, self.config.early_stopping);
@@ -288,15 +290,21 @@ impl MemberTraining<'_> {
             .with_snapshots(self.config.snapshots()?)
             .with_stop(options.stop.clone())
             .with_observer(move |training| {
+                // The run is complete only once it has another.
+                outdated.iter().try_for_each(|path| files::remove(path))?;
                 Ok(files::write_history(&history, &History::new(training, criterion, patience))?)
             })
             .in_folder(&self.folder);
+        let numbers = model.predicts_numbers();
         let plain = options.plain || !std::io::stdout().is_terminal();
         let first = self.progress()?.history.last_epoch() + 1;
         Ok(engine.train(model, training, validation, |supervised: SupervisedTraining<Classifier>| {
             let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);
+            let supervised = match numbers {
+                true => supervised.metrics((LossMetric::new(),)),
+                false => supervised.metrics((LossMetric::new(), AccuracyMetric::new())),
+            };
             let supervised = supervised
-                .metrics((LossMetric::new(), AccuracyMetric::new()))
                 .metric_train_numeric(LearningRateMetric::new())
                 .with_application_logger(log.map(|log| Box::new(log) as _));
             match plain {

@@ -13,6 +13,9 @@ pub struct RunOptions {
     pub plain: bool,
     /// Replaces a run of the same name.
     pub overwrite: bool,
+    /// Trains on embedded digits where a data set cannot be had for want of a network: for one that was not asked for by
+    /// name.
+    pub fallback: bool,
     /// Asks the run to stop.
     pub stop: StopSignal,
     /// Receives what the user should know, one line at a time.
@@ -28,6 +31,7 @@ impl RunOptions {
             source: DataSource::new(),
             plain: true,
             overwrite: false,
+            fallback: false,
             stop: StopSignal::default(),
             notify: |_| {},
         }

@@ -1,14 +1,13 @@
 use super::claim::{Claim, empty, is_taken, sweep};
-use super::evaluate::{Predictions, evaluate};
+use super::dataset::EVALUATION_BATCH;
+use super::evaluate::{Answers, evaluate};
 use super::files::run_folder;
-use super::loader::CLASSES;
 use super::member::{MODEL, MemberTraining, member_folder};
 use super::session::difficulty;
 use super::{
-    Backend, Classifier, DatasetKind, Diversity, Evaluation, ImageLoader, ImageSource, MemberSummary, RunConfig,
-    RunData, RunOptions, Summary, TrainError, TransferConfig, Versions, files, losses,
+    Backend, Classifier, DataDescription, DatasetKind, Diversity, Evaluation, Examples, ImageLoader, ImageSource,
+    MemberSummary, RunConfig, RunData, RunOptions, Summary, TrainError, TransferConfig, Versions, files, losses,
 };
-use crate::data::LabelledImages;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_descent::augment::Views;
@@ -141,15 +140,13 @@ impl Run {
     fn train_alone(&mut self, options: &RunOptions) -> Result<Summary, TrainError> {
         sweep(&self.folder)?;
         let (backend, device) = self.config.backend.device()?;
-        let mut data =
-            RunData::load(&self.config, &options.source, self.replaces || !self.folder.join(CONFIG).exists())?;
-        if let Some(notice) = &data.notice {
-            (options.notify)(notice);
-            self.config.dataset = data.kind;
-        }
+        let new = self.replaces || !self.folder.join(CONFIG).exists();
+        let mut data = RunData::load(&self.config, &options.source, options.fallback && new)?;
+        data.notices.iter().for_each(|notice| (options.notify)(notice));
+        self.config.dataset = data.kind.clone();
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
-        let source = self.source(&options.root, data.image(), &device)?;
+        let source = self.source(&options.root, &device)?;
         MemberTraining { source: source.as_ref(), ..self.member(0) }.ensure_trainable(&data, &device)?;
         let known = self.folder.join(DIFFICULTY);
         if self.config.curriculum.is_some() {
@@ -168,6 +165,7 @@ impl Run {
         if !path.exists() {
             files::write_json(&path, &self.config)?;
         }
+        self.describe(&data.description)?;
         if let Some(difficulty) = data.difficulty.as_ref().filter(|_| !known.exists()) {
             files::write_json(&known, difficulty)?;
         }
@@ -183,11 +181,11 @@ impl Run {
         let stopped = trained.iter().find_map(|trained| trained.history.stopped.clone());
         let ensemble = Ensemble::new(trained.iter().map(|trained| trained.model.clone()).collect())?;
         let ensemble = ensemble.with_combination(self.config.combine);
-        let predictions = Predictions::new(&ensemble, &data.test_loader(&device), self.config.views)?;
-        let tests = predictions.members.iter().map(|member| Evaluation::new(member, data.test.labels()));
+        let predictions = Answers::new(&ensemble, &data.test_loader(&device), self.config.views)?;
+        let tests = predictions.members.iter().map(|member| Evaluation::of_test(member, &data));
         let members =
             trained.iter().zip(tests).map(|(trained, test)| trained.summary(&test)).collect::<Result<_, _>>()?;
-        let evaluation = predictions.evaluation(&ensemble, data.test.labels())?;
+        let evaluation = predictions.evaluation(&ensemble, &data)?;
         let summary = self.summary(&data, backend, parameters, members, evaluation, stopped);
         files::write_json(&self.folder.join(SUMMARY), &summary)?;
         Ok(summary)
@@ -214,7 +212,9 @@ impl Run {
             test_accuracy: evaluation.accuracy,
             test_loss: evaluation.loss,
             confusion: evaluation.confusion,
+            class_names: evaluation.class_names,
             ensemble: evaluation.ensemble,
+            regression: evaluation.regression,
             members,
             seconds,
             images_per_second: images as f64 / seconds.max(f64::MIN_POSITIVE),
@@ -264,41 +264,78 @@ impl Run {
             return Err(TrainError::Value { field: "dataset", value, expected });
         }
         let (_, device) = first.config.backend.device()?;
-        let config = RunConfig { dataset: dataset.unwrap_or(first.config.dataset), ..first.config.clone() };
+        let dataset = dataset.unwrap_or_else(|| first.config.dataset.clone());
+        let config = RunConfig { dataset, ..first.config.clone() };
         let data = RunData::load(&config, &options.source, false)?;
-        let ensembles = runs.iter().map(|run| run.ensemble(data.image(), &device));
+        let ensembles = runs.iter().map(|run| run.ensemble(&data.description, &device));
         let members = ensembles.collect::<Result<Vec<_>, _>>()?.into_iter().flat_map(Ensemble::into_members).collect();
         let ensemble = Ensemble::new(members)?.with_combination(combination);
         evaluate(&ensemble, &data, &device, views.unwrap_or(first.config.views))
     }
 
-    /// The class probabilities of every image of the loader, in its order, over `views` of each.
+    /// What the run's networks together predict for each example of the loader, in its order, over `views` of it.
     pub(super) fn predict(
         &self,
         loader: &ImageLoader,
-        image: [usize; 3],
+        data: &DataDescription,
         device: &Device,
         views: Views,
-    ) -> Result<Vec<[f32; CLASSES]>, TrainError> {
-        Ok(Predictions::new(&self.ensemble(image, device)?, loader, views)?.combined)
+    ) -> Result<Vec<Vec<f32>>, TrainError> {
+        Ok(Answers::new(&self.ensemble(data, device)?, loader, views)?.combined)
     }
 
-    /// Predicts the class probabilities of one 28x28 image of gray levels, 0 to 255.
+    /// Describes the data that the run was trained on.
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`evaluate`](Self::evaluate).
-    pub fn classify(&self, pixels: Vec<u8>) -> Result<[f32; CLASSES], TrainError> {
+    /// Returns an error if the run has no description that can be read.
+    pub fn data(&self) -> Result<DataDescription, TrainError> {
+        let path = self.folder.join(DATA);
+        match DataDescription::published(&self.config.dataset).filter(|_| !path.exists()) {
+            Some(description) => Ok(description),
+            None => files::read_json(&path),
+        }
+    }
+
+    /// Keeps what is to be known of the data later, and checks that a run which goes on has the data that it began with.
+    fn describe(&self, data: &DataDescription) -> Result<(), TrainError> {
+        let path = self.folder.join(DATA);
+        if !path.exists() {
+            return files::write_json(&path, data);
+        }
+        let before: DataDescription = files::read_json(&path)?;
+        if before.digest != data.digest {
+            let (name, before, now) = (self.name.clone(), before.digest, data.digest.clone());
+            return Err(TrainError::OtherData { name, before, now });
+        }
+        Ok(())
+    }
+
+    /// Predicts for examples of the shape that the run's [data](Self::data) have: the probabilities of the classes, or a
+    /// number in the units of the labels, for each.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the kept weights cannot be read, or the examples have another shape.
+    pub fn classify(&self, examples: impl Into<Examples>) -> Result<Vec<Vec<f32>>, TrainError> {
         let (_, device) = self.config.backend.device()?;
-        let normalization = super::dataset::normalization(self.config.dataset);
-        let image = Arc::new(LabelledImages::new(28, 28, pixels, vec![0])?);
-        let loader = ImageSource::new(image, vec![0], normalization).loader(1, &device);
-        let probabilities = self.predict(&loader, [1, 28, 28], &device, self.config.views)?;
-        probabilities.into_iter().next().ok_or_else(|| TrainError::NoCheckpoint(self.name.clone()))
+        let (data, examples) = (self.data()?, examples.into());
+        if examples.shape() != data.shape {
+            let value = format!("{:?}", examples.shape());
+            return Err(TrainError::Shape { value, expected: format!("{:?}", data.shape) });
+        }
+        let indices = (0..examples.len()).collect();
+        let loader = ImageSource::new(examples, indices, data.normalization.clone()).loader(EVALUATION_BATCH, &device);
+        let mut predictions = self.predict(&loader, &data, &device, self.config.views)?;
+        if let Some((mean, deviation)) = data.scale() {
+            let scaled = |value: &mut f32| *value = (mean + deviation * f64::from(*value)) as f32;
+            predictions.iter_mut().flatten().for_each(scaled);
+        }
+        Ok(predictions)
     }
 
     /// The networks with the kept weights: all that were trained, and as many as the run's summary lists.
-    fn ensemble(&self, image: [usize; 3], device: &Device) -> Result<Ensemble<Classifier>, TrainError> {
+    fn ensemble(&self, data: &DataDescription, device: &Device) -> Result<Ensemble<Classifier>, TrainError> {
         let path = |index| member_folder(&self.folder, &self.config, index).join(MODEL);
         let trained = (1..=self.config.ensemble).rev().find(|networks| path(networks - 1).exists()).unwrap_or(0);
         let summary = self.folder.join(SUMMARY);
@@ -308,7 +345,7 @@ impl Run {
         if networks == 0 {
             return Err(self.no_weights());
         }
-        let members = (0..networks).map(|index| self.member(index).load(&path(index), image, device));
+        let members = (0..networks).map(|index| self.member(index).load(&path(index), data, device));
         let ensemble = Ensemble::new(members.collect::<Result<_, _>>()?)?.with_combination(self.config.combine);
         Ok(match self.last {
             Some(networks) => ensemble.last(networks)?,
@@ -317,12 +354,12 @@ impl Run {
     }
 
     /// The first of its networks, with the kept weights.
-    pub(super) fn first_network(&self, image: [usize; 3], device: &Device) -> Result<Classifier, TrainError> {
+    pub(super) fn first_network(&self, device: &Device) -> Result<Classifier, TrainError> {
         let path = member_folder(&self.folder, &self.config, 0).join(MODEL);
         if !path.exists() {
             return Err(self.no_weights());
         }
-        self.member(0).load(&path, image, device)
+        self.member(0).load(&path, &self.data()?, device)
     }
 
     /// Why there are no kept weights.
@@ -339,7 +376,7 @@ impl Run {
     }
 
     /// The network whose weights those that are still to begin start from, if any.
-    fn source(&self, root: &Path, image: [usize; 3], device: &Device) -> Result<Option<Classifier>, TrainError> {
+    fn source(&self, root: &Path, device: &Device) -> Result<Option<Classifier>, TrainError> {
         if !self.replaces {
             let begun = |index| Ok(self.member(index).progress()?.has_begun());
             let begun: Vec<bool> = (0..self.trainings()).map(begun).collect::<Result<_, TrainError>>()?;
@@ -352,7 +389,7 @@ impl Run {
                 let expected = "another run";
                 Err(TrainError::Value { field: "transfer.from", value: self.name.clone(), expected })
             }
-            _ => source_network(&self.config, root, image, device),
+            _ => source_network(&self.config, root, device),
         }
     }
 
@@ -404,10 +441,9 @@ impl Run {
 pub(super) fn source_network(
     config: &RunConfig,
     root: &Path,
-    image: [usize; 3],
     device: &Device,
 ) -> Result<Option<Classifier>, TrainError> {
-    let network = |transfer: &TransferConfig| Run::open(root, &transfer.from)?.first_network(image, device);
+    let network = |transfer: &TransferConfig| Run::open(root, &transfer.from)?.first_network(device);
     config.transfer.as_ref().map(network).transpose()
 }
 
@@ -423,13 +459,15 @@ pub(super) fn difficulty_by(
         return difficulty(config, data, device).map(Cow::into_owned);
     };
     let loader = data.training_images(device);
-    let probabilities = Run::open(root, teacher)?.predict(&loader, data.image(), device, Views::Identity)?;
+    let probabilities = Run::open(root, teacher)?.predict(&loader, &data.description, device, Views::Identity)?;
     Ok(losses(&probabilities, &data.training_labels()))
 }
 
 const CONFIG: &str = "config.json";
 /// What a curriculum goes by, kept so that a resumed run goes by the same.
 const DIFFICULTY: &str = "difficulty.json";
+/// What the data are like, for predictions.
+const DATA: &str = "data.json";
 const SUMMARY: &str = "summary.json";
 
 /// The runs that there are, in order.

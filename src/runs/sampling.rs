@@ -1,5 +1,4 @@
-use super::loader::CLASSES;
-use crate::data::LabelledImages;
+use super::Examples;
 use burn_descent::sample::{Curriculum, SampleError, Sampler, bootstrap, stratified};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +17,7 @@ impl Split {
     /// Divides `indices`, which are in random order, into the first `part` of them and the rest.
     pub(super) fn divide(
         self,
-        images: &LabelledImages,
+        images: &Examples,
         mut indices: Vec<usize>,
         part: usize,
         seed: u64,
@@ -29,7 +28,7 @@ impl Split {
                 Ok([indices, rest])
             }
             Self::Stratified => {
-                let labels: Vec<u8> = indices.iter().map(|&index| images.label(index)).collect();
+                let labels: Vec<usize> = indices.iter().map(|&index| images.label(index) as usize).collect();
                 let parts = stratified(&labels, part, seed)?;
                 Ok(parts.map(|positions| positions.into_iter().map(|position| indices[position]).collect()))
             }
@@ -58,7 +57,7 @@ impl Sampling {
     pub(super) fn draw(
         self,
         curriculum: Option<Curriculum>,
-        images: &LabelledImages,
+        images: &Examples,
         indices: &[usize],
         difficulty: &[f64],
         batch_size: usize,
@@ -79,8 +78,9 @@ impl Sampling {
                 curriculum.sampler(&difficulty, batch_size, seed)?
             }
             (None, Self::Balanced) => {
-                let labels: Vec<u8> = drawn.iter().map(|&index| images.label(index)).collect();
-                Sampler::balanced(&labels, CLASSES)?
+                let labels: Vec<usize> = drawn.iter().map(|&index| images.label(index) as usize).collect();
+                let classes = images.labels().into_iter().max().map_or(0, |most| most as usize + 1);
+                Sampler::balanced(&labels, classes)?
             }
             (None, _) => Sampler::shuffled(drawn.len()),
         };

@@ -72,7 +72,7 @@ impl<'a> TrainingSession<'a> {
         let member = Self::member(config);
         let difficulty = difficulty(config, data, device)?;
         let training = member.training_loader(data, &difficulty, &autodiff)?;
-        let model = member.training_model(data.image(), &autodiff)?;
+        let model = member.training_model(&data.description, &autodiff)?;
         let (state, plateau) = Self::start(config, data, device, model, &training, None)?;
         let (batches, progress) = (None, SessionProgress::default());
         Ok(Self { config, data, device: device.clone(), state, plateau, training, batches, progress })
@@ -190,9 +190,8 @@ impl<'a> TrainingSession<'a> {
     ///
     /// Returns the same errors as [`model`](Self::model).
     pub fn validate(&self) -> Result<Evaluation, TrainError> {
-        let labels: Vec<u8> = self.data.validation_indices.iter().map(|&index| self.data.train.label(index)).collect();
         let loader = self.data.validation_loader(EVALUATION_BATCH, &self.device);
-        Ok(Evaluation::new(&predict(&self.model()?, &loader), &labels))
+        Ok(Evaluation::of_validation(&predict(&self.model()?, &loader), self.data))
     }
 
     /// Measures how well the network does on the test images.
@@ -201,7 +200,7 @@ impl<'a> TrainingSession<'a> {
     ///
     /// Returns the same errors as [`model`](Self::model).
     pub fn test(&self) -> Result<Evaluation, TrainError> {
-        Ok(Evaluation::new(&predict(&self.model()?, &self.data.test_loader(&self.device)), self.data.test.labels()))
+        Ok(Evaluation::of_test(&predict(&self.model()?, &self.data.test_loader(&self.device)), self.data))
     }
 }
 

@@ -1,4 +1,4 @@
-use super::Evaluation;
+use super::{Evaluation, RegressionErrors};
 use burn_descent::ensemble::EnsembleReport;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -18,15 +18,23 @@ pub struct Summary {
     pub parameters: usize,
     /// Names the optimizer.
     pub optimizer: String,
-    /// Gives the accuracy on the test set, 0 to 1; of an ensemble, it is that of the combined answers.
+    /// Gives the accuracy on the test set, 0 to 1; of an ensemble, it is that of the combined answers. It is NaN where
+    /// numbers are predicted.
+    #[serde(deserialize_with = "super::history::number_or_nan")]
     pub test_accuracy: f64,
     /// Gives the mean negative log-likelihood on the test set.
     pub test_loss: f64,
     /// Counts how many test images of each class (row) were taken for each class (column).
     pub confusion: Vec<Vec<u64>>,
+    /// Names the classes, where they have other names than their numbers.
+    #[serde(default)]
+    pub class_names: Vec<String>,
     /// Reports what the networks gain together, where there are several.
     #[serde(default)]
     pub ensemble: Option<EnsembleReport>,
+    /// Measures the errors on the test set where numbers are predicted.
+    #[serde(default)]
+    pub regression: Option<RegressionErrors>,
     /// Summarizes each network by itself.
     pub members: Vec<MemberSummary>,
     /// Counts the seconds of training passes over all networks; validation is not counted.
@@ -55,8 +63,10 @@ pub struct MemberSummary {
     /// Gives the validation loss of the kept weights.
     pub validation_loss: f64,
     /// Gives the validation accuracy of the kept weights, 0 to 1.
+    #[serde(deserialize_with = "super::history::number_or_nan")]
     pub validation_accuracy: f64,
     /// Gives the test accuracy of the kept weights, 0 to 1.
+    #[serde(deserialize_with = "super::history::number_or_nan")]
     pub test_accuracy: f64,
     /// Gives the test loss of the kept weights.
     pub test_loss: f64,
@@ -81,13 +91,18 @@ impl Default for Versions {
     }
 }
 
+/// With more classes, not all pairs of them are printed.
+const MOST_CLASSES: usize = 20;
+
 impl Summary {
     pub(super) fn evaluation(&self) -> Evaluation {
         Evaluation {
             accuracy: self.test_accuracy,
             loss: self.test_loss,
             confusion: self.confusion.clone(),
+            class_names: self.class_names.clone(),
             ensemble: self.ensemble.clone(),
+            regression: self.regression,
         }
     }
 }
@@ -136,12 +151,36 @@ impl fmt::Display for Evaluation {
         if let Some(report) = &self.ensemble {
             writeln!(f, "{report}\n")?;
         }
-        let heading = (0..self.confusion.len()).map(|class| format!("{class:>6}")).collect::<String>();
-        writeln!(f, "test images: class by row, answer by column")?;
-        writeln!(f, "     {heading}")?;
-        for (class, row) in self.confusion.iter().enumerate() {
-            let row = row.iter().map(|count| format!("{count:>6}")).collect::<String>();
-            writeln!(f, "{class:>5}{row}")?;
+        if let Some(errors) = &self.regression {
+            let RegressionErrors { r_squared, root_mean_squared_error, mean_absolute_error } = errors;
+            return write!(
+                f,
+                "test R² {r_squared:.4}, root mean squared error {root_mean_squared_error:.4}, mean absolute error \
+                 {mean_absolute_error:.4}"
+            );
+        }
+        let classes = self.confusion.len();
+        let name = |class: usize| self.class_names.get(class).cloned().unwrap_or_else(|| class.to_string());
+        if classes <= MOST_CLASSES {
+            let heading = (0..classes).map(|class| format!("{class:>6}")).collect::<String>();
+            let width = (0..classes).map(|class| name(class).chars().count()).max().unwrap_or(0).max(5);
+            writeln!(f, "test images: class by row, answer by column")?;
+            writeln!(f, "{:width$}{heading}", "")?;
+            for (class, row) in self.confusion.iter().enumerate() {
+                let row = row.iter().map(|count| format!("{count:>6}")).collect::<String>();
+                writeln!(f, "{:>width$}{row}", name(class))?;
+            }
+        } else {
+            writeln!(f, "test images, the most frequent mistakes")?;
+            let cells = |(class, row): (usize, &Vec<u64>)| {
+                row.iter().enumerate().map(|(answer, count)| (*count, class, answer)).collect::<Vec<_>>()
+            };
+            let mut mistakes: Vec<_> = self.confusion.iter().enumerate().flat_map(cells).collect();
+            mistakes.retain(|(count, class, answer)| *count > 0 && class != answer);
+            mistakes.sort_by_key(|(count, class, answer)| (std::cmp::Reverse(*count), *class, *answer));
+            for (count, class, answer) in mistakes.iter().take(MOST_CLASSES) {
+                writeln!(f, "{count:>5}  {} taken for {}", name(*class), name(*answer))?;
+            }
         }
         writeln!(f)?;
         write!(f, "test accuracy {:.2} %, test loss {:.4}", 100.0 * self.accuracy, self.loss)

@@ -20,6 +20,7 @@ pub fn write_parts(folder: &Path, train: &LabelledImages, test: &LabelledImages)
         let header = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
         let write = |name: String, bytes: Vec<u8>| fs::write(folder.join(name), bytes).expect("the file is written");
         write(format!("{part}-images-idx3-ubyte"), [&header(&[0x803, count, 28, 28]), images.pixels()].concat());
-        write(format!("{part}-labels-idx1-ubyte"), [&header(&[0x801, count]), images.labels()].concat());
+        let labels: Vec<u8> = images.labels().iter().map(|label| *label as u8).collect();
+        write(format!("{part}-labels-idx1-ubyte"), [&header(&[0x801, count]), &labels].concat());
     }
 }

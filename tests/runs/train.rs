@@ -27,9 +27,8 @@ use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::data::{DataSource, LabelledImages};
 use burn_descent_lab::networks::MlpConfig;
 use burn_descent_lab::runs::{
-    Backend, CLASSES, Classifier, Evaluation, History, ImageBatch, ImageLoader, ImageSource, ModelConfig,
-    Normalization, Run, RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig, evaluate,
-    losses,
+    Backend, Classifier, Evaluation, History, ImageBatch, ImageLoader, ImageSource, ModelConfig, Normalization, Run,
+    RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig, evaluate, losses,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,9 +55,9 @@ fn loader(seed: u64, augment: Option<&AugmentConfig>) -> ImageLoader {
 
 fn loader_on(device: &Device, seed: u64, augment: Option<&AugmentConfig>) -> ImageLoader {
     let augment = augment.map(|augment| augment.init().expect("it is in range"));
-    let normalization = Normalization { mean: 0.1, std: 0.3 };
+    let normalization = Normalization::gray(0.1, 0.3);
     let source = ImageSource::new(Arc::new(digits(0, 50)), (0..50).collect(), normalization);
-    source.distorted(augment, seed).loader(8, device).shuffled(seed)
+    source.distorted(augment, 10, seed).loader(8, device).shuffled(seed)
 }
 
 /// All images and labels of an epoch of the loader.
@@ -123,8 +122,8 @@ fn mixed_batches_say_what_is_in_them() {
 /// What a network of NaN answers is no answer, and not a bad one.
 #[test]
 fn probabilities_that_are_not_numbers_have_no_loss() {
-    let mut rows = [[0.1; CLASSES]; 2];
-    rows[1] = [f32::NAN; CLASSES];
+    let mut rows = [[0.1; 10]; 2];
+    rows[1] = [f32::NAN; 10];
     let found = losses(&rows, &[3, 3]);
     assert!((found[0] - 10.0_f64.ln()).abs() < 1e-6 && found[1].is_nan(), "{found:?}");
     assert!(Evaluation::new(&rows, &[3, 3]).loss.is_nan());
@@ -169,7 +168,7 @@ fn a_run_refuses_distortions_that_change_the_size() {
 fn batches_are_normalized_and_of_the_size_asked_for() {
     let _seed = seeding();
     let images = Arc::new(digits(0, 10));
-    let normalization = Normalization { mean: 0.25, std: 0.5 };
+    let normalization = Normalization::gray(0.25, 0.5);
     let loader = ImageSource::new(Arc::clone(&images), vec![4, 2, 7], normalization).loader(2, &Device::flex());
     assert_eq!(loader.batches(), 2);
     let sizes: Vec<_> = loader.epoch(1, 0).map(|batch| batch.expect("a batch").images.dims()).collect();
@@ -276,14 +275,14 @@ fn a_stratified_split_keeps_the_share_of_each_class() {
         RunData::load(&config, &DataSource::new().folder(folder.path()), true).expect("the data")
     };
     let of_each = |data: &RunData, indices: &[usize]| {
-        let mut counts = [0; CLASSES];
-        indices.iter().for_each(|&index| counts[usize::from(data.train.label(index))] += 1);
+        let mut counts = [0; 10];
+        indices.iter().for_each(|&index| counts[data.train.label(index) as usize] += 1);
         counts
     };
     let (data, few) = (load(1, None), load(1, Some(30)));
-    assert_eq!(of_each(&data, &data.validation_indices), [6; CLASSES]);
-    assert_eq!(of_each(&data, &data.train_indices), [14; CLASSES]);
-    assert_eq!(of_each(&data, &few.train_indices), [3; CLASSES]);
+    assert_eq!(of_each(&data, &data.validation_indices), [6; 10]);
+    assert_eq!(of_each(&data, &data.train_indices), [14; 10]);
+    assert_eq!(of_each(&data, &few.train_indices), [3; 10]);
     assert_eq!(few.validation_indices, data.validation_indices, "fewer training images leave validation as it is");
     assert!(few.train_indices.iter().all(|index| data.train_indices.contains(index)));
     assert_ne!(load(2, None).validation_indices, data.validation_indices);
@@ -567,7 +566,7 @@ fn sharpness_aware_step(rho: Option<f64>) -> [f32; 3] {
     let device = Device::flex().autodiff();
     device.seed(1);
     let config = ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.5));
-    let model = Classifier::new(&config, LabelSmoothing::None, [1, 28, 28], CLASSES, &device).expect("in range");
+    let model = Classifier::new(&config, LabelSmoothing::None, [1, 28, 28], 10, &device).expect("in range");
     let batch = loader_on(&device, 3, None).epoch(1, 0).next().expect("a batch").expect("a batch");
     let validate =
         |model: &Classifier| InferenceStep::step(&model.valid(), batch.clone()).loss.mean().into_scalar::<f32>();

@@ -74,7 +74,7 @@ impl EnsembleReport {
         combination: Combination,
         members: &[Vec<R>],
         combined: &[R],
-        labels: &[u8],
+        labels: &[u32],
     ) -> Result<Self, EnsembleError> {
         if members.is_empty() {
             return Err(EnsembleError::Members { value: 0, most: None });
@@ -131,7 +131,7 @@ struct Errors {
 }
 
 impl Errors {
-    fn new<R: AsRef<[f32]>>(whose: &str, rows: &[R], labels: &[u8], classes: usize) -> Result<Self, EnsembleError> {
+    fn new<R: AsRef<[f32]>>(whose: &str, rows: &[R], labels: &[u32], classes: usize) -> Result<Self, EnsembleError> {
         let odd = rows.iter().map(|row| row.as_ref().len()).find(|length| *length != classes);
         let (found, expected) = ([rows.len(), odd.unwrap_or(classes)], [labels.len(), classes]);
         if found != expected {
@@ -140,7 +140,7 @@ impl Errors {
         let mut values = Vec::with_capacity(rows.len() * classes);
         let mut right = 0;
         for (image, (row, label)) in rows.iter().map(R::as_ref).zip(labels).enumerate() {
-            let label = usize::from(*label);
+            let label = *label as usize;
             if label >= classes {
                 return Err(EnsembleError::Label { image, label, classes });
             }
