@@ -96,7 +96,7 @@ fn forward(member: &Linear, input: Tensor<2>) -> Tensor<2> {
     member.forward(input.to_device(&device))
 }
 
-fn bytes(record: ModuleRecord) -> Vec<u32> {
+fn bytes(record: ModuleRecord) -> Vec<u8> {
     record.into_bytes().expect("a record").to_vec()
 }
 
