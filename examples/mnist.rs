@@ -27,7 +27,7 @@ use burn_descent_lab::cli::{on_signals, print};
 use burn_descent_lab::data::TableTask;
 use burn_descent_lab::runs::{
     Backend, Criterion, DatasetKind, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling, Split, TrainError,
-    TransferConfig, find_lr,
+    TransferConfig, compare, find_lr, list,
 };
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
@@ -71,6 +71,21 @@ enum Command {
         ensemble: EnsembleArgs,
         #[command(flatten)]
         place: PlaceArgs,
+    },
+    /// List the runs and what they have come to.
+    Runs {
+        /// Folder of all runs.
+        #[arg(long, value_name = "DIR", default_value = "artifacts/mnist")]
+        artifacts: PathBuf,
+    },
+    /// Put runs side by side: what differs in their configurations, and what they came to.
+    Compare {
+        /// The runs.
+        #[arg(required = true, num_args = 2..)]
+        names: Vec<String>,
+        /// Folder of all runs.
+        #[arg(long, value_name = "DIR", default_value = "artifacts/mnist")]
+        artifacts: PathBuf,
     },
     /// Try learning rates from 1e-6 to 10 on a copy of the network, and suggest one.
     FindLr {
@@ -126,7 +141,7 @@ struct PlaceArgs {
 /// What is done with a run that there is.
 #[derive(Args)]
 struct KeptArgs {
-    /// Go on from a run's last checkpoint.
+    /// Go on from a run's last checkpoint; with --epochs, to more of them.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "config", "overwrite"])]
     resume: Option<String>,
     /// Replace a run of the same name.
@@ -650,7 +665,10 @@ impl TrainArgs {
         let options = RunOptions { plain: self.plain, overwrite: kept.overwrite, fallback, ..self.place.options() };
         let mut run = match &kept.resume {
             Some(name) => {
-                let run = Run::open(&options.root, name)?;
+                let mut run = Run::open(&options.root, name)?;
+                if let Some(epochs) = self.epochs.filter(|&epochs| epochs != run.config().epochs) {
+                    run = run.with_epochs(epochs)?;
+                }
                 run.ensure_config(&self.apply(run.config().clone())?)?;
                 run.ensure_resumable()?;
                 run
@@ -720,6 +738,11 @@ fn main() -> ExitCode {
         Some(Command::Eval { names, dataset, views, ensemble, place }) => {
             eval(names, dataset.clone(), *views, ensemble, place)
         }
+        Some(Command::Runs { artifacts }) => {
+            print(list(artifacts));
+            Ok(())
+        }
+        Some(Command::Compare { names, artifacts }) => compare(artifacts, names).map(print),
         Some(Command::FindLr { train }) => train.find_lr(),
         Some(Command::Predict { name, paths, csv, ensemble, place }) => {
             predict(name, paths, csv.as_deref(), ensemble, place)

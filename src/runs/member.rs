@@ -1,5 +1,6 @@
 //! One network of a run: its training, and what is kept of it.
 
+use super::size::ensure_room;
 use super::{
     Classifier, DataDescription, Diversity, EpochMetrics, Evaluation, History, ImageBatch, ImageLoader, ImageSource,
     MemberSummary, RunConfig, RunData, RunOptions, TrainError, files,
@@ -105,6 +106,7 @@ impl MemberTraining<'_> {
 
     /// The network as it trains.
     pub(super) fn training_model(&self, data: &DataDescription, device: &Device) -> Result<Classifier, TrainError> {
+        ensure_room(&self.config.model, data, self.config.batch_size, self.config.ensemble)?;
         let mut model = self.new_model(data, device)?;
         if let (Some(transfer), Some(source)) = (&self.config.transfer, self.source) {
             model = transfer.take_over(source, model)?;
