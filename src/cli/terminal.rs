@@ -4,7 +4,7 @@ use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn_descent::train::StopSignal;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// What a program ends with that was interrupted, as a shell has it.
 const INTERRUPTED: i32 = 130;
@@ -18,6 +18,7 @@ pub fn on_signals(stop: &StopSignal, again: String) {
     let (stop, terminal) = (stop.clone(), Terminal::now());
     // Without a handler, signals end the program at once; the last checkpoint is whole all the same.
     let _ = ctrlc::set_handler(move || {
+        terminal.survive();
         if stop.is_attended() && !stop.given() {
             return stop.give();
         }
@@ -45,6 +46,12 @@ pub fn print(line: impl Display) {
 struct Terminal {
     #[cfg(unix)]
     settings: Option<nix::sys::termios::Termios>,
+    /// Whether standard output is a terminal.
+    #[cfg(unix)]
+    draws: bool,
+    /// Whether standard error is.
+    #[cfg(unix)]
+    reports: bool,
 }
 
 /// Leaves what a dashboard has turned on: reports of the mouse, the other screen, the hidden cursor.
@@ -57,7 +64,11 @@ impl Terminal {
     }
 
     fn now() -> Self {
-        Self { settings: Self::file().and_then(|file| nix::sys::termios::tcgetattr(&file).ok()) }
+        Self {
+            settings: Self::file().and_then(|file| nix::sys::termios::tcgetattr(&file).ok()),
+            draws: std::io::stdout().is_terminal(),
+            reports: std::io::stderr().is_terminal(),
+        }
     }
 
     fn restore(&self) {
@@ -68,6 +79,20 @@ impl Terminal {
         if tcgetattr(&file).is_ok_and(|now| now.local_flags != settings.local_flags) {
             let _ = file.write_all(LEAVE.as_bytes());
             let _ = tcsetattr(&file, SetArg::TCSANOW, settings);
+        }
+    }
+
+    /// Lets everything that is still to be printed go nowhere where the terminal has been closed: Burn's dashboard and
+    /// panic hook fail if they cannot write.
+    fn survive(&self) {
+        use nix::unistd::{dup2_stderr, dup2_stdout};
+
+        let Ok(nowhere) = std::fs::File::options().write(true).open("/dev/null") else { return };
+        if self.draws && !std::io::stdout().is_terminal() {
+            let _ = dup2_stdout(&nowhere);
+        }
+        if self.reports && !std::io::stderr().is_terminal() {
+            let _ = dup2_stderr(&nowhere);
         }
     }
 
@@ -97,6 +122,8 @@ impl Terminal {
     fn restore(&self) {
         let _ = std::io::stdout().write_all(LEAVE.as_bytes());
     }
+
+    fn survive(&self) {}
 
     fn keep_signals() {}
 }
