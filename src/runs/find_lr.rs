@@ -46,7 +46,7 @@ pub fn find_lr(
     };
     let difficulty = difficulty_by(config, &data, &plain, &options.root)?;
     let loader = member.training_loader(&data, &difficulty, &device)?;
-    let model = member.training_model(&data.description, &device)?;
+    let model = member.training_model(&data, &device)?;
     let mut update = member.update(&model, &data, &plain)?;
     let model = update.begin_epoch(model, 1)?;
     let batches = (1..).flat_map(|epoch| loader.epoch(epoch, 0)).flatten();

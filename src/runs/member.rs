@@ -105,9 +105,10 @@ impl MemberTraining<'_> {
     }
 
     /// The network as it trains.
-    pub(super) fn training_model(&self, data: &DataDescription, device: &Device) -> Result<Classifier, TrainError> {
-        ensure_room(&self.config.model, data, self.config.batch_size, self.config.ensemble)?;
-        let mut model = self.new_model(data, device)?;
+    pub(super) fn training_model(&self, data: &RunData, device: &Device) -> Result<Classifier, TrainError> {
+        let batch = self.config.batch_size.min(data.train_indices.len());
+        ensure_room(&self.config.model, &data.description, batch, self.config.ensemble)?;
+        let mut model = self.new_model(&data.description, device)?;
         if let (Some(transfer), Some(source)) = (&self.config.transfer, self.source) {
             model = transfer.take_over(source, model)?;
         }
@@ -117,7 +118,7 @@ impl MemberTraining<'_> {
     /// Checks that a network can be made and trained as the configuration says, as far as the images' size is needed to
     /// know.
     pub(super) fn ensure_trainable(&self, data: &RunData, device: &Device) -> Result<(), TrainError> {
-        self.update(&self.training_model(&data.description, &device.clone().autodiff())?, data, device).map(drop)
+        self.update(&self.training_model(data, &device.clone().autodiff())?, data, device).map(drop)
     }
 
     pub(super) fn load(&self, path: &Path, data: &DataDescription, device: &Device) -> Result<Classifier, TrainError> {
@@ -284,7 +285,7 @@ impl MemberTraining<'_> {
         let training = self.training_loader(data, difficulty, &autodiff)?;
         let validation = Arc::new(data.validation_loader(self.config.batch_size, device));
         let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
-        let model = self.training_model(&data.description, &autodiff)?;
+        let model = self.training_model(data, &autodiff)?;
         let outdated = outdated.map(Path::to_owned);
         let (history, criterion, patience) =
             (self.folder.join(HISTORY), self.config.criterion, self.config.early_stopping);

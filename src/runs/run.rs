@@ -165,7 +165,8 @@ impl Run {
         let mut data = RunData::load(&self.config, &options.source, options.fallback && new)?;
         data.notices.iter().for_each(|notice| (options.notify)(notice));
         self.config.dataset = data.kind.clone();
-        ensure_room(&self.config.model, &data.description, self.config.batch_size, self.config.ensemble)?;
+        let batch = self.config.batch_size.min(data.train_indices.len());
+        ensure_room(&self.config.model, &data.description, batch, self.config.ensemble)?;
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
         let source = self.source(&options.root, &device)?;

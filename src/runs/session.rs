@@ -72,7 +72,7 @@ impl<'a> TrainingSession<'a> {
         let member = Self::member(config);
         let difficulty = difficulty(config, data, device)?;
         let training = member.training_loader(data, &difficulty, &autodiff)?;
-        let model = member.training_model(&data.description, &autodiff)?;
+        let model = member.training_model(data, &autodiff)?;
         let (state, plateau) = Self::start(config, data, device, model, &training, None)?;
         let (batches, progress) = (None, SessionProgress::default());
         Ok(Self { config, data, device: device.clone(), state, plateau, training, batches, progress })
