@@ -108,7 +108,7 @@ pub type Evaluation<M> = Arc<dyn Fn(&ModuleOptimizer, M) -> Result<M, EngineErro
 /// # fn update<M: burn::train::LearnerModel>() -> Result<GradientUpdate<M>, burn_descent::ConfigError> {
 /// let update = GradientUpdate::new(NadamConfig::new().init()?)
 ///     .with_chain(ChainConfig::new().clip_norm(1.0).init()?)
-///     .with_sam(Some(SamConfig::new().init()?));
+///     .with_sam(SamConfig::new().init()?);
 /// # Ok(update)
 /// # }
 /// ```
@@ -148,8 +148,8 @@ impl<M: LearnerModel> GradientUpdate<M> {
     /// Each batch passes twice. What a step puts out is of the first pass, at the weights themselves, and so are the
     /// running statistics of batch normalization, which in the second pass normalizes by the batch as in the first.
     /// Dropout drops the same units in both.
-    pub fn with_sam(self, sam: Option<Sam>) -> Self {
-        Self { sam, ..self }
+    pub fn with_sam(self, sam: impl Into<Option<Sam>>) -> Self {
+        Self { sam: sam.into(), ..self }
     }
 
     /// Sets which layers train in each epoch, and the share of the learning rate that each has.
