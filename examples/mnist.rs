@@ -23,11 +23,11 @@ use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::schedule::{Variation, VariationError};
 use burn_descent::transfer::Unfreeze;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
-use burn_descent_lab::cli::{on_signals, print};
+use burn_descent_lab::cli::{Dimension, TuneConfig, on_signals, print, tune_folder};
 use burn_descent_lab::data::TableTask;
 use burn_descent_lab::runs::{
     Backend, Criterion, DatasetKind, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling, Split, TrainError,
-    TransferConfig, find_lr,
+    TransferConfig, compare, find_lr, list,
 };
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
@@ -71,6 +71,52 @@ enum Command {
         ensemble: EnsembleArgs,
         #[command(flatten)]
         place: PlaceArgs,
+    },
+    /// List the runs and what they have come to.
+    Runs {
+        /// Folder of all runs.
+        #[arg(long, value_name = "DIR", default_value = "artifacts/mnist")]
+        artifacts: PathBuf,
+    },
+    /// Put runs side by side: what differs in their configurations, and what they came to.
+    Compare {
+        /// The runs.
+        #[arg(required = true, num_args = 2..)]
+        names: Vec<String>,
+        /// Folder of all runs.
+        #[arg(long, value_name = "DIR", default_value = "artifacts/mnist")]
+        artifacts: PathBuf,
+    },
+    /// Try many settings of the flags, each in a run of its own, and keep on with the best; the same command goes on
+    /// after a break.
+    Tune {
+        /// What to try: lr=1e-4..1e-1, dropout=0..0.5, optimizer=adam,nadam; as often as there are flags to try.
+        #[arg(long, value_name = "FLAG=VALUES", required = true)]
+        over: Vec<Dimension>,
+        /// Draw so many settings at random [default: every combination of the lists].
+        #[arg(long, value_name = "N")]
+        trials: Option<usize>,
+        /// Successive halving: begin with few epochs, and go on with the best of each RATE trials only.
+        #[arg(long, value_name = "RATE")]
+        halving: Option<usize>,
+        /// Epochs of a whole training.
+        #[arg(long, default_value_t = 10)]
+        epochs: usize,
+        /// Trainings at the same time.
+        #[arg(long, default_value_t = 1)]
+        jobs: usize,
+        /// Name of the search, whose runs are in tune/NAME under the folder of all runs.
+        #[arg(long, default_value = "search")]
+        name: String,
+        /// Seed of what is drawn.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Folder of all runs.
+        #[arg(long, value_name = "DIR", default_value = "artifacts/mnist")]
+        artifacts: PathBuf,
+        /// Flags of all trials, after two dashes: -- --model mlp --train-images 10000.
+        #[arg(last = true)]
+        flags: Vec<String>,
     },
     /// Try learning rates from 1e-6 to 10 on a copy of the network, and suggest one.
     FindLr {
@@ -126,7 +172,7 @@ struct PlaceArgs {
 /// What is done with a run that there is.
 #[derive(Args)]
 struct KeptArgs {
-    /// Go on from a run's last checkpoint.
+    /// Go on from a run's last checkpoint; with --epochs, to more of them.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "config", "overwrite"])]
     resume: Option<String>,
     /// Replace a run of the same name.
@@ -650,7 +696,10 @@ impl TrainArgs {
         let options = RunOptions { plain: self.plain, overwrite: kept.overwrite, fallback, ..self.place.options() };
         let mut run = match &kept.resume {
             Some(name) => {
-                let run = Run::open(&options.root, name)?;
+                let mut run = Run::open(&options.root, name)?;
+                if let Some(epochs) = self.epochs.filter(|&epochs| epochs != run.config().epochs) {
+                    run = run.with_epochs(epochs)?;
+                }
                 run.ensure_config(&self.apply(run.config().clone())?)?;
                 run.ensure_resumable()?;
                 run
@@ -719,6 +768,25 @@ fn main() -> ExitCode {
         None => cli.train.run(&cli.kept),
         Some(Command::Eval { names, dataset, views, ensemble, place }) => {
             eval(names, dataset.clone(), *views, ensemble, place)
+        }
+        Some(Command::Runs { artifacts }) => {
+            print(list(artifacts));
+            Ok(())
+        }
+        Some(Command::Compare { names, artifacts }) => compare(artifacts, names).map(print),
+        Some(Command::Tune { over, trials, halving, epochs, jobs, name, seed, artifacts, flags }) => {
+            let (dimensions, flags) = (over.clone(), flags.clone());
+            let config =
+                TuneConfig { dimensions, trials: *trials, halving: *halving, epochs: *epochs, flags, seed: *seed };
+            let folder = tune_folder(artifacts, name);
+            let program = std::env::current_exe().map_err(|source| TrainError::Io {
+                action: "find",
+                path: "the program itself".into(),
+                source,
+            });
+            program.and_then(|program| config.run(&program, &folder, *jobs)).map(|report| {
+                print(format!("{report}\n\nkept in {}", folder.display()));
+            })
         }
         Some(Command::FindLr { train }) => train.find_lr(),
         Some(Command::Predict { name, paths, csv, ensemble, place }) => {

@@ -400,7 +400,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         if let Some(notice) = data.notices.first().filter(|_| seed == 1) {
             eprintln!("{notice}");
         }
-        found = (data.kind, data.train_indices.len());
+        found = (data.kind.clone(), data.train_indices.len());
         let bench = Bench {
             data: &data,
             config: &config,

@@ -66,11 +66,7 @@ pub struct Images {
 
 impl Problem for Images {
     fn name(&self) -> &'static str {
-        match self.data.kind {
-            burn_descent_lab::runs::DatasetKind::Mnist => "mnist",
-            burn_descent_lab::runs::DatasetKind::Fashion => "fashion",
-            burn_descent_lab::runs::DatasetKind::Synthetic => "synthetic",
-        }
+        self.data.kind.name()
     }
 
     fn description(&self) -> String {

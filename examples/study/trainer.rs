@@ -15,7 +15,6 @@ use burn_descent_lab::runs::{
     Classifier, DatasetKind, ImageBatch, ImageSource, RunConfig, RunData, TrainError, TrainingSession, evaluate,
 };
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// What a technique takes beside a configuration.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -133,8 +132,9 @@ impl<'a> Trainer<'a> {
         let digits = EmbeddedDigits::new(if data.kind == DatasetKind::Synthetic { 2 } else { 0 });
         let count = DIGITS * data.train_indices.len();
         let (pixels, labels): (Vec<_>, Vec<u8>) = (0..count).map(|index| digits.digit(index as u64)).unzip();
-        let drawn = LabelledImages::new(data.train.height(), data.train.width(), pixels.concat(), labels)?;
-        let drawn = RunData { train: Arc::new(drawn), train_indices: (0..count).collect(), ..data.clone() };
+        let [_, height, width] = data.image();
+        let drawn = LabelledImages::new(height, width, pixels.concat(), labels)?;
+        let drawn = RunData { train: drawn.into(), train_indices: (0..count).collect(), ..data.clone() };
         let config = RunConfig { penalties: PenaltiesConfig::new(), ..config.clone() };
         let trained = train(&config, &drawn, &self.device, None, None)?;
         let network = trained.networks[0].clone();

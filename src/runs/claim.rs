@@ -103,6 +103,11 @@ fn try_lock(file: &File, folder: &Path) -> Result<(), TrainError> {
     }
 }
 
+/// Whether a program holds `folder`.
+pub(super) fn is_claimed(folder: &Path) -> bool {
+    matches!(lock(folder), Err(TrainError::InUse(_)))
+}
+
 /// Whether there is anything in `folder` that a new run would mix with. A curve of [`super::find_lr`] may be there, and
 /// the temporary files of a run that was killed before it began.
 pub(super) fn is_taken(folder: &Path) -> bool {

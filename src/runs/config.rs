@@ -505,6 +505,7 @@ impl RunConfig {
                 "left out with snapshots: each restart raises the loss",
             );
         }
+        self.ensure_countable(1)?;
         let length = RunLength { epochs: self.epochs, steps_per_epoch: 1 };
         let ends: Vec<usize> =
             (1..=self.epochs).filter(|epoch| restarts.cycle(*epoch as u64 - 1, length).is_last_step()).collect();
@@ -524,6 +525,19 @@ impl RunConfig {
         self.sam.map(|config| config.init()).transpose()
     }
 
+    /// The fewest images in a training batch: one alone, left over at the end of an epoch, is nothing to normalize by.
+    pub(super) fn smallest_batch(&self) -> usize {
+        self.batch_size.min(2)
+    }
+
+    /// Returns the number of training batches in an epoch of so many images; an image that would be left over alone
+    /// joins the batch before.
+    pub fn batches(&self, images: usize) -> usize {
+        let batches = images.div_ceil(self.batch_size.max(1));
+        let alone = self.batch_size > 1 && images % self.batch_size == 1 && batches > 1;
+        batches - usize::from(alone)
+    }
+
     /// Creates the optimizer of a network, where an epoch has so many `batches`: with hyperparameters that vary, and
     /// what is wrapped around it.
     ///
@@ -531,6 +545,9 @@ impl RunConfig {
     ///
     /// Returns the first hyperparameter that the optimizer does not have, or that is out of range at any step.
     pub fn init_optimizer(&self, batches: usize) -> Result<ModuleOptimizer, TrainError> {
+        if !self.vary.is_empty() {
+            self.ensure_countable(batches)?;
+        }
         let length = RunLength { epochs: self.epochs, steps_per_epoch: batches as u64 };
         // An optimizer's step comes after the last of the batches that are accumulated for it.
         let accumulated = self.accumulated();
@@ -540,6 +557,17 @@ impl RunConfig {
         let variations = Variation::all(&self.optimizer, &self.vary, steps, length)?;
         let optimizer = self.weight_transforms(batches).wrap(self.optimizer.build(&variations)?)?;
         Ok(optimizer.init(self.optimizer.config().clipping()))
+    }
+
+    /// Checks that there are not more steps, with so many `batches` in an epoch, than can be gone through beforehand.
+    fn ensure_countable(&self, batches: usize) -> Result<(), TrainError> {
+        const MOST: u128 = 20_000_000;
+        let steps = self.epochs as u128 * batches as u128;
+        if steps <= MOST {
+            return Ok(());
+        }
+        let days = steps / 1000 / 86_400;
+        Err(TrainError::TooLong { epochs: self.epochs, steps, days, most: MOST })
     }
 
     /// The number of batches in a step of the optimizer.

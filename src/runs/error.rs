@@ -173,6 +173,34 @@ pub enum TrainError {
         /// Gives the digest of the data that there are.
         now: String,
     },
+    /// Says that a run would not fit into memory.
+    #[error(
+        "training would take about {needed} (weights, gradients, optimizer and a batch of {networks} network(s)), but \
+         {available} are free: choose fewer or smaller networks, or smaller batches"
+    )]
+    Memory {
+        /// Says how much it would take.
+        needed: String,
+        /// Says how much there is.
+        available: String,
+        /// Counts the networks.
+        networks: usize,
+    },
+    /// Says that a run would be too long for what is to be known of each of its steps.
+    #[error(
+        "epochs should be fewer where hyperparameters vary or snapshots are taken: {epochs} are {steps} steps, some \
+         {days} days at a thousand steps a second, and at most {most} steps are laid out beforehand"
+    )]
+    TooLong {
+        /// Counts the epochs.
+        epochs: usize,
+        /// Counts the steps.
+        steps: u128,
+        /// Says how many days they would take.
+        days: u128,
+        /// Gives the largest number of steps.
+        most: u128,
+    },
     /// Says that a folder has nothing to look at.
     #[error("{0} has no pictures: expected files that end in .png, .jpg or .jpeg")]
     NoPictures(PathBuf),
@@ -225,7 +253,7 @@ impl TrainError {
         Self::Unknown { what, name: name.to_owned(), known }
     }
 
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }

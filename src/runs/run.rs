@@ -4,6 +4,7 @@ use super::evaluate::{Answers, evaluate};
 use super::files::run_folder;
 use super::member::{MODEL, MemberTraining, member_folder};
 use super::session::difficulty;
+use super::size::ensure_room;
 use super::{
     Backend, Classifier, DataDescription, DatasetKind, Diversity, Evaluation, Examples, ImageLoader, ImageSource,
     MemberSummary, RunConfig, RunData, RunOptions, Summary, TrainError, TransferConfig, Versions, files, losses,
@@ -26,6 +27,8 @@ pub struct Run {
     replaces: bool,
     /// How many of the last networks are asked, if not all.
     last: Option<usize>,
+    /// Whether its configuration is to be written anew.
+    changed: bool,
     /// The folder, from the creation of the run to the end of its training.
     claim: Option<Arc<Claim>>,
 }
@@ -52,7 +55,7 @@ impl Run {
         if replaces && !folder.join(CONFIG).exists() {
             return Err(TrainError::NotARun(folder));
         }
-        Ok(Self { name, replaces, folder, config, last: None, claim: Some(Arc::new(claim)) })
+        Ok(Self { name, replaces, folder, config, last: None, changed: false, claim: Some(Arc::new(claim)) })
     }
 
     /// Opens the run `name` in the folder `root` of all runs.
@@ -71,7 +74,25 @@ impl Run {
         }
         let config = RunConfig::read(&path)?;
         config.check()?;
-        Ok(Self { name: name.to_owned(), folder, config, replaces: false, last: None, claim: None })
+        Ok(Self { name: name.to_owned(), folder, config, replaces: false, last: None, changed: false, claim: None })
+    }
+
+    /// Sets another number of epochs for a run that goes on, which trains to it from where it is. A schedule over the
+    /// length of the run goes on as that of the longer one has it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the configuration does not allow so many, or more have been trained already.
+    pub fn with_epochs(mut self, epochs: usize) -> Result<Self, TrainError> {
+        self.config.epochs = epochs;
+        self.config.check()?;
+        for index in 0..self.trainings() {
+            if self.member(index).progress()?.history.last_epoch() > epochs {
+                let expected = "at least as many as have been trained";
+                return Err(TrainError::Value { field: "epochs", value: epochs.to_string(), expected });
+            }
+        }
+        Ok(Self { changed: true, ..self })
     }
 
     /// Sets the backend on which the run's networks are evaluated and classify images.
@@ -144,6 +165,7 @@ impl Run {
         let mut data = RunData::load(&self.config, &options.source, options.fallback && new)?;
         data.notices.iter().for_each(|notice| (options.notify)(notice));
         self.config.dataset = data.kind.clone();
+        ensure_room(&self.config.model, &data.description, self.config.batch_size, self.config.ensemble)?;
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
         let source = self.source(&options.root, &device)?;
@@ -162,7 +184,7 @@ impl Run {
             empty(&self.folder)?;
         }
         let path = self.folder.join(CONFIG);
-        if !path.exists() {
+        if !path.exists() || std::mem::take(&mut self.changed) {
             files::write_json(&path, &self.config)?;
         }
         self.describe(&data.description)?;
@@ -463,15 +485,15 @@ pub(super) fn difficulty_by(
     Ok(losses(&probabilities, &data.training_labels()))
 }
 
-const CONFIG: &str = "config.json";
+pub(super) const CONFIG: &str = "config.json";
 /// What a curriculum goes by, kept so that a resumed run goes by the same.
 const DIFFICULTY: &str = "difficulty.json";
 /// What the data are like, for predictions.
 const DATA: &str = "data.json";
-const SUMMARY: &str = "summary.json";
+pub(super) const SUMMARY: &str = "summary.json";
 
 /// The runs that there are, in order.
-fn names(root: &Path) -> Vec<String> {
+pub(super) fn names(root: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let runs = entries.filter(|entry| entry.path().join(CONFIG).exists());
     let mut names: Vec<String> = runs.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

@@ -21,6 +21,6 @@ pub fn write_parts(folder: &Path, train: &LabelledImages, test: &LabelledImages)
         let write = |name: String, bytes: Vec<u8>| fs::write(folder.join(name), bytes).expect("the file is written");
         write(format!("{part}-images-idx3-ubyte"), [&header(&[0x803, count, 28, 28]), images.pixels()].concat());
         let labels: Vec<u8> = images.labels().iter().map(|label| *label as u8).collect();
-        write(format!("{part}-labels-idx1-ubyte"), [&header(&[0x801, count]), &labels].concat());
+        write(format!("{part}-labels-idx1-ubyte"), [header(&[0x801, count]), labels].concat());
     }
 }

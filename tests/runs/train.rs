@@ -295,7 +295,7 @@ fn a_teacher_finds_wrong_labels_hard() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let right = digits(0, 1000);
     let wrong = |index: usize| index.is_multiple_of(7);
-    let labels = (0..1000).map(|index| (right.label(index) + u8::from(wrong(index))) % 10).collect();
+    let labels = (0..1000).map(|index| ((right.label(index) + u32::from(wrong(index))) % 10) as u8).collect();
     let spoilt = LabelledImages::new(28, 28, right.pixels().to_vec(), labels).expect("28x28 images");
     write_parts(folder.path(), &spoilt, &digits(1000, 50));
     let options = options(folder.path());
@@ -1032,7 +1032,7 @@ fn averaged_weights_are_validated_and_kept() {
         let held_out = RunData::load(&config, &source, true).expect("the data").validation_indices;
         let all = digits(0, 200);
         let pixels = held_out.iter().flat_map(|index| all.image(*index).to_vec()).collect();
-        let labels = held_out.iter().map(|index| all.label(*index)).collect();
+        let labels = held_out.iter().map(|index| all.label(*index) as u8).collect();
         write_parts(folder.path(), &all, &LabelledImages::new(28, 28, pixels, labels).expect("28x28 images"));
         let options = options(folder.path());
         let mut run = Run::create(config, Some(around), &options).expect("a new run");

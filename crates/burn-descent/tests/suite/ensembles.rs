@@ -208,7 +208,7 @@ fn mean(members: &[Vec<[f32; 4]>]) -> Vec<[f32; 4]> {
 /// E/k + (k − 1)/k·P is the squared error of the averaged probabilities, whatever the members are.
 #[test]
 fn the_predicted_error_of_averaged_probabilities_is_the_actual_one() {
-    let labels: Vec<u8> = (0..50).map(|image| (image * 7 % 4) as u8).collect();
+    let labels: Vec<u32> = (0..50).map(|image| (image * 7 % 4) as u32).collect();
     for k in 1..=7 {
         let members: Vec<_> = (0..k).map(|member| probabilities(member + 1, 50)).collect();
         let combined = mean(&members);
@@ -263,7 +263,7 @@ fn correlation_is_one_of_equals_and_none_of_opposites() {
 #[test]
 fn what_cannot_be_compared_is_told() {
     let rows = vec![[0.5_f32, 0.5]; 3];
-    let report = |members: &[Vec<[f32; 2]>], labels: &[u8]| {
+    let report = |members: &[Vec<[f32; 2]>], labels: &[u32]| {
         EnsembleReport::new(Combination::Vote, members, &rows, labels).unwrap_err().to_string()
     };
     assert!(report(&[], &[0, 0, 0]).contains("at least 1 in number, but are 0"));
