@@ -14,8 +14,8 @@ pub struct CheckedCheckpointer {
 
 impl CheckedCheckpointer {
     /// Makes a checkpointer for records that are called `name`, in `folder`.
-    pub fn new(folder: &Path, name: impl Into<String>) -> Self {
-        Self { folder: folder.to_owned(), name: name.into() }
+    pub fn new(folder: impl Into<PathBuf>, name: impl Into<String>) -> Self {
+        Self { folder: folder.into(), name: name.into() }
     }
 
     /// Returns the path of the record of `epoch`.

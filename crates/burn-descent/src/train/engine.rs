@@ -8,7 +8,6 @@ use super::update::{Batch, Output, Update};
 use super::{EngineError, MetricFiles, StopSignal};
 use crate::early_stopping::EarlyStoppingConfig;
 use crate::schedule::{Plateau, ScheduledLearningRate};
-use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::SgdConfig;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
@@ -17,6 +16,7 @@ use burn::train::{
     SupervisedLearningStrategy, SupervisedTraining, SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents,
     TrainingItem, TrainingStrategy, ValidLoader,
 };
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -89,12 +89,14 @@ pub enum End {
 }
 
 impl<U> Engine<U> {
-    /// Creates a training by the steps of `update`, with a constant learning rate or any of Burn's schedules.
-    pub fn new(update: U, schedule: impl Into<ModuleLrScheduler>) -> Self {
+    /// Creates a training by the steps of `update`, with a constant learning rate, any of Burn's schedules or one of this
+    /// crate's, which is told the validation loss of each epoch if it reduces on plateau.
+    pub fn new(update: U, schedule: impl Into<ModuleLrScheduler> + 'static) -> Self {
+        let plateau = (&schedule as &dyn Any).downcast_ref().and_then(ScheduledLearningRate::plateau);
         Self {
             update,
             schedule: schedule.into(),
-            plateau: None,
+            plateau,
             epochs: 1,
             folder: None,
             policy: CheckpointPolicy::default(),
@@ -135,8 +137,8 @@ impl<U> Engine<U> {
     }
 
     /// Sets when to stop early, if ever; which values are better is the criterion's to say.
-    pub fn with_early_stopping(self, early_stopping: Option<EarlyStoppingConfig>) -> Self {
-        Self { early_stopping, ..self }
+    pub fn with_early_stopping(self, early_stopping: impl Into<Option<EarlyStoppingConfig>>) -> Self {
+        Self { early_stopping: early_stopping.into(), ..self }
     }
 
     /// Sets after which epochs the weights are kept, whatever they are like.
@@ -173,13 +175,13 @@ impl<U> Engine<U> {
         self,
         model: M,
         training: impl Into<TrainingLoader<Batch<M>>>,
-        validation: Arc<dyn DataLoader<<M as InferenceStep>::Input>>,
+        validation: impl Into<TrainingLoader<<M as InferenceStep>::Input>>,
         configure: impl FnOnce(SupervisedTraining<M>) -> SupervisedTraining<M>,
     ) -> Outcome<M>
     where
         U: Update<M>,
     {
-        let training = training.into();
+        let (training, validation) = (training.into(), validation.into().loader());
         let failure = Failure::default();
         let metrics = match &self.folder {
             Some(folder) => MetricFiles::new(folder, failure.reporter()),

@@ -13,9 +13,21 @@ pub struct Criterion {
     pub goal: Goal,
 }
 
+impl Criterion {
+    /// Makes the epoch with the lowest value of `metric` the best.
+    pub fn lowest(metric: impl Into<String>) -> Self {
+        Self { metric: metric.into(), goal: Goal::Lower }
+    }
+
+    /// Makes the epoch with the highest value of `metric` the best.
+    pub fn highest(metric: impl Into<String>) -> Self {
+        Self { metric: metric.into(), goal: Goal::Higher }
+    }
+}
+
 impl Default for Criterion {
     fn default() -> Self {
-        Self { metric: "Loss".to_owned(), goal: Goal::Lower }
+        Self::lowest("Loss")
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::EngineError;
 use crate::sample::{SampleError, Sampler};
+use crate::schedule::RunLength;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::{Dataset, DatasetError};
-use burn::tensor::Device;
+use burn::tensor::kind::Basic;
+use burn::tensor::{Device, Tensor, TensorData};
 use std::io;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -41,6 +43,15 @@ pub struct Places<'a> {
     pub epoch: usize,
 }
 
+impl Places<'_> {
+    /// Returns the examples' rows of a tensor whose first axis counts the examples, on `device`.
+    pub fn rows<const D: usize, K: Basic>(&self, table: &Tensor<D, K>, device: &Device) -> Tensor<D, K> {
+        let rows: Vec<i64> = self.examples.iter().map(|&example| example as i64).collect();
+        let rows = Tensor::from_data(TensorData::from(rows.as_slice()), &table.device());
+        table.clone().select(0, rows).to_device(device)
+    }
+}
+
 /// Makes batches of Burn's `Dataset` by its `Batcher`.
 pub struct Batched<D, R, I, B> {
     dataset: D,
@@ -71,6 +82,89 @@ where
     fn batch(&self, places: &Places<'_>, device: &Device) -> Result<B, DatasetError> {
         let items = places.examples.iter().map(|&example| self.dataset.get(example)).collect::<Result<_, _>>()?;
         Ok(self.batcher.batch(items, device))
+    }
+}
+
+/// Makes batches of what is in memory, row by row: inputs and targets, whose first axis counts the examples.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_descent::train::Loader;
+///
+/// let device = Device::default();
+/// let table = (Tensor::<2>::ones([5, 4], &device), Tensor::<2>::zeros([5, 1], &device));
+/// let mut batches = Loader::new(table, 3, &device).epoch(1, 1);
+/// let (inputs, targets) = batches.next().expect("a second batch")?;
+/// assert_eq!((inputs.dims(), targets.dims()), ([2, 4], [2, 1]));
+/// # Ok::<(), burn::data::dataset::DatasetError>(())
+/// ```
+impl<const D1: usize, const D2: usize, K1, K2> BatchSource for (Tensor<D1, K1>, Tensor<D2, K2>)
+where
+    K1: Basic + 'static,
+    K2: Basic + 'static,
+{
+    type Batch = Self;
+
+    fn examples(&self) -> usize {
+        self.0.dims()[0]
+    }
+
+    fn batch(&self, places: &Places<'_>, device: &Device) -> Result<Self, DatasetError> {
+        let (inputs, targets) = (self.0.dims()[0], self.1.dims()[0]);
+        if inputs != targets {
+            let reason = format!("{inputs} examples have {targets} targets");
+            return Err(DatasetError::new(io::Error::new(io::ErrorKind::InvalidData, reason)));
+        }
+        Ok((places.rows(&self.0, device), places.rows(&self.1, device)))
+    }
+}
+
+/// Makes batches by a function: see [`from_fn`].
+pub struct FromFn<F> {
+    examples: usize,
+    make: F,
+}
+
+/// Creates a source of so many examples, whose batches `make` makes.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_descent::train::{Loader, from_fn};
+///
+/// struct Batch {
+///     images: Tensor<4>,
+///     positions: Tensor<2>,
+/// }
+///
+/// let device = Device::default();
+/// let (images, positions) = (Tensor::<4>::ones([5, 1, 8, 8], &device), Tensor::<2>::ones([5, 2], &device));
+/// let source = from_fn(5, move |places, device| {
+///     Ok(Batch { images: places.rows(&images, device), positions: places.rows(&positions, device) })
+/// });
+/// let loader = Loader::new(source, 2, &device).shuffled(7);
+/// assert_eq!(loader.batches(), 3);
+/// ```
+pub fn from_fn<F, B>(examples: usize, make: F) -> FromFn<F>
+where
+    F: Fn(&Places<'_>, &Device) -> Result<B, DatasetError> + Send + Sync + 'static,
+    B: Send + 'static,
+{
+    FromFn { examples, make }
+}
+
+impl<F, B> BatchSource for FromFn<F>
+where
+    F: Fn(&Places<'_>, &Device) -> Result<B, DatasetError> + Send + Sync + 'static,
+    B: Send + 'static,
+{
+    type Batch = B;
+
+    fn examples(&self) -> usize {
+        self.examples
+    }
+
+    fn batch(&self, places: &Places<'_>, device: &Device) -> Result<B, DatasetError> {
+        (self.make)(places, device)
     }
 }
 
@@ -185,9 +279,19 @@ impl<B: Send + 'static> Loader<B> {
         Self { prefetch: batches, ..self }
     }
 
+    /// Begins with `epoch` (from 1), for Burn's own loop where it goes on after the epoch before.
+    pub fn starting_at(self, epoch: usize) -> Self {
+        Self { cursor: Cursor::new(epoch), ..self }
+    }
+
     /// Returns the number of batches in an epoch.
     pub fn batches(&self) -> usize {
         self.cuts().len()
+    }
+
+    /// Returns the length of a training of `epochs`, for [`Schedule::scheduler`](crate::schedule::Schedule::scheduler).
+    pub fn run_length(&self, epochs: usize) -> RunLength {
+        RunLength { epochs, steps_per_epoch: self.batches() as u64 }
     }
 
     /// Returns the batches of `epoch` (from 1), but for the first `skipped`.
@@ -353,6 +457,12 @@ impl<B: Send + 'static> From<Loader<B>> for TrainingLoader<B> {
     fn from(loader: Loader<B>) -> Self {
         let cursor = Some(loader.cursor.clone());
         Self { loader: Arc::new(loader), cursor, asked: Arc::default() }
+    }
+}
+
+impl<B: Send + 'static> From<Arc<Loader<B>>> for TrainingLoader<B> {
+    fn from(loader: Arc<Loader<B>>) -> Self {
+        Self::from(Loader::clone(&loader))
     }
 }
 

@@ -26,7 +26,7 @@ pub use engine::{End, Engine, Outcome, read_progress};
 pub use error::EngineError;
 pub use files::{FileError, is_written, read_checked, remove_checked, write_atomic, write_checked};
 pub use history::{Criterion, Ended, EpochRecord, History};
-pub use loader::{BatchSource, Batched, Batches, Loader, Places, TrainingLoader};
+pub use loader::{BatchSource, Batched, Batches, FromFn, Loader, Places, TrainingLoader, from_fn};
 pub use metric_files::MetricFiles;
 pub use progress::PlainProgress;
 pub use state::{Position, TrainingState};

@@ -58,12 +58,13 @@ pub struct TrainingState<M, U> {
 impl<M: LearnerModel, U: Update<M>> TrainingState<M, U> {
     /// Starts the training of `model` at the first step. What is random in a step goes by `seed` and the step's number.
     ///
-    /// The parameters are drawn now, if they have not been, on the model's device, which the steps are taken on.
+    /// The parameters are drawn now, if they have not been, on the model's device, which the steps are taken on. It need
+    /// not be one with autodiff.
     pub fn new(model: M, update: U, schedule: impl Into<ModuleLrScheduler>, seed: u64) -> Self {
         let device = model.devices().into_iter().next().unwrap_or_default();
         let (device, model) = match device.is_autodiff() {
             true => (device, model),
-            false => (device.clone().autodiff(), model.fork(&device.autodiff())),
+            false => (device.autodiff(), model.train()),
         };
         model.visit(&mut Materialize);
         let position = Position { epoch: 1, batch: 0, step: 0 };

@@ -40,6 +40,39 @@ impl Step {
 /// [`GradientUpdate`] does so by one gradient, or two. Implement it for methods that ask for more: several evaluations
 /// of a closure, an exchange with other replicas. Everything that it carries from step to step goes into its record, or
 /// is none when it is [at rest](Self::is_at_rest); then a training that is resumed equals the unbroken one.
+///
+/// ```
+/// use burn::optim::{ModuleOptimizer, OptimizerRecord};
+/// use burn::train::{LearnerModel, TrainStep};
+/// use burn_descent::optim::{RecordMismatch, load_record};
+/// use burn_descent::train::{Batch, EngineError, Output, Step, Update};
+///
+/// /// Steps by the gradients of where a step would lead (Korpelevich 1976).
+/// struct Extragradient(ModuleOptimizer);
+///
+/// impl<M: LearnerModel> Update<M> for Extragradient
+/// where
+///     Batch<M>: Clone,
+/// {
+///     fn step(&mut self, model: M, batch: Batch<M>, step: &Step) -> Result<(M, Output<M>), EngineError> {
+///         step.seed_device();
+///         let here = TrainStep::step(&model, batch.clone());
+///         let ahead = self.0.clone().step(step.rate.clone(), model.clone(), here.grads);
+///         step.seed_device();
+///         let gradients = TrainStep::step(&ahead, batch).grads;
+///         Ok((self.0.step(step.rate.clone(), model, gradients), here.item))
+///     }
+///
+///     fn to_record(&self) -> OptimizerRecord {
+///         self.0.to_record()
+///     }
+///
+///     fn load_record(&mut self, record: OptimizerRecord, model: &M) -> Result<(), RecordMismatch> {
+///         self.0 = load_record(self.0.clone(), record, model)?;
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait Update<M: LearnerModel>: Send + 'static {
     /// Returns the model after one step, and what the step put out.
     ///
@@ -108,7 +141,7 @@ pub type Evaluation<M> = Arc<dyn Fn(&ModuleOptimizer, M) -> Result<M, EngineErro
 /// # fn update<M: burn::train::LearnerModel>() -> Result<GradientUpdate<M>, burn_descent::ConfigError> {
 /// let update = GradientUpdate::new(NadamConfig::new().init()?)
 ///     .with_chain(ChainConfig::new().clip_norm(1.0).init()?)
-///     .with_sam(Some(SamConfig::new().init()?));
+///     .with_sam(SamConfig::new().init()?);
 /// # Ok(update)
 /// # }
 /// ```
@@ -148,8 +181,8 @@ impl<M: LearnerModel> GradientUpdate<M> {
     /// Each batch passes twice. What a step puts out is of the first pass, at the weights themselves, and so are the
     /// running statistics of batch normalization, which in the second pass normalizes by the batch as in the first.
     /// Dropout drops the same units in both.
-    pub fn with_sam(self, sam: Option<Sam>) -> Self {
-        Self { sam, ..self }
+    pub fn with_sam(self, sam: impl Into<Option<Sam>>) -> Self {
+        Self { sam: sam.into(), ..self }
     }
 
     /// Sets which layers train in each epoch, and the share of the learning rate that each has.
