@@ -375,6 +375,7 @@ fn told(result: Result<(), impl Display>) -> Result<(), EngineError> {
 impl<M: LearnerModel, U: Update<M>> Run<M, U> {
     /// Goes on from the last checkpoint, if there is one.
     fn resume(&mut self) -> Result<(), EngineError> {
+        self.checkpoints.as_ref().map_or(Ok(()), Checkpoints::sweep)?;
         let last = self.checkpoints.as_ref().map_or(Ok(None), Checkpoints::last)?;
         let Some(path) = last else {
             self.metrics.resume(1, &[]);
