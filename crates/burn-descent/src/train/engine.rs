@@ -339,6 +339,8 @@ impl<M: LearnerModel, U: Update<M>> SupervisedLearningStrategy<M> for Slot<M, U>
         };
         let end = run.run(&mut events, &validation, &interrupter);
         let model = run.state.model().cloned().unwrap_or(model);
+        // A step that failed has taken the model with it. What the epochs before had come to can be loaded all the same.
+        run.state.recover(model.clone());
         *self.lock() = Content::Over(run, end);
         (model, events.processor)
     }
