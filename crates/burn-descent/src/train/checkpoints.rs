@@ -69,6 +69,8 @@ pub(super) struct Progress {
     pub(super) nanoseconds: u64,
     /// The examples trained on in the epoch.
     pub(super) items: usize,
+    /// Whether the training passes of the epoch are over, and what is left over at their end is done.
+    pub(super) passed: bool,
 }
 
 /// The folder of a training's checkpoints.

@@ -483,7 +483,10 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
                 }
             }
         }
-        self.state.end_epoch()?;
+        // Once an epoch, also where the training was stopped in the validation after it.
+        if !std::mem::replace(&mut self.progress.passed, true) {
+            self.state.end_epoch()?;
+        }
         // Devices may be behind: what was asked for is over with the last metric.
         events.flush()?;
         self.tick(&mut clock);
@@ -567,7 +570,7 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
             () if self.has_lost_patience() => Some(Ended::EarlyStopping),
             () => None,
         };
-        self.progress.items = 0;
+        (self.progress.items, self.progress.passed) = (0, false);
         self.state.advance();
         Ok(())
     }
