@@ -168,7 +168,8 @@ impl<U> Engine<U> {
     /// Trains `model`, from the folder's last checkpoint if it has one.
     ///
     /// `configure` adds what is Burn's: metrics, of which the criterion has to be one and has to be numeric, renderer,
-    /// loggers. The batches have to be on the model's device or to follow it there.
+    /// loggers. The batches have to be on the model's device or to follow it there; those of validation should be the same
+    /// each time, and not in another order where the training goes on.
     pub fn train<M: LearnerModel>(
         self,
         model: M,
