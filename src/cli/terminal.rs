@@ -4,10 +4,13 @@ use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn_descent::train::StopSignal;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 /// What a program ends with that was interrupted, as a shell has it.
 const INTERRUPTED: i32 = 130;
+/// Between two looks at what another thread does.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Lets Ctrl-C, and with it SIGTERM and SIGHUP, ask for a stop: after the step, with everything saved. A second one
 /// ends the program at once, and so does the first where nothing trains that could answer it, as in a download or a
@@ -18,8 +21,17 @@ pub fn on_signals(stop: &StopSignal, again: String) {
     let (stop, terminal) = (stop.clone(), Terminal::now());
     // Without a handler, signals end the program at once; the last checkpoint is whole all the same.
     let _ = ctrlc::set_handler(move || {
+        let gone = terminal.survive();
         if stop.is_attended() && !stop.given() {
-            return stop.give();
+            stop.give();
+            if gone {
+                // A dashboard without a terminal may never come to its end: what is saved by then is all there is.
+                while stop.is_attended() {
+                    std::thread::sleep(MOMENT);
+                }
+                std::process::exit(INTERRUPTED);
+            }
+            return;
         }
         terminal.restore();
         // Whoever sent the signal may have closed the terminal.
@@ -45,6 +57,12 @@ pub fn print(line: impl Display) {
 struct Terminal {
     #[cfg(unix)]
     settings: Option<nix::sys::termios::Termios>,
+    /// Whether standard output is a terminal.
+    #[cfg(unix)]
+    draws: bool,
+    /// Whether standard error is.
+    #[cfg(unix)]
+    reports: bool,
 }
 
 /// Leaves what a dashboard has turned on: reports of the mouse, the other screen, the hidden cursor.
@@ -57,7 +75,11 @@ impl Terminal {
     }
 
     fn now() -> Self {
-        Self { settings: Self::file().and_then(|file| nix::sys::termios::tcgetattr(&file).ok()) }
+        Self {
+            settings: Self::file().and_then(|file| nix::sys::termios::tcgetattr(&file).ok()),
+            draws: std::io::stdout().is_terminal(),
+            reports: std::io::stderr().is_terminal(),
+        }
     }
 
     fn restore(&self) {
@@ -71,19 +93,32 @@ impl Terminal {
         }
     }
 
+    /// Lets everything that is still to be printed go nowhere where the terminal has been closed: Burn's dashboard and
+    /// panic hook fail if they cannot write. Tells whether it is.
+    fn survive(&self) -> bool {
+        use nix::unistd::{dup2_stderr, dup2_stdout};
+
+        let gone = [self.draws && !std::io::stdout().is_terminal(), self.reports && !std::io::stderr().is_terminal()];
+        if let Ok(nowhere) = std::fs::File::options().write(true).open("/dev/null") {
+            let _ = gone[0].then(|| dup2_stdout(&nowhere));
+            let _ = gone[1].then(|| dup2_stderr(&nowhere));
+        }
+        gone.contains(&true)
+    }
+
     /// Waits until the dashboard, on a thread of its own, has turned the terminal raw, then turns signals on again.
     fn keep_signals() {
         use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
         let Some(file) = Self::file() else { return };
-        for _ in 0..200 {
+        for _ in 0..2000 {
             let Ok(mut settings) = tcgetattr(&file) else { return };
             if !settings.local_flags.contains(LocalFlags::ICANON) {
                 settings.local_flags.insert(LocalFlags::ISIG);
                 let _ = tcsetattr(&file, SetArg::TCSANOW, &settings);
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(MOMENT);
         }
     }
 }
@@ -96,6 +131,10 @@ impl Terminal {
 
     fn restore(&self) {
         let _ = std::io::stdout().write_all(LEAVE.as_bytes());
+    }
+
+    fn survive(&self) -> bool {
+        false
     }
 
     fn keep_signals() {}

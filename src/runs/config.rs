@@ -525,6 +525,19 @@ impl RunConfig {
         self.sam.map(|config| config.init()).transpose()
     }
 
+    /// The fewest images in a training batch: one alone, left over at the end of an epoch, is nothing to normalize by.
+    pub(super) fn smallest_batch(&self) -> usize {
+        self.batch_size.min(2)
+    }
+
+    /// Returns the number of training batches in an epoch of so many images; an image that would be left over alone
+    /// joins the batch before.
+    pub fn batches(&self, images: usize) -> usize {
+        let batches = images.div_ceil(self.batch_size.max(1));
+        let alone = self.batch_size > 1 && images % self.batch_size == 1 && batches > 1;
+        batches - usize::from(alone)
+    }
+
     /// Creates the optimizer of a network, where an epoch has so many `batches`: with hyperparameters that vary, and
     /// what is wrapped around it.
     ///

@@ -144,7 +144,7 @@ impl MemberTraining<'_> {
         if let Some(transfer) = &self.config.transfer {
             update = update.with_layers(transfer.layers(model)?);
         }
-        if let Some(averaging) = self.averaging(data, device) {
+        if let Some(averaging) = self.averaging(data, device)? {
             update = update.with_evaluation(averaging);
         }
         Ok(update)
@@ -157,7 +157,7 @@ impl MemberTraining<'_> {
         if let Some(noise) = config.noise_seed() {
             *noise = noise.wrapping_add(number);
         }
-        config.init_optimizer(data.train_indices.len().div_ceil(config.batch_size))
+        config.init_optimizer(config.batches(data.train_indices.len()))
     }
 
     /// The images that the network trains on. `difficulty` is that of [`difficulty`](super::session::difficulty).
@@ -173,25 +173,30 @@ impl MemberTraining<'_> {
             sampling.draw(curriculum, &data.train, &data.train_indices, difficulty, batch_size, self.seed)?;
         let source = ImageSource::new(data.train.clone(), indices, data.normalization().clone());
         let source = source.distorted(augment, data.outputs(), self.seed);
-        Ok(source.loader(batch_size, device).with_sampler(sampler, self.seed)?.prefetch(PREFETCHED))
+        let loader = source.loader(batch_size, device).with_smallest_batch(self.config.smallest_batch());
+        Ok(loader.with_sampler(sampler, self.seed)?.prefetch(PREFETCHED))
     }
 
     /// How the network to evaluate is made, if it is not the one that trains: averaged weights, and the statistics of
     /// batch normalization for them, from training images as they are. The same at each time that it is asked for.
-    fn averaging(&self, data: &RunData, device: &Device) -> Option<Averaging<Classifier>> {
+    fn averaging(&self, data: &RunData, device: &Device) -> Result<Option<Averaging<Classifier>>, TrainError> {
         if self.config.weight_transforms(1).is_empty() && !self.config.optimizer.averages() {
-            return None;
+            return Ok(None);
         }
-        let images = STATISTICS_BATCHES.saturating_mul(self.config.batch_size);
-        let images = data.train_indices.iter().copied().take(images).collect();
+        let RunConfig { sampling, batch_size, .. } = *self.config;
+        // Of a bagged network, its own sample.
+        let (mut images, _) = sampling.draw(None, &data.train, &data.train_indices, &[], batch_size, self.seed)?;
+        // All batches weigh the same, so that all are to be whole.
+        let whole = images.len() / batch_size * batch_size;
+        images.truncate(whole.max(batch_size).min(STATISTICS_BATCHES.saturating_mul(batch_size)));
         let source = ImageSource::new(data.train.clone(), images, data.normalization().clone());
-        let loader = source.loader(self.config.batch_size, &device.clone().autodiff());
-        Some(Arc::new(move |optimizer, model| {
+        let loader = source.loader(batch_size, &device.clone().autodiff());
+        Ok(Some(Arc::new(move |optimizer, model| {
             let averaged = evaluation_weights(optimizer, model);
             let batches = loader.epoch(1, 0).flatten();
             let forward = |model: &Classifier, batch: &ImageBatch| _ = model.forward(batch.images.clone());
             Ok(reestimate_batch_norm(&averaged, Classifier::batch_norms, batches, forward)?)
-        }))
+        })))
     }
 
     /// Trains the network, from its last checkpoint if it has one; gives it with the kept weights, once for each time

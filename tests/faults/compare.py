@@ -86,6 +86,10 @@ def reproducible(one: pathlib.Path, other: pathlib.Path) -> set[str]:
     return {name for name, path in files(one).items() if name in its and content(path) == content(its[name])}
 
 
+# What Burn logs of a run.
+LOG = "experiment.log"
+
+
 def differences(reference: pathlib.Path, run: pathlib.Path, also: set[str]) -> list[str]:
     """What differs between a run and its reference: files, and contents of those in `COMPARED` and `also`."""
     if not run.is_dir():
@@ -95,7 +99,8 @@ def differences(reference: pathlib.Path, run: pathlib.Path, also: set[str]) -> l
     surplus = [f"`{name}` is not in the reference" for name in found if name not in expected and not is_left_over(name)]
     changed = []
     for name in expected.keys() & found.keys():
-        if name in also or found[name].name in COMPARED:
+        # Burn's log tells of what went wrong, as it should.
+        if found[name].name != LOG and (name in also or found[name].name in COMPARED):
             one, other = content(expected[name]), content(found[name])
             if one != other:
                 changed.append(f"`{name}` differs: {explained(one, other)}")

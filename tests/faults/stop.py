@@ -21,6 +21,9 @@ WAYS: dict[str, list[Callable[[Terminal], None]]] = {
     "SIGINT twice": [lambda terminal: terminal.send(signal.SIGINT)] * 2,
 }
 
+# What a program ends with that was interrupted, whatever told it so.
+INTERRUPTED = 130
+
 # The signals that may end the program in each way, which its status then tells.
 SIGNALS = {
     way: signal.SIGTERM if way == "SIGTERM" else signal.SIGHUP if way in ("SIGHUP", "a hang-up") else signal.SIGINT
@@ -53,7 +56,7 @@ def trial(bench: Bench, kind: Kind, number: int, report: Report) -> list[str]:
     finally:
         status = terminal.close()
     ended_by = SIGNALS[way]
-    if "panicked at" in screen or status not in (0, 2, -ended_by, 128 + ended_by):
+    if "panicked at" in screen or status not in (0, 2, INTERRUPTED, -ended_by):
         found.append(f"it ended with status {status}: {screen.strip()[-300:]}")
     told = f"told by {way} at {share:.3f} with {behind} of {kind.epochs} epochs behind it, status {status}"
     if is_complete(place.run):

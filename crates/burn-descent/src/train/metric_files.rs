@@ -62,11 +62,12 @@ impl MetricFiles {
         of_split.filter_map(|((_, name), log)| Some((name.clone(), mean(&log.values)?))).collect()
     }
 
-    /// What was logged of each metric in a split of the current epoch.
+    /// What was logged of each metric in a split of the current epoch, but for its value over all of it.
     pub(super) fn lines(&self, split: &Split) -> Vec<(String, Vec<String>)> {
         let (logs, split) = (self.logs(), split.to_string());
         let of_split = logs.logs.iter().filter(|((of, _), _)| *of == split);
-        of_split.map(|((_, name), log)| (name.clone(), log.lines.clone())).collect()
+        let is_part = |line: &&String| !matches!(NumericEntry::deserialize(line), Ok(NumericEntry::Final(_)));
+        of_split.map(|((_, name), log)| (name.clone(), log.lines.iter().filter(is_part).cloned().collect())).collect()
     }
 
     /// Goes on in `epoch`, of whose training there is this already, and forgets later epochs.
