@@ -102,10 +102,12 @@ pub(super) fn compare_with<U: Update<Net>, L: Into<TrainingLoader<PointBatch>>>(
     assert!(unbroken.history.contains_key("3 valid Accuracy"), "{name}: {:?}", unbroken.history.keys());
     // The name is the seed, so that a case stays what it is when others come.
     let seed = name.bytes().fold(0_u64, |seed, byte| seed.wrapping_mul(131).wrapping_add(byte.into()));
-    let (resumed, breaks) = broken(&alone, setup, seed, &make, loader);
-    let differences = resumed.differences(&unbroken);
-    assert!(differences.is_empty(), "{name}, broken off at {breaks:?}: {differences:#?}");
-    assert!(resumed == unbroken, "{name}");
+    for round in 0..2 {
+        let (resumed, breaks) = broken(&alone, setup, seed.wrapping_add(round), &make, loader);
+        let differences = resumed.differences(&unbroken);
+        assert!(differences.is_empty(), "{name}, broken off at {breaks:?}: {differences:#?}");
+        assert!(resumed == unbroken, "{name}");
+    }
 }
 
 fn nadam() -> ModuleOptimizer {
@@ -341,6 +343,41 @@ fn sharpness_penalties_and_layers_go_on_to_the_bit() {
         let other = SgdConfig::new().build().expect("in range");
         GradientUpdate::new(nadam().with_group(ParamGroup::from_predicate("second"), other, None))
     });
+}
+
+/// One training with a little of all of it, broken off once in each of its steps and validations.
+#[test]
+fn each_step_can_be_the_last_for_now() {
+    let alone = drawing_alone();
+    let schedule =
+        "warm-up=over=4steps,from=0.1,form=times+plateau=factor=0.5,patience=0,threshold=0.9,cooldown=0,minimum=0";
+    let setup = Setup { prefetch: 1, snapshots: vec![1, 3], ..setup(schedule) };
+    let transforms = WeightTransforms {
+        inner: Some(WeightTransform::Lookahead(LookaheadConfig::new().with_period(3))),
+        outer: Some(WeightTransform::Swa(SwaConfig::new().with_start(3))),
+    };
+    let make = |net: &Net| {
+        let inner = ErasedOptimizer::new(NadamConfig::new().build().expect("in range"));
+        let weights = ParamGroup::from_predicate("weight");
+        let penalties = PenaltiesConfig::new().l2(0.01, ParamGroup::all()).lasso(0.01, weights);
+        let layers = ["first", "norm", "second"].map(ParamGroup::from_predicate).to_vec();
+        GradientUpdate::new(transforms.wrap(inner).expect("in range").init(None))
+            .with_averaged_weights()
+            .with_chain(ChainConfig::new().apply_if_finite(2).accumulate(2).clip_norm(0.5).init().expect("in range"))
+            .with_penalties(penalties.init(net).expect("it fits"))
+            .with_sam(Some(SamConfig::new().init().expect("in range")))
+            .with_layers(LayerSchedule::new(layers, Unfreeze::Every(1), 0.5).expect("in range"))
+    };
+    let unbroken = setup.unbroken(&alone, make);
+    let steps = (1..=3 * STEPS).flat_map(|step| [Break::Signal(step), Break::Error(step)]);
+    for at in steps.chain((1..=3).map(Break::Validation)) {
+        let folder = new_folder();
+        let outcome = setup.train(&alone, folder.path(), make, Some(at));
+        assert_eq!(outcome.end.is_err(), matches!(at, Break::Error(_)), "{at:?}: {:?}", outcome.end);
+        let outcome = setup.train(&alone, folder.path(), make, None);
+        let differences = Trace::new(&outcome, folder.path()).differences(&unbroken);
+        assert!(differences.is_empty(), "{at:?}: {differences:#?}");
+    }
 }
 
 /// How batches are made makes no difference, nor how often checkpoints are written.
