@@ -170,6 +170,9 @@ impl<U> Engine<U> {
     /// `configure` adds what is Burn's: metrics, of which the criterion has to be one and has to be numeric, renderer,
     /// loggers. The batches have to be on the model's device or to follow it there; those of validation should be the same
     /// each time, and not in another order where the training goes on.
+    ///
+    /// Of an epoch that is gone on with, the value of a training metric is the mean over all its batches, as it is for
+    /// Burn's losses and accuracies. Metrics that are no means, such as its perplexity, cannot be taken up where they were.
     pub fn train<M: LearnerModel>(
         self,
         model: M,
