@@ -1,5 +1,6 @@
 use super::evaluation::{Purpose, PurposeGuard, parameters_as_gradients};
 use super::state::MARK;
+use super::{Elementwise, SgdConfig};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{Bytes, Tensor};
@@ -208,13 +209,15 @@ fn split(path: &str) -> Option<(u64, &str)> {
     Some((id.parse().ok()?, leaf))
 }
 
-/// What the optimizer's record is after a step of those parameters of the module that `record` has, which a copy takes.
+/// What the optimizer's record is after the first step of those parameters of the module that `record` has, which a copy
+/// takes. It begins without a state: what the optimizer has come to tells nothing of what it was before.
 fn expected_states<M: Module>(
     optimizer: &ModuleOptimizer,
     module: &M,
     record: &BTreeMap<u64, StateLayout>,
 ) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
-    let mut trial = optimizer.clone();
+    let none = ModuleOptimizer::from(Elementwise::unchecked(SgdConfig::new())).to_record();
+    let mut trial = optimizer.clone().load_record(none);
     let gradients = parameters_as_gradients(module, |param| record.contains_key(&param.val()));
     let _inspection = PurposeGuard::begin(Purpose::Inspection);
     trial.step(0.0, module.clone().train(), gradients);

@@ -1,7 +1,7 @@
 //! The checkpoints of a training: one file each, whole or not there, written while the training goes on.
 
 use super::EngineError;
-use super::files::{FileError, write_atomic};
+use super::files::{FileError, UNFINISHED, write_atomic};
 use super::history::{Criterion, History};
 use super::state::{Position, Records};
 use burn::lr_scheduler::LrSchedulerRecord;
@@ -69,6 +69,8 @@ pub(super) struct Progress {
     pub(super) nanoseconds: u64,
     /// The examples trained on in the epoch.
     pub(super) items: usize,
+    /// Whether the training passes of the epoch are over, and what is left over at their end is done.
+    pub(super) passed: bool,
 }
 
 /// The folder of a training's checkpoints.
@@ -139,6 +141,16 @@ impl Checkpoints {
 
     pub(super) fn times(&self) -> CheckpointTimes {
         self.times
+    }
+
+    /// Removes what a program that was killed had begun to write.
+    pub(super) fn sweep(&self) -> Result<(), EngineError> {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// The last checkpoint, if there is one.

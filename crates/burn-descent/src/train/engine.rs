@@ -170,7 +170,11 @@ impl<U> Engine<U> {
     /// Trains `model`, from the folder's last checkpoint if it has one.
     ///
     /// `configure` adds what is Burn's: metrics, of which the criterion has to be one and has to be numeric, renderer,
-    /// loggers. The batches have to be on the model's device or to follow it there.
+    /// loggers. The batches have to be on the model's device or to follow it there; those of validation should be the same
+    /// each time, and not in another order where the training goes on.
+    ///
+    /// Of an epoch that is gone on with, the value of a training metric is the mean over all its batches, as it is for
+    /// Burn's losses and accuracies. Metrics that are no means, such as its perplexity, cannot be taken up where they were.
     pub fn train<M: LearnerModel>(
         self,
         model: M,
@@ -341,6 +345,8 @@ impl<M: LearnerModel, U: Update<M>> SupervisedLearningStrategy<M> for Slot<M, U>
         };
         let end = run.run(&mut events, &validation, &interrupter);
         let model = run.state.model().cloned().unwrap_or(model);
+        // A step that failed has taken the model with it. What the epochs before had come to can be loaded all the same.
+        run.state.recover(model.clone());
         *self.lock() = Content::Over(run, end);
         (model, events.processor)
     }
@@ -377,6 +383,7 @@ fn told(result: Result<(), impl Display>) -> Result<(), EngineError> {
 impl<M: LearnerModel, U: Update<M>> Run<M, U> {
     /// Goes on from the last checkpoint, if there is one.
     fn resume(&mut self) -> Result<(), EngineError> {
+        self.checkpoints.as_ref().map_or(Ok(()), Checkpoints::sweep)?;
         let last = self.checkpoints.as_ref().map_or(Ok(None), Checkpoints::last)?;
         let Some(path) = last else {
             self.metrics.resume(1, &[]);
@@ -482,7 +489,10 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
                 }
             }
         }
-        self.state.end_epoch()?;
+        // Once an epoch, also where the training was stopped in the validation after it.
+        if !std::mem::replace(&mut self.progress.passed, true) {
+            self.state.end_epoch()?;
+        }
         // Devices may be behind: what was asked for is over with the last metric.
         events.flush()?;
         self.tick(&mut clock);
@@ -566,7 +576,7 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
             () if self.has_lost_patience() => Some(Ended::EarlyStopping),
             () => None,
         };
-        self.progress.items = 0;
+        (self.progress.items, self.progress.passed) = (0, false);
         self.state.advance();
         Ok(())
     }

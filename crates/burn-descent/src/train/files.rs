@@ -43,6 +43,9 @@ impl FileError {
     }
 }
 
+/// How the names of files begin that are not written to their end.
+pub(super) const UNFINISHED: &str = ".tmp";
+
 /// Writes `bytes` to a temporary file in the same folder, then renames it, so that the file is never seen in part.
 /// Makes the folder where it is missing.
 ///
@@ -53,6 +56,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
     // Temporary files are private by default; these become files like any other.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -183,6 +183,11 @@ impl<M: LearnerModel, U: Update<M>> TrainingState<M, U> {
         Ok(())
     }
 
+    /// Puts `model` in the place of one that was lost in a step that failed, for a checkpoint to be loaded into.
+    pub(super) fn recover(&mut self, model: M) {
+        self.model.get_or_insert(model);
+    }
+
     fn take(&mut self) -> Result<M, EngineError> {
         self.model()?;
         self.model.take().ok_or_else(|| EngineError::Burn("no model".to_owned()))

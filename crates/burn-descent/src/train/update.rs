@@ -91,7 +91,8 @@ pub trait Update<M: LearnerModel>: Send + 'static {
         Ok(model)
     }
 
-    /// Returns the model at the end of an epoch, whose last learning rate was `rate`, with whatever is left over.
+    /// Returns the model at the end of an epoch, whose last learning rate was `rate`, with whatever is left over. It is
+    /// called once an epoch.
     ///
     /// # Errors
     ///

@@ -87,6 +87,17 @@ fn a_record_from_before_an_average_and_after_fits() {
     }
 }
 
+/// What an optimizer has come to is not what a record from before is judged by.
+#[test]
+fn an_optimizer_with_an_average_goes_back_to_when_it_had_none() {
+    let config = SwaConfig::new().with_start(1);
+    let mut optimizer: ModuleOptimizer = config.wrap(AdamConfig::new().build().unwrap()).unwrap().into();
+    let model = step(linear(&first_device()), &mut optimizer);
+    let before = optimizer.to_record();
+    step(model.clone(), &mut optimizer);
+    assert!(load_record(optimizer, before, &model).is_ok());
+}
+
 #[test]
 fn a_parameter_without_a_state_starts_afresh() {
     let (model, _) = trained(&first_device(), nadam());

@@ -1,0 +1,200 @@
+//! Steps of one's own, and that an engine adds nothing to a step.
+
+use super::resumption::compare_with;
+use super::{Net, PointBatch, Points, STEPS, Setup, configured, device, drawing_alone, new_folder, weights};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::optim::{GradientsParams, LBFGS, LBFGSConfig, LineSearchFn, ModuleOptimizer, OptimizerRecord};
+use burn::tensor::Device;
+use burn::train::{ClassificationOutput, Learner, SupervisedTraining, TrainStep};
+use burn_descent::optim::{NadamConfig, NamedOptimizer, RecordMismatch, SgdConfig, load_record};
+use burn_descent::train::{End, EngineError, GradientUpdate, Loader, Step, TrainingState, Update};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a step puts out, its loss and its gradients, with the same units dropped each time.
+fn passed(model: &Net, batch: &PointBatch, step: &Step) -> (ClassificationOutput, f64, GradientsParams) {
+    step.seed_device();
+    let output = TrainStep::step(model, batch.clone());
+    let loss = output.item.loss.clone().into_scalar::<f32>();
+    (output.item, f64::from(loss), output.grads)
+}
+
+/// Takes the optimizer's step, half as far each time until the loss is less: as many evaluations as it takes.
+struct LineSearch {
+    optimizer: ModuleOptimizer,
+    evaluations: Arc<AtomicUsize>,
+}
+
+impl Update<Net> for LineSearch {
+    fn step(&mut self, model: Net, batch: PointBatch, step: &Step) -> Result<(Net, ClassificationOutput), EngineError> {
+        let (output, loss, _) = passed(&model, &batch, step);
+        let mut rate = step.rate.base();
+        for _ in 0..8 {
+            let (_, _, gradients) = passed(&model, &batch, step);
+            let mut optimizer = self.optimizer.clone();
+            let next = optimizer.step(rate, model.clone(), gradients);
+            let (_, further, _) = passed(&next, &batch, step);
+            self.evaluations.fetch_add(1, Ordering::SeqCst);
+            if further < loss {
+                self.optimizer = optimizer;
+                return Ok((next, output));
+            }
+            rate *= 0.5;
+        }
+        Ok((model, output))
+    }
+
+    fn to_record(&self) -> OptimizerRecord {
+        self.optimizer.to_record()
+    }
+
+    fn load_record(&mut self, record: OptimizerRecord, model: &Net) -> Result<(), RecordMismatch> {
+        self.optimizer = load_record(self.optimizer.clone(), record, model)?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_line_search_of_ones_own_goes_on_to_the_bit() {
+    let evaluations = Arc::new(AtomicUsize::new(0));
+    let make = |_: &Net| LineSearch {
+        optimizer: NadamConfig::new().init().expect("in range"),
+        evaluations: evaluations.clone(),
+    };
+    let setup = Setup { rate: 4.0, ..Setup::default() };
+    compare_with("a line search", &setup, make, &|| setup.loader());
+    evaluations.store(0, Ordering::SeqCst);
+    setup.unbroken(&drawing_alone(), make);
+    let evaluations = evaluations.load(Ordering::SeqCst) as u64;
+    assert!(evaluations > 3 * STEPS, "{evaluations} evaluations should be more than one a step");
+}
+
+/// Burn's L-BFGS, which asks a closure as often as it likes, and is no `ModuleOptimizer`.
+struct Closure(LBFGS);
+
+impl Update<Net> for Closure {
+    fn step(&mut self, model: Net, batch: PointBatch, step: &Step) -> Result<(Net, ClassificationOutput), EngineError> {
+        let mut first = None;
+        let (model, _) = self.0.step(step.rate.base(), model, |model| {
+            let (output, loss, gradients) = passed(&model, &batch, step);
+            first.get_or_insert(output);
+            (loss, gradients)
+        });
+        let output = first.ok_or_else(|| EngineError::Update("the closure was not called".into()))?;
+        Ok((model, output))
+    }
+
+    fn to_record(&self) -> OptimizerRecord {
+        self.0.to_record()
+    }
+
+    fn load_record(&mut self, record: OptimizerRecord, _model: &Net) -> Result<(), RecordMismatch> {
+        self.0 = self.0.clone().load_record(record);
+        Ok(())
+    }
+}
+
+#[test]
+fn burns_lbfgs_goes_on_to_the_bit() {
+    for line_search in [LineSearchFn::None, LineSearchFn::StrongWolfe] {
+        let config = LBFGSConfig::new().with_max_iter(3).with_line_search_fn(line_search);
+        // It takes running statistics for parameters, and finds no gradients of theirs.
+        let setup = Setup { rate: 0.1, normalized: false, ..Setup::default() };
+        let name = format!("L-BFGS, {:?}", config.line_search_fn);
+        compare_with(&name, &setup, |_| Closure(config.init()), &|| setup.loader());
+    }
+}
+
+/// Counts how often an epoch begins and ends.
+struct Counting {
+    update: GradientUpdate<Net>,
+    calls: Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Update<Net> for Counting {
+    fn step(&mut self, model: Net, batch: PointBatch, step: &Step) -> Result<(Net, ClassificationOutput), EngineError> {
+        self.update.step(model, batch, step)
+    }
+
+    fn begin_epoch(&mut self, model: Net, epoch: usize) -> Result<Net, EngineError> {
+        self.calls.lock().expect("no panic").push(format!("begin {epoch}"));
+        Ok(model)
+    }
+
+    fn end_epoch(&mut self, model: Net, _rate: &ModuleLearningRate) -> Result<Net, EngineError> {
+        self.calls.lock().expect("no panic").push("end".to_owned());
+        Ok(model)
+    }
+
+    fn to_record(&self) -> OptimizerRecord {
+        self.update.to_record()
+    }
+
+    fn load_record(&mut self, record: OptimizerRecord, model: &Net) -> Result<(), RecordMismatch> {
+        self.update.load_record(record, model)
+    }
+}
+
+/// An epoch begins again where it is gone on with, and ends once.
+#[test]
+fn an_update_is_told_of_epochs() {
+    use super::Break;
+    let alone = drawing_alone();
+    let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let make = |_: &Net| Counting {
+        update: GradientUpdate::new(SgdConfig::new().init().expect("in range")),
+        calls: calls.clone(),
+    };
+    let folder = new_folder();
+    let setup = Setup { epochs: 2, ..Setup::default() };
+    for (at, expected) in
+        [(Some(Break::Signal(3)), vec!["begin 1"]), (None, vec!["begin 1", "end", "begin 2", "end"]), (None, vec![])]
+    {
+        calls.lock().expect("no panic").clear();
+        setup.train(&alone, folder.path(), make, at);
+        assert_eq!(*calls.lock().expect("no panic"), expected, "{at:?}");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Nothing is added
+
+/// Where nothing is drawn, Burn's own loop comes to the same weights.
+#[test]
+fn burns_learner_comes_to_the_same() {
+    let alone = drawing_alone();
+    for name in ["sgd", "momentum", "nadam", "adadelta", "rmsprop"] {
+        let named = NamedOptimizer::named(name).expect("known");
+        let optimizer = || named.init().expect("in range");
+        let rate = named.learning_rate();
+        let setup = Setup { dropout: 0.0, rate, snapshots: vec![3], ..Setup::default() };
+        let folder = new_folder();
+        let outcome = setup.train(&alone, folder.path(), |_| GradientUpdate::new(optimizer()), None);
+        assert!(matches!(outcome.end, Ok(End::Complete)), "{:?}", outcome.end);
+        let engines = weights(&outcome.snapshots[&3]);
+
+        let validation = Arc::new(Loader::new(Points::validation(), 4, &Device::flex()));
+        let burns = new_folder();
+        let supervised = SupervisedTraining::new(burns.path(), Arc::new(setup.loader()), validation)
+            .num_epochs(3)
+            .with_training_strategy(burn::train::ExecutionStrategy::SingleDevice(device()).into())
+            .with_application_logger(None);
+        let net = Net::new(0.0, &device());
+        let result = configured(supervised).launch(Learner::new(net, optimizer(), rate));
+        assert!(result.error.is_none() && result.interrupted.is_none());
+        assert!(weights(&result.model) == engines, "{name}: Burn's learner");
+
+        let update = GradientUpdate::new(optimizer());
+        let mut training = TrainingState::new(Net::new(0.0, &device()), update, rate, 77);
+        for epoch in 1..=3 {
+            training.begin_epoch().expect("a beginning");
+            for batch in setup.loader().epoch(epoch, 0) {
+                training.step(batch.expect("a batch")).expect("a step");
+            }
+            training.end_epoch().expect("an end");
+            training.advance();
+        }
+        assert_eq!((training.position().epoch, training.position().step), (4, 3 * STEPS));
+        assert!(weights(&training.evaluated().expect("a model")) == engines, "{name}: a loop of one's own");
+    }
+}
