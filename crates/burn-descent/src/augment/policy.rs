@@ -41,9 +41,12 @@ const RAND_AUGMENT: Strongest =
 const TRIVIAL_AUGMENT_WIDE: Strongest =
     Strongest { shear: 0.99, translation: |_| 32.0, degrees: 135.0, factor: 0.99, bits: 6.0 };
 
-/// What is drawn from, in torchvision's order: each with a share from −1 to 1 of the strongest, for an image of the height
-/// and width `size`. What has no direction goes by the share's absolute value, the last two by nothing.
-const CHANGES: [fn(&Strongest, f64, [usize; 2]) -> Change; 14] = [
+/// Makes a change of a share, from −1 to 1, of the strongest, for an image of a height and width. What has no direction
+/// goes by the share's absolute value.
+type Make = fn(&Strongest, f64, [usize; 2]) -> Change;
+
+/// What is drawn from, in torchvision's order.
+const CHANGES: [Make; 14] = [
     |_, _, _| Change::Nothing,
     |strongest, share, _| Change::ShearX(share * strongest.shear),
     |strongest, share, _| Change::ShearY(share * strongest.shear),

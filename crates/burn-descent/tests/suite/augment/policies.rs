@@ -336,8 +336,8 @@ fn trivial_augment_is_one_change_of_any_magnitude() {
             let (name, _) = matching.expect("a change of the space");
             *seen.entry(*name).or_insert(0) += 1;
         }
-        // The least strengths of most are the identity, which is found in the first place where it is one.
-        assert!(seen.len() >= 13 && seen.values().all(|count| (10..90).contains(count)), "{channels}: {seen:?}");
+        // What changes nothing is taken for the first change that doesn't, and of gray images that is one change more.
+        assert!(seen.len() >= 12 && seen.values().all(|count| (10..150).contains(count)), "{channels}: {seen:?}");
     }
 }
 
