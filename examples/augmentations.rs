@@ -34,7 +34,7 @@ struct Arguments {
 const LANDSCAPE: [usize; 2] = [48, 48];
 
 /// Strong enough to be seen.
-const DISTORTIONS: [&str; 16] = [
+const DISTORTIONS: [&str; 24] = [
     "flip@1",
     "vertical-flip@1",
     "crop=4",
@@ -48,6 +48,14 @@ const DISTORTIONS: [&str; 16] = [
     "brightness=0.6",
     "contrast=0.8",
     "noise=0.15",
+    "sharpness=1",
+    "posterize=2@1",
+    "solarize=0.5@1",
+    "autocontrast@1",
+    "equalize@1",
+    "color-jitter=0.4:0.4:0.6:0.3",
+    "randaugment=2:15",
+    "trivialaugment",
     "erase=0.3@1",
     "mixup=1",
     "cutmix=1",

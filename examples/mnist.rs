@@ -346,8 +346,9 @@ struct TrainArgs {
     #[arg(long, value_name = "GAMMA")]
     focal_loss: Option<f64>,
     /// Distort the training images: `default` (rotation=10,shift=2,scale=0.1), or a list of these and of flip, crop=2,
-    /// shear=0.2, lens=0.2, elastic=1:4, brightness=0.2, contrast=0.2, noise=0.05, erase=0.2, mixup=0.2, cutmix=1, ... (an
-    /// unknown name lists them all); @0.5 after one does it by chance.
+    /// shear=0.2, lens=0.2, elastic=1:4, brightness=0.2, contrast=0.2, noise=0.05, erase=0.2, mixup=0.2, cutmix=1,
+    /// color-jitter=0.4:0.4:0.4:0.1, randaugment=2:9, trivialaugment, ... (an unknown name lists them all); @0.5 after one
+    /// does it by chance.
     #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "default")]
     augment: Option<AugmentConfig>,
     /// Test by the average over views of each image: identity, flips, five-crop, ten-crop or szegedy (144).

@@ -2,6 +2,7 @@
 
 use super::elastic::displacements;
 use super::key::within;
+use super::policy::{self, Change};
 use super::rectangle::sides;
 use super::sample::sample;
 use super::{AugmentError, AugmentKey, AugmentStep, Transform};
@@ -82,6 +83,20 @@ enum Lookup {
 struct Affine([[f64; 3]; 2]);
 
 impl Affine {
+    const IDENTITY: Self = Self([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
+
+    /// The lookup of a policy's change of shape.
+    fn of(change: Change, [height, width]: [usize; 2]) -> Self {
+        match change {
+            Change::ShearX(share) => Self([[1.0, share, share * height as f64 / 2.0], [0.0, 1.0, 0.0]]),
+            Change::ShearY(share) => Self([[1.0, 0.0, 0.0], [share, 1.0, share * width as f64 / 2.0]]),
+            Change::TranslateX(pixels) => Self::shift([pixels, 0.0]),
+            Change::TranslateY(pixels) => Self::shift([0.0, pixels]),
+            Change::Rotate(degrees) => Self::rotation(-degrees),
+            Change::Nothing | Change::Tone(_) => Self::IDENTITY,
+        }
+    }
+
     /// The lookup of a clockwise rotation.
     fn rotation(degrees: f64) -> Self {
         let (sin, cos) = degrees.to_radians().sin_cos();
@@ -107,9 +122,12 @@ impl Affine {
 
 impl Transform {
     fn is_affine(self) -> bool {
-        use Transform::{Crop, Flip, ResizedCrop, Rotation, Scale, Shear, Shift, VerticalFlip};
+        use Transform::{
+            Crop, Flip, RandAugment, ResizedCrop, Rotation, Scale, Shear, Shift, TrivialAugment, VerticalFlip,
+        };
         let pieces = matches!(self, Flip | VerticalFlip | Crop { .. } | ResizedCrop { .. });
-        pieces || matches!(self, Rotation(_) | Shift(_) | Scale(_) | Shear(_))
+        let policies = matches!(self, RandAugment { .. } | TrivialAugment);
+        pieces || policies || matches!(self, Rotation(_) | Shift(_) | Scale(_) | Shear(_))
     }
 
     /// The size of the images that it makes of images of the size `from`.
@@ -155,7 +173,11 @@ impl Transform {
             Self::Shift(bound) => Affine::shift([within(bound), within(bound)]),
             Self::Scale(bound) => Affine::scale(1.0 + within(bound)),
             Self::Shear(bound) => Affine([[1.0, within(bound), 0.0], [0.0, 1.0, 0.0]]),
-            _ => Affine::scale(1.0),
+            Self::RandAugment { .. } | Self::TrivialAugment => {
+                let changes = policy::draw(self, rng, from);
+                changes.into_iter().fold(Affine::IDENTITY, |done, change| Affine::of(change, from).then(&done))
+            }
+            _ => Affine::IDENTITY,
         }
     }
 }

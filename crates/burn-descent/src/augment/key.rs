@@ -1,3 +1,4 @@
+use super::parts::each_part;
 use crate::sample::generator;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
@@ -42,19 +43,12 @@ impl AugmentKey<'_> {
         draw: impl Fn(&mut ChaCha8Rng) -> f32 + Sync,
     ) -> Vec<f32> {
         let mut values = vec![0.0; self.images.len() * len];
-        let fill = |(values, image): (&mut [f32], &usize)| {
+        each_part(&mut values, len, self.images, |values, image| {
             let mut rng = self.stream(*image, step as u64);
             if rng.random_bool(probability) {
                 values.fill_with(|| draw(&mut rng));
             }
-        };
-        #[cfg(feature = "_cpu")]
-        {
-            use rayon::prelude::*;
-            values.par_chunks_mut(len).zip(self.images).for_each(fill);
-        }
-        #[cfg(not(feature = "_cpu"))]
-        values.chunks_mut(len).zip(self.images).for_each(fill);
+        });
         values
     }
 

@@ -14,9 +14,10 @@
 //! ```
 //!
 //! Images are `[batch, channels, height, width]`, gray or in colour, with 0 for black and 1 for full intensity. All
-//! channels of an image are distorted alike, noise excepted.
+//! channels of an image are distorted alike, noise, `Autocontrast`, `Equalize` and what is about colours excepted.
 //!
-//! The host draws what is random, by seed, epoch and image ([`AugmentKey`]); the rest is tensor operations. So every
+//! The host draws what is random, by seed, epoch and image ([`AugmentKey`]); the rest is tensor operations, and a pass
+//! over the values on the host where they change differently from image to image (color jitter and policies). So every
 //! backend distorts alike, within rounding, and a resumed run sees what the unbroken run would have seen. No gradient
 //! flows through a distortion.
 //!
@@ -29,7 +30,10 @@ mod error;
 mod geometry;
 mod key;
 mod mix;
+mod parts;
+mod picture;
 mod pipeline;
+mod policy;
 mod rectangle;
 mod sample;
 mod text;

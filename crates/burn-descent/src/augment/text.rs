@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// How a distortion is written, and what its numbers make.
 type Form = (&'static str, fn(&[f64]) -> Option<Transform>);
 
-const FORMS: [Form; 16] = [
+const FORMS: [Form; 24] = [
     ("flip", |numbers| numbers.is_empty().then_some(Transform::Flip)),
     ("vertical-flip", |numbers| numbers.is_empty().then_some(Transform::VerticalFlip)),
     ("crop=PADDING[:HEIGHT:WIDTH]", |numbers| {
@@ -31,6 +31,24 @@ const FORMS: [Form; 16] = [
     ("brightness=SHARE", |numbers| one(numbers).map(Transform::Brightness)),
     ("contrast=SHARE", |numbers| one(numbers).map(Transform::Contrast)),
     ("noise=DEVIATION", |numbers| one(numbers).map(Transform::Noise)),
+    ("sharpness=SHARE", |numbers| one(numbers).map(Transform::Sharpness)),
+    ("posterize=BITS", |numbers| one(numbers).and_then(whole).map(Transform::Posterize)),
+    ("solarize=THRESHOLD", |numbers| one(numbers).map(Transform::Solarize)),
+    ("autocontrast", |numbers| numbers.is_empty().then_some(Transform::Autocontrast)),
+    ("equalize", |numbers| numbers.is_empty().then_some(Transform::Equalize)),
+    ("color-jitter=BRIGHTNESS:CONTRAST:SATURATION:HUE", |numbers| match *numbers {
+        [brightness, contrast, saturation, hue] => {
+            Some(Transform::ColorJitter { brightness, contrast, saturation, hue })
+        }
+        _ => None,
+    }),
+    ("randaugment=OPERATIONS:MAGNITUDE", |numbers| match *numbers {
+        [operations, magnitude] => {
+            Some(Transform::RandAugment { operations: whole(operations)?, magnitude: whole(magnitude)? })
+        }
+        _ => None,
+    }),
+    ("trivialaugment", |numbers| numbers.is_empty().then_some(Transform::TrivialAugment)),
     ("erase=AREA", |numbers| one(numbers).map(Transform::Erase)),
     ("mixup=ALPHA", |numbers| one(numbers).map(Transform::Mixup)),
     ("cutmix=ALPHA", |numbers| one(numbers).map(Transform::Cutmix)),
@@ -69,10 +87,14 @@ impl Transform {
             std::iter::once(number).chain(size).collect()
         };
         match self {
-            Self::Flip | Self::VerticalFlip => Vec::new(),
+            Self::Flip | Self::VerticalFlip | Self::Autocontrast | Self::Equalize | Self::TrivialAugment => Vec::new(),
             Self::Crop { padding, size } => with_size(padding as f64, size),
             Self::ResizedCrop { area, size } => with_size(area, size),
             Self::Elastic { deviation, smoothness } => vec![deviation, smoothness],
+            Self::Posterize(bits) => vec![bits as f64],
+            Self::ColorJitter { brightness, contrast, saturation, hue } => vec![brightness, contrast, saturation, hue],
+            Self::RandAugment { operations, magnitude } => vec![operations as f64, magnitude as f64],
+            Self::Sharpness(number) | Self::Solarize(number) => vec![number],
             Self::Rotation(number) | Self::Shift(number) | Self::Scale(number) | Self::Shear(number) => vec![number],
             Self::Lens(number) | Self::Brightness(number) | Self::Contrast(number) => vec![number],
             Self::Noise(number) | Self::Erase(number) | Self::Mixup(number) | Self::Cutmix(number) => vec![number],

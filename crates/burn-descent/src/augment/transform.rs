@@ -1,6 +1,9 @@
 use crate::error::{ConfigError, ValueRange};
 use serde::{Deserialize, Serialize};
 
+/// The greatest magnitude of a policy: there are 31, as in torchvision.
+pub(super) const MOST_MAGNITUDE: usize = 30;
+
 /// Describes a distortion and its strength, which bounds what is drawn for each image: uniform to either side, unless
 /// stated.
 ///
@@ -56,6 +59,59 @@ pub enum Transform {
     Contrast(f64),
     /// Adds Gaussian noise of this standard deviation, which is in [0, 1], independent for all values.
     Noise(f64),
+    /// Mixes the image with a smoother one, in which a pixel counts as much as five of its eight neighbours: f of the
+    /// image and 1 − f of the other, for a factor f from 1 − b to 1 + b, where this is b, in [0, 1].
+    Sharpness(f64),
+    /// Keeps this many bits, which are 1 to 8, of each value's byte.
+    Posterize(usize),
+    /// Inverts all values that are at least this threshold, which is in [0, 1].
+    Solarize(f64),
+    /// Stretches the values of each channel to the whole range from black to full intensity.
+    Autocontrast,
+    /// Spreads the values of each channel evenly over 256 levels, as Pillow's `ImageOps.equalize` does: a channel of
+    /// fewer than 256 pixels stays as it is.
+    Equalize,
+    /// Changes brightness, contrast, saturation and hue in a random order, as torchvision's `ColorJitter`. The first
+    /// three are multiplied by factors that are uniform from max(0, 1 − s) to 1 + s. Contrast is about the mean luma,
+    /// 0.2989·R + 0.587·G + 0.114·B, and saturation about the pixel's. What has three channels is red, green and blue;
+    /// of all other images only brightness and contrast change, the latter about the mean value.
+    ColorJitter {
+        /// Sets the strength of the factor of brightness, in [0, 1000].
+        brightness: f64,
+        /// Sets the strength of the factor of contrast, in [0, 1000].
+        contrast: f64,
+        /// Sets the strength of the factor of saturation, in [0, 1000].
+        saturation: f64,
+        /// Sets the most that hues turn, to either side, in [0, 0.5]: the share of a full turn, which is from red over
+        /// green and blue to red.
+        hue: f64,
+    },
+    /// Makes a few changes of one magnitude, each drawn from fourteen (RandAugment, Cubuk et al. 2020): no change,
+    /// shear and translation along either axis, rotation, brightness, saturation, contrast, sharpness, posterize,
+    /// solarize, autocontrast and equalize. Directions are drawn too.
+    ///
+    /// | change | magnitude 0 | magnitude 30 | `TrivialAugment` at 30 |
+    /// | --- | --- | --- | --- |
+    /// | shear, from the top or left edge | 0 | 0.3 | 0.99 |
+    /// | translation, by whole pixels | 0 | 150/331 of the side | 32 |
+    /// | rotation | 0° | 30° | 135° |
+    /// | brightness, saturation, contrast, sharpness | factor 1 | 1 ± 0.9 | 1 ± 0.99 |
+    /// | posterize | 8 bits | 4 bits | 2 bits |
+    /// | solarize, from a threshold on | 1 | 0 | 0 |
+    ///
+    /// These are torchvision's numbers, and its formulas; the paper's code has others, and no common scale. Unlike there
+    /// all changes of shape come first, by the one interpolation of the pipeline, which is bilinear.
+    #[serde(rename = "randaugment")]
+    RandAugment {
+        /// Sets how many changes are made one after the other, 1 to 100: 2 in torchvision.
+        operations: usize,
+        /// Sets their magnitude, 0 to 30: 9 in torchvision.
+        magnitude: usize,
+    },
+    /// Makes one change of those of [`RandAugment`](Self::RandAugment), in wider ranges and with a magnitude drawn from
+    /// all 31 (TrivialAugment, wide, Müller & Hutter 2021).
+    #[serde(rename = "trivialaugment")]
+    TrivialAugment,
     /// Makes a rectangle black (random erasing, Zhong et al. 2020). Its share of the area is uniform up to this, which
     /// is in [0, 1], its proportions are log-uniform between 1:3 and 3:1 of the image's as far as it fits (the paper's
     /// are the rectangle's own), and its place is uniform.
@@ -87,17 +143,26 @@ impl Transform {
             Self::Brightness(_) => "brightness",
             Self::Contrast(_) => "contrast",
             Self::Noise(_) => "noise",
+            Self::Sharpness(_) => "sharpness",
+            Self::Posterize(_) => "posterize",
+            Self::Solarize(_) => "solarize",
+            Self::Autocontrast => "autocontrast",
+            Self::Equalize => "equalize",
+            Self::ColorJitter { .. } => "color-jitter",
+            Self::RandAugment { .. } => "randaugment",
+            Self::TrivialAugment => "trivialaugment",
             Self::Erase(_) => "erase",
             Self::Mixup(_) => "mixup",
             Self::Cutmix(_) => "cutmix",
         }
     }
 
-    /// Returns the probability of the distortion unless another is asked for: ½ for flips and `Erase`, 1 for all
-    /// others.
+    /// Returns the probability of the distortion unless another is asked for: ½ for `Erase` and for what does the same
+    /// each time (flips, `Posterize`, `Solarize`, `Autocontrast`, `Equalize`), 1 for all others.
     pub fn usual_probability(self) -> f64 {
         match self {
             Self::Flip | Self::VerticalFlip | Self::Erase(_) => 0.5,
+            Self::Posterize(_) | Self::Solarize(_) | Self::Autocontrast | Self::Equalize => 0.5,
             _ => 1.0,
         }
     }
@@ -113,7 +178,7 @@ impl Transform {
             sides.map(|side| ("size", side as f64, ValueRange::Within(1.0, 16384.0))).collect()
         };
         let checks: Vec<(&str, f64, ValueRange)> = match self {
-            Self::Flip | Self::VerticalFlip => Vec::new(),
+            Self::Flip | Self::VerticalFlip | Self::Autocontrast | Self::Equalize | Self::TrivialAugment => Vec::new(),
             Self::Crop { padding, size } => {
                 [vec![("padding", padding as f64, ValueRange::Within(0.0, 1000.0))], side(size)].concat()
             }
@@ -127,10 +192,23 @@ impl Transform {
                 ("deviation", deviation, ValueRange::Within(0.0, 1000.0)),
                 ("smoothness", smoothness, ValueRange::AtLeast(1.0)),
             ],
+            Self::Posterize(bits) => vec![("posterize", bits as f64, ValueRange::Within(1.0, 8.0))],
+            Self::ColorJitter { brightness, contrast, saturation, hue } => vec![
+                ("brightness", brightness, ValueRange::Within(0.0, 1000.0)),
+                ("contrast", contrast, ValueRange::Within(0.0, 1000.0)),
+                ("saturation", saturation, ValueRange::Within(0.0, 1000.0)),
+                ("hue", hue, ValueRange::Within(0.0, 0.5)),
+            ],
+            Self::RandAugment { operations, magnitude } => vec![
+                ("operations", operations as f64, ValueRange::Within(1.0, 100.0)),
+                ("magnitude", magnitude as f64, ValueRange::Within(0.0, MOST_MAGNITUDE as f64)),
+            ],
             Self::Shear(share)
             | Self::Brightness(share)
             | Self::Contrast(share)
             | Self::Noise(share)
+            | Self::Sharpness(share)
+            | Self::Solarize(share)
             | Self::Erase(share) => vec![(self.name(), share, ValueRange::Fraction)],
             Self::Shift(bound) | Self::Mixup(bound) | Self::Cutmix(bound) => {
                 vec![(self.name(), bound, ValueRange::Within(0.0, 1000.0))]

@@ -1,5 +1,7 @@
 //! Distortions of training images and views of test images, on every backend.
 
+mod policies;
+
 use crate::common::{cpu_devices, values};
 use burn::tensor::activation::softmax;
 use burn::tensor::module::interpolate;
@@ -57,14 +59,33 @@ const SHAPES: [&str; 10] = [
     "lens=0.3",
     "elastic=2:3",
 ];
-const TONES: [&str; 4] = ["brightness=0.5", "contrast=0.5", "noise=0.2", "erase=0.5"];
+const TONES: [&str; 12] = [
+    "brightness=0.5",
+    "contrast=0.5",
+    "noise=0.2",
+    "erase=0.5",
+    "sharpness=0.9",
+    "posterize=3",
+    "solarize=0.5",
+    "autocontrast",
+    "equalize",
+    "color-jitter=0.5:0.5:0.5:0.2",
+    "randaugment=2:9",
+    "trivialaugment",
+];
+
+/// Whether it is about colours, or rounds what is interpolated to bytes.
+fn is_of_bytes_or_colours(text: &str) -> bool {
+    ["posterize", "equalize", "color", "rand", "trivial"].iter().any(|name| text.contains(name))
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // What each distortion does
 
 #[test]
 fn no_strength_is_the_identity() {
-    let zero = "crop=0,rotation=0,shift=0,scale=0,shear=0,lens=0,elastic=0:4,brightness=0,contrast=0,noise=0,erase=0@1";
+    let zero = "crop=0,rotation=0,shift=0,scale=0,shear=0,lens=0,elastic=0:4,brightness=0,contrast=0,noise=0,erase=0@1,\
+                sharpness=0,posterize=8@1,color-jitter=0:0:0:0";
     let never = [&SHAPES[..], &TONES[..]].concat().join("@0,") + "@0";
     for (backend, device) in cpu_devices() {
         for shape in [[3, 1, 28, 28], [2, 3, 9, 14], [1, 1, 1, 1]] {
@@ -103,9 +124,16 @@ fn flips_are_flips_and_involutions() {
 fn chance_spares_as_many_images_as_it_should() {
     let device = Device::flex();
     let images = picture([1, 1, 4, 4], &device).repeat_dim(0, 1000);
-    for (text, expected) in
-        [("flip", 0.5), ("vertical-flip@0.2", 0.2), ("noise=0.5@0.7", 0.7), ("rotation=90@0.3", 0.3)]
-    {
+    for (text, expected) in [
+        ("flip", 0.5),
+        ("vertical-flip@0.2", 0.2),
+        ("noise=0.5@0.7", 0.7),
+        ("rotation=90@0.3", 0.3),
+        ("posterize=1", 0.5),
+        ("solarize=0@0.3", 0.3),
+        ("color-jitter=0.5:0:0:0@0.6", 0.6),
+        ("randaugment=8:30@0.4", 0.4),
+    ] {
         let changed = numbers(distorted(text, images.clone()));
         let before = numbers(images.clone());
         let differing = changed.chunks(16).zip(before.chunks(16)).filter(|(found, before)| found != before).count();
@@ -236,7 +264,9 @@ fn all_channels_are_distorted_alike() {
             let expected = numbers(distorted(text, gray.clone()).repeat_dim(1, 3));
             let found = numbers(distorted(text, colour.clone()));
             let gap = found.iter().zip(&expected).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
-            assert!(found.len() == expected.len() && gap < 1e-6, "{text} on {backend}: {gap}");
+            // The weights of the luma sum to 0.9999.
+            let most = if is_of_bytes_or_colours(text) { 2e-4 } else { 1e-6 };
+            assert!(found.len() == expected.len() && gap < most, "{text} on {backend}: {gap}");
         }
     }
 }
@@ -376,7 +406,9 @@ fn alpha_tells_how_evenly_images_are_mixed() {
 // Whole pipelines
 
 const EVERYTHING: &str = "flip,vertical-flip,crop=3,resized-crop=0.5,rotation=30,shift=2,lens=0.3,scale=0.2@0.5,shear=0.2,\
-                          elastic=1:4,brightness=0.3,contrast=0.3,noise=0.1,erase=0.3";
+                          elastic=1:4,brightness=0.3,contrast=0.3,noise=0.1,erase=0.3,color-jitter=0.2:0.2:0.2:0.1,sharpness=0.5";
+
+const POLICIES: &str = "randaugment=2:9,color-jitter=0.4:0.4:0.4:0.1,trivialaugment";
 
 #[test]
 fn the_same_numbers_distort_alike() {
@@ -412,11 +444,13 @@ fn backends_agree() {
         let smooth = distorted("resized-crop=0.1:16:21", picture([5, 3, 8, 21], &Device::flex()));
         // wgpu compiles kernels for each pipeline, on a software device for seconds.
         let single = SHAPES.iter().chain(&TONES).filter(|_| backend != "wgpu");
-        for text in single.chain([&EVERYTHING, &"crop=1:9:5"]) {
+        for text in single.chain([&EVERYTHING, &POLICIES, &"crop=1:9:5"]) {
             let expected = values(&distorted(text, smooth.clone()));
             let found = values(&distorted(text, Tensor::from_data(smooth.to_data(), &device)));
             let gap = crate::common::deviation(&found, &expected);
-            assert!(gap < 2e-4, "{text} on {backend} is {gap} off");
+            let farther = found.iter().zip(&expected).filter(|(x, y)| (*x - *y).abs() > 2e-4).count();
+            let bytes = is_of_bytes_or_colours(text) && farther * 100 <= found.len();
+            assert!(gap < 2e-4 || bytes, "{text} on {backend}: {farther} are up to {gap} off");
         }
         for text in ["mixup=0.3", "cutmix=1"] {
             let mix = |device: &Device| {
@@ -468,6 +502,7 @@ fn autodiff_and_precision_stay() {
 fn values_out_of_range_are_refused() {
     use Transform::*;
     let elastic = |deviation, smoothness| Elastic { deviation, smoothness };
+    let jitter = |brightness, contrast, saturation, hue| ColorJitter { brightness, contrast, saturation, hue };
     for (transform, message) in [
         (Rotation(-3.0), "rotation should be in [0, 180], but is -3"),
         (Rotation(180.5), "rotation should be in [0, 180], but is 180.5"),
@@ -484,6 +519,16 @@ fn values_out_of_range_are_refused() {
         (Brightness(1.5), "brightness should be in [0, 1], but is 1.5"),
         (Contrast(-0.5), "contrast should be in [0, 1], but is -0.5"),
         (Noise(f64::NAN), "noise should be in [0, 1], but is NaN"),
+        (Sharpness(-1.0), "sharpness should be in [0, 1], but is -1"),
+        (Posterize(0), "posterize should be in [1, 8], but is 0"),
+        (Posterize(9), "posterize should be in [1, 8], but is 9"),
+        (Solarize(1.5), "solarize should be in [0, 1], but is 1.5"),
+        (jitter(-0.4, 0.0, 0.0, 0.0), "brightness should be in [0, 1000], but is -0.4"),
+        (jitter(0.0, f64::INFINITY, 0.0, 0.0), "contrast should be in [0, 1000], but is inf"),
+        (jitter(0.0, 0.0, f64::NAN, 0.0), "saturation should be in [0, 1000], but is NaN"),
+        (jitter(0.0, 0.0, 0.0, 0.6), "hue should be in [0, 0.5], but is 0.6"),
+        (RandAugment { operations: 0, magnitude: 9 }, "operations should be in [1, 100], but is 0"),
+        (RandAugment { operations: 2, magnitude: 31 }, "magnitude should be in [0, 30], but is 31"),
         (Erase(2.0), "erase should be in [0, 1], but is 2"),
         (Mixup(-1.0), "mixup should be in [0, 1000], but is -1"),
         (Cutmix(f64::NAN), "cutmix should be in [0, 1000], but is NaN"),
@@ -535,10 +580,13 @@ fn images_that_do_not_fit_are_refused() {
     assert_eq!(error.expect_err("a target too many").to_string(), message);
 }
 
+const VALUES: &str = "sharpness=0.5,posterize=4,solarize=0.5@1,autocontrast,equalize@0.1,color-jitter=0.4:0.4:0.4:0.1@0.8,\
+                      randaugment=2:9@0.5,trivialaugment";
+
 #[test]
 fn pipelines_are_text_and_json() {
-    let all = format!("{EVERYTHING},crop=0:24:20,resized-crop=0.5:28:28,mixup=0.2,cutmix=1@0.5");
-    for text in [all.as_str(), "rotation=10,shift=2,scale=0.1", "rotation=0", "flip@1", "erase=0.2@0.25"] {
+    let all = format!("{EVERYTHING},crop=0:24:20,resized-crop=0.5:28:28,mixup=0.2,cutmix=1@0.5,{POLICIES}");
+    for text in [all.as_str(), "rotation=10,shift=2,scale=0.1", "rotation=0", "flip@1", "erase=0.2@0.25", VALUES] {
         let config = pipeline(text);
         assert_eq!(config.to_string(), text);
         let json = serde_json::to_string(&config).expect("JSON");
@@ -553,6 +601,14 @@ fn pipelines_are_text_and_json() {
         r#"{"transform":{"elastic":{"deviation":1.0,"smoothness":4.0}},"probability":0.2}]"#
     );
     assert_eq!(json, expected);
+    let json =
+        serde_json::to_string(&pipeline("trivialaugment,randaugment=2:9,color-jitter=0.4:0.3:0.2:0.1")).expect("JSON");
+    let expected = concat!(
+        r#"[{"transform":"trivialaugment","probability":1.0},"#,
+        r#"{"transform":{"randaugment":{"operations":2,"magnitude":9}},"probability":1.0},"#,
+        r#"{"transform":{"color_jitter":{"brightness":0.4,"contrast":0.3,"saturation":0.2,"hue":0.1}},"probability":1.0}]"#
+    );
+    assert_eq!(json, expected);
     let wrong = r#"[{"transform":"flip","probability":0.5,"chance":1}]"#;
     assert!(serde_json::from_str::<AugmentConfig>(wrong).expect_err("no such field").to_string().contains("`chance`"));
     let wrong = r#"[{"transform":{"crop":{"padding":0,"sise":[20,20]}},"probability":1.0}]"#;
@@ -565,6 +621,8 @@ fn wrong_text_is_refused() {
     for (text, name) in [("blur=1", "blur"), ("", ""), ("shift=2,", ""), ("Flip", "Flip"), ("crop:2", "crop:2")] {
         let start = format!("unknown distortion `{name}`; known: flip, vertical-flip, crop=PADDING[:HEIGHT:WIDTH], ");
         assert!(message(text).starts_with(&start), "{}", message(text));
+        let policies = "randaugment=OPERATIONS:MAGNITUDE, trivialaugment";
+        assert!(message(text).contains(policies), "{}", message(text));
     }
     let end = ", and @PROBABILITY after it if wanted";
     for (text, usage) in [
@@ -579,10 +637,19 @@ fn wrong_text_is_refused() {
         ("crop=-1", "crop=PADDING[:HEIGHT:WIDTH]"),
         ("crop=1:20", "crop=PADDING[:HEIGHT:WIDTH]"),
         ("elastic=1", "elastic=DEVIATION:SMOOTHNESS"),
+        ("posterize=2.5", "posterize=BITS"),
+        ("equalize=1", "equalize"),
+        ("color-jitter=0.4", "color-jitter=BRIGHTNESS:CONTRAST:SATURATION:HUE"),
+        ("color-jitter=0.4:0.4:0.4:0.1:0", "color-jitter=BRIGHTNESS:CONTRAST:SATURATION:HUE"),
+        ("randaugment", "randaugment=OPERATIONS:MAGNITUDE"),
+        ("randaugment=2", "randaugment=OPERATIONS:MAGNITUDE"),
+        ("randaugment=2:9.5", "randaugment=OPERATIONS:MAGNITUDE"),
+        ("trivialaugment=9", "trivialaugment"),
     ] {
         assert_eq!(message(text), format!("distortion `{text}`: expected {usage}{end}"));
     }
     assert_eq!(message("flip@1.5"), "Augment: probability should be in [0, 1], but is 1.5");
+    assert_eq!(message("randaugment=2:40"), "Augment: magnitude should be in [0, 30], but is 40");
     assert_eq!(message("scale=1.5"), "Augment: scale should be in [0, 1), but is 1.5");
     let views = "tencrop".parse::<Views>().expect_err("no such views").to_string();
     assert_eq!(views, "unknown views `tencrop`; known: identity, flips, five-crop, ten-crop, szegedy");
