@@ -1,4 +1,4 @@
-//! What a program has around its runs: the terminal, and the signals that end it.
+//! Gives a program what it has around its runs: the terminal, the signals that end it, searches over its flags.
 
 mod terminal;
 mod tune;

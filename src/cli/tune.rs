@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What a flag is tried with. As text it is `lr=1e-4..1e-1` (drawn evenly by logarithm where both ends are positive and
+/// Lists what a flag is tried with. As text it is `lr=1e-4..1e-1` (drawn evenly by logarithm where both ends are positive and
 /// ten times apart or more), `dropout=0..0.5` (drawn evenly), or a list, `optimizer=adam,nadam`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -318,7 +318,7 @@ impl fmt::Display for TuneReport {
     }
 }
 
-/// The folder of the search `name` under `artifacts`.
+/// Returns the folder of the search `name` under `artifacts`.
 pub fn tune_folder(artifacts: &Path, name: &str) -> PathBuf {
     artifacts.join("tune").join(name)
 }

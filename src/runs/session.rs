@@ -35,13 +35,16 @@ pub struct TrainingSession<'a> {
     config: &'a RunConfig,
     data: &'a RunData,
     device: Device,
-    state: TrainingState<Classifier, GradientUpdate<Classifier>>,
+    state: State,
     plateau: Option<Plateau>,
     training: ImageLoader,
     /// The rest of the epoch.
     batches: Option<Batches<ImageBatch>>,
     progress: SessionProgress,
 }
+
+/// The training of a classifier.
+type State = TrainingState<Classifier, GradientUpdate<Classifier>>;
 
 /// Says how far a [`TrainingSession`] has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -119,7 +122,7 @@ impl<'a> TrainingSession<'a> {
         model: Classifier,
         training: &ImageLoader,
         prior: Option<&Classifier>,
-    ) -> Result<(TrainingState<Classifier, GradientUpdate<Classifier>>, Option<Plateau>), TrainError> {
+    ) -> Result<(State, Option<Plateau>), TrainError> {
         let mut update = Self::member(config).update(&model, data, device)?;
         if let Some(prior) = prior {
             update = update.with_penalties(config.penalties.init(&model)?.towards(&model, prior)?);

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Makes batches of the examples that it is asked for. Implement it where a batch depends on more than its examples, as
 /// on the epoch for distortions; for others there is [`Batched`], of Burn's `Dataset` and `Batcher`.
 pub trait BatchSource: Send + Sync + 'static {
-    /// What a batch is.
+    /// Stands for a batch.
     type Batch: Send + 'static;
 
     /// Returns the number of examples.

@@ -12,9 +12,9 @@ use burn::tensor::Device;
 use burn::train::{LearnerModel, TrainOutput, TrainStep};
 use std::sync::Arc;
 
-/// What a model is trained on: its `TrainStep`'s input.
+/// Names what a model is trained on: its `TrainStep`'s input.
 pub type Batch<M> = <M as TrainStep>::Input;
-/// What a training step of a model puts out, for metrics.
+/// Names what a training step of a model puts out, for metrics.
 pub type Output<M> = <M as TrainStep>::Output;
 
 /// Holds what a step depends on beside the model and the batch.
