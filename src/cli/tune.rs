@@ -244,13 +244,29 @@ impl TuneConfig {
         Ok(())
     }
 
+    /// The flags of all trials, but for a file that a run which goes on does not begin from.
+    fn flags_to_resume(&self) -> Vec<&String> {
+        let mut flags = Vec::new();
+        let mut all = self.flags.iter();
+        while let Some(flag) = all.next() {
+            match flag.as_str() {
+                "--config" => _ = all.next(),
+                flag_and_file if flag_and_file.starts_with("--config=") => {}
+                _ => flags.push(flag),
+            }
+        }
+        flags
+    }
+
     fn start(&self, trial: &Trial, epochs: usize, program: &Path, folder: &Path) -> Result<Child, TrainError> {
         let mut command = Command::new(program);
         match RunInfo::of(folder, &trial.name).status {
-            RunStatus::Resumable | RunStatus::Complete => command.args(["--resume", &trial.name]),
+            RunStatus::Resumable | RunStatus::Complete => {
+                command.args(self.flags_to_resume()).args(&trial.flags).args(["--resume", &trial.name])
+            }
             _ => command.args(&self.flags).args(&trial.flags).args(["--name", &trial.name, "--overwrite"]),
         };
-        command.args(["--plain", "--epochs", &epochs.to_string(), "--artifacts"]).arg(folder);
+        command.args(["--epochs", &epochs.to_string(), "--artifacts"]).arg(folder);
         let log = folder.join(format!("{}.log", trial.name));
         let file = std::fs::File::create(&log).map_err(TrainError::io("write", &log))?;
         let output = file.try_clone().map_err(TrainError::io("write", &log))?;
@@ -281,7 +297,8 @@ impl Trial {
         self.look(folder);
         if !succeeded && self.failure.is_none() {
             let log = std::fs::read_to_string(folder.join(format!("{}.log", self.name))).unwrap_or_default();
-            self.failure = Some(log.lines().last().unwrap_or("failed without a word").to_owned());
+            let told = log.lines().find(|line| line.starts_with("error")).or(log.lines().last());
+            self.failure = Some(told.unwrap_or("failed without a word").to_owned());
         }
     }
 

@@ -170,8 +170,14 @@ impl MemberTraining<'_> {
     ) -> Result<ImageLoader, TrainError> {
         let RunConfig { sampling, curriculum, batch_size, .. } = *self.config;
         let augment = self.config.augmentation(data.image())?;
-        let (indices, sampler) =
-            sampling.draw(curriculum, &data.train, &data.train_indices, difficulty, batch_size, self.seed)?;
+        let (indices, sampler) = sampling.draw(
+            curriculum,
+            (&data.train, data.outputs()),
+            &data.train_indices,
+            difficulty,
+            batch_size,
+            self.seed,
+        )?;
         let source = ImageSource::new(data.train.clone(), indices, data.normalization().clone());
         let source = source.distorted(augment, data.outputs(), self.seed);
         let loader = source.loader(batch_size, device).with_smallest_batch(self.config.smallest_batch());
@@ -186,7 +192,8 @@ impl MemberTraining<'_> {
         }
         let RunConfig { sampling, batch_size, .. } = *self.config;
         // Of a bagged network, its own sample.
-        let (mut images, _) = sampling.draw(None, &data.train, &data.train_indices, &[], batch_size, self.seed)?;
+        let (mut images, _) =
+            sampling.draw(None, (&data.train, data.outputs()), &data.train_indices, &[], batch_size, self.seed)?;
         // All batches weigh the same, so that all are to be whole.
         let whole = images.len() / batch_size * batch_size;
         images.truncate(whole.max(batch_size).min(STATISTICS_BATCHES.saturating_mul(batch_size)));

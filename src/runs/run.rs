@@ -181,6 +181,9 @@ impl Run {
         // Nor is it known before whether there are images to draw.
         let known_difficulty = data.difficulty.as_deref().unwrap_or_default();
         self.member(0).training_loader(&data, known_difficulty, &device)?;
+        if !self.replaces {
+            self.ensure_same_data(&data.description)?;
+        }
         if std::mem::take(&mut self.replaces) {
             empty(&self.folder)?;
         }
@@ -188,7 +191,10 @@ impl Run {
         if !path.exists() || std::mem::take(&mut self.changed) {
             files::write_json(&path, &self.config)?;
         }
-        self.describe(&data.description)?;
+        let described = self.folder.join(DATA);
+        if !described.exists() {
+            files::write_json(&described, &data.description)?;
+        }
         if let Some(difficulty) = data.difficulty.as_ref().filter(|_| !known.exists()) {
             files::write_json(&known, difficulty)?;
         }
@@ -320,11 +326,11 @@ impl Run {
         }
     }
 
-    /// Keeps what is to be known of the data later, and checks that a run which goes on has the data that it began with.
-    fn describe(&self, data: &DataDescription) -> Result<(), TrainError> {
+    /// Checks that a run which goes on has the data that it began with.
+    fn ensure_same_data(&self, data: &DataDescription) -> Result<(), TrainError> {
         let path = self.folder.join(DATA);
         if !path.exists() {
-            return files::write_json(&path, data);
+            return Ok(());
         }
         let before: DataDescription = files::read_json(&path)?;
         if before.digest != data.digest {

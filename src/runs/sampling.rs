@@ -52,12 +52,12 @@ pub enum Sampling {
 }
 
 impl Sampling {
-    /// The `indices` that the network with `seed` trains on, and what orders them; `difficulty` is that of each of
-    /// `indices`, where the curriculum needs one.
+    /// The `indices` that the network with `seed` trains on, and what orders them; the images are of so many `classes`, and
+    /// `difficulty` is that of each of `indices`, where the curriculum needs one.
     pub(super) fn draw(
         self,
         curriculum: Option<Curriculum>,
-        images: &Examples,
+        (images, classes): (&Examples, usize),
         indices: &[usize],
         difficulty: &[f64],
         batch_size: usize,
@@ -79,7 +79,6 @@ impl Sampling {
             }
             (None, Self::Balanced) => {
                 let labels: Vec<usize> = drawn.iter().map(|&index| images.label(index) as usize).collect();
-                let classes = images.labels().into_iter().max().map_or(0, |most| most as usize + 1);
                 Sampler::balanced(&labels, classes)?
             }
             (None, _) => Sampler::shuffled(drawn.len()),

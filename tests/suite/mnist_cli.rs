@@ -3,7 +3,7 @@
 
 use crate::digits::{digits, write_parts};
 use burn_descent::optim::NamedOptimizer;
-use burn_descent_lab::data::{EmbeddedDigits, write_gray_png};
+use burn_descent_lab::data::{EmbeddedDigits, write_gray_png, write_rgb_png};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -59,8 +59,15 @@ impl Sandbox {
     }
 
     fn bare(&self, arguments: &str) -> Command {
+        let mut command = self.raw(arguments);
+        command.arg("--artifacts").arg(self.runs());
+        command
+    }
+
+    /// The program with these arguments and no others.
+    fn raw(&self, arguments: &str) -> Command {
         let mut command = Command::new(program());
-        command.args(arguments.split_whitespace()).arg("--artifacts").arg(self.runs()).current_dir(self.0.path());
+        command.args(arguments.split_whitespace()).current_dir(self.0.path());
         command.env("XDG_CACHE_HOME", self.path("cache")).env_remove("RUST_BACKTRACE");
         command.env_remove("MNIST_DIR").env_remove("FASHION_MNIST_DIR");
         command
@@ -70,6 +77,13 @@ impl Sandbox {
     fn succeeds(&self, arguments: &str) -> String {
         let output = self.command(arguments).output().expect("the program starts");
         assert!(output.status.success(), "`{arguments}` ended with {}: {}", output.status, stderr(&output));
+        stdout(&output)
+    }
+
+    /// Runs the program without data, and gives what it printed.
+    fn succeeds_bare(&self, arguments: &str) -> String {
+        let output = self.bare(arguments).output().expect("the program starts");
+        assert!(output.status.success(), "{arguments}: {}", stderr(&output));
         stdout(&output)
     }
 
@@ -764,6 +778,140 @@ fn the_ndarray_backend_trains_and_answers() {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// Data of one's own, and runs as things
+
+fn output_of(mut command: Command) -> String {
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output)
+}
+
+/// Two colours, ten pictures each, of which the network is to tell one from the other.
+#[test]
+fn a_folder_of_pictures_trains_and_answers_by_name() {
+    let sandbox = Sandbox::new();
+    let pictures = sandbox.path("pictures");
+    for (class, color) in [("blue", [0, 0, 200]), ("red", [200, 0, 0])] {
+        for number in 0..20 {
+            let shade = color.map(|value: u8| value.saturating_add(number * 2));
+            let path = pictures.join(class).join(format!("{number}.png"));
+            write_rgb_png(path, 9, 7, &shade.repeat(63)).expect("a picture");
+        }
+    }
+    let pictures = pictures.display();
+    let train = format!("--plain --dataset images --data {pictures} --size 8x8 --model mlp --widths 8 --batch-size 8");
+    let printed = output_of(sandbox.bare(&format!("{train} --epochs 20 --name colours")));
+    assert!(printed.contains("test accuracy 100.00 %") && printed.contains(" blue"), "{printed}");
+    let data = sandbox.json("colours", "data.json");
+    assert_eq!((&data["shape"], &data["class_names"]), (&vec![3, 8, 8].into(), &vec!["blue", "red"].into()));
+    let one = output_of(sandbox.bare(&format!("predict colours {pictures}/red/3.png")));
+    assert!(one.ends_with("it reads red\n"), "{one}");
+    let table = sandbox.path("answers.csv");
+    output_of(sandbox.bare(&format!("predict colours {pictures}/red {pictures}/blue --csv {}", table.display())));
+    let answers = fs::read_to_string(table).expect("the answers");
+    assert!(answers.starts_with("example,prediction,blue,red\n") && answers.lines().count() == 41, "{answers}");
+    assert_eq!(answers.lines().filter(|line| line.contains("/red/") && line.contains(".png,red,")).count(), 20);
+    // Other pictures are other data.
+    fs::remove_file(sandbox.path("pictures/red/0.png")).expect("a picture to lose");
+    sandbox.fails_with(
+        sandbox.bare("--plain --resume colours --epochs 21"),
+        &["the data of the run `colours` have changed", "SHA-256"],
+    );
+    sandbox.fails_with(sandbox.bare("--plain --dataset images"), &["data", "the folder of the pictures"]);
+    let sized = format!("--plain --dataset images --data {pictures} --channels 2");
+    sandbox.fails_with(sandbox.bare(&sized), &["channels", "1 or 3", "is 2"]);
+    sandbox.fails("--plain --size 8x8", &["--size", "--dataset images"]);
+}
+
+#[test]
+fn a_table_trains_classes_and_numbers() {
+    let sandbox = Sandbox::new();
+    let table = sandbox.path("houses.csv");
+    let row = |number: usize| {
+        let (size, colour) = (number % 17, ["red", "blue", "green"][number % 3]);
+        let price = 100.0 + 10.0 * size as f64 + if colour == "red" { 50.0 } else { 0.0 };
+        let missing = if number % 29 == 0 { String::new() } else { size.to_string() };
+        format!("{missing},{colour},{price},{}\n", if price > 200.0 { "dear" } else { "cheap" })
+    };
+    fs::write(&table, format!("size,colour,price,class\n{}", (0..600).map(row).collect::<String>())).expect("a table");
+    let table = table.display();
+    let train = format!("--plain --dataset table --data {table} --widths 32 --dropout 0 --batch-size 16 --epochs 12");
+    let printed = output_of(sandbox.bare(&format!("{train} --label class --ignore price --name classes")));
+    assert!(printed.contains("  dear") || printed.contains(" dear"), "{printed}");
+    assert!(number(&sandbox.summary("classes")["test_accuracy"]) > 0.9, "{printed}");
+    let numbers = format!("{train} --label price --ignore class --loss mse --name numbers");
+    let printed = output_of(sandbox.bare(&numbers));
+    assert!(printed.contains("test R² 0.") && printed.contains("root mean squared error"), "{printed}");
+    assert!(number(&sandbox.summary("numbers")["regression"]["r_squared"]) > 0.9, "{printed}");
+    let new = sandbox.path("new.csv");
+    fs::write(&new, "colour,size\nred,3\nblue,16\n").expect("new rows");
+    let answers = output_of(sandbox.bare(&format!("predict numbers {}", new.display())));
+    let prices: Vec<f64> = answers.lines().filter_map(|line| line.split_whitespace().nth(1)?.parse().ok()).collect();
+    assert!(prices.len() == 2 && (prices[0] - 180.0).abs() < 40.0 && (prices[1] - 260.0).abs() < 40.0, "{answers}");
+
+    for (arguments, parts) in [
+        ("--label nothing", &["houses.csv", "`nothing`", "`price`"][..]),
+        ("--label class --model cnn", &["model", "mlp for a table", "is cnn"]),
+        ("--label class --augment", &["augment", "left out for a table"]),
+        ("--label price --loss mse --criterion accuracy", &["criterion", "where numbers are predicted"]),
+        ("--label class --loss mse", &["houses.csv", "cheap"]),
+    ] {
+        let command = sandbox.bare(&format!("--plain --dataset table --data {table} {arguments}"));
+        sandbox.fails_with(command, parts);
+    }
+}
+
+#[test]
+fn runs_are_listed_compared_and_extended() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.succeeds_bare("runs"), "no runs yet\n");
+    sandbox.trains("short", "--epochs 2 --schedule constant");
+    sandbox.trains("long", "--epochs 4 --schedule constant");
+    let list = sandbox.succeeds_bare("runs");
+    assert!(list.lines().count() == 3 && list.contains("short  complete") && list.contains("4/4"), "{list}");
+    let comparison = sandbox.succeeds_bare("compare short long");
+    assert!(comparison.contains("epochs ") && !comparison.contains("batch_size"), "{comparison}");
+    sandbox.fails_with(sandbox.bare("compare short none"), &["no run `none`", "known runs: long, short"]);
+    // To more epochs: the same as if it had been asked for them at once.
+    sandbox.succeeds("--plain --resume short --epochs 4");
+    assert_eq!(sandbox.epochs("short"), sandbox.epochs("long"));
+    assert_eq!(sandbox.summary("short")["test_loss"], sandbox.summary("long")["test_loss"]);
+    sandbox.fails("--plain --resume short --epochs 3", &["epochs", "at least as many as have been trained", "is 3"]);
+}
+
+#[test]
+fn settings_are_searched_and_the_search_goes_on() {
+    let sandbox = Sandbox::new();
+    let search = format!(
+        "tune --over lr=1e-4..1e-1 --over optimizer=adam,sgd --trials 4 --halving 2 --epochs 4 --jobs 2 --artifacts {} -- \
+         {TINY} --data {}",
+        sandbox.runs().display(),
+        sandbox.data().display()
+    );
+    let found = output_of(sandbox.raw(&search));
+    let rows: Vec<&str> = found.lines().filter(|line| line.starts_with("trial-")).collect();
+    assert!(rows.len() == 4 && found.contains("the best: --lr="), "{found}");
+    let epochs = |row: &str| row.split_whitespace().nth(1).map(str::to_owned);
+    assert_eq!((epochs(rows[0]), epochs(rows[3])), (Some("4".to_owned()), Some("1".to_owned())), "{found}");
+    assert_eq!(output_of(sandbox.raw(&search)), found, "a search that is over is not made again");
+    sandbox.fails_with(sandbox.raw(&search.replace("--trials 4", "--trials 5")), &["name", "new search"]);
+    sandbox.fails_with(sandbox.bare("tune --over lr=1e-4..1e-1 --name other"), &["lr=1e-4..1e-1", "--trials N"]);
+}
+
+#[test]
+fn sizes_that_cannot_be_are_told_before_memory_is_taken() {
+    let sandbox = Sandbox::new();
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    sandbox.fails(&format!("{TINY} --widths 1000000000"), &["would take about", "are free"]);
+    sandbox.fails(&format!("{TINY} --ensemble 1000000000000"), &["would take about", "1000000000000 network(s)"]);
+    let varied = format!("{TINY} --epochs 1000000000000 --vary beta_1=0.8..0.9");
+    sandbox.fails(&varied, &["epochs", "1000000000000", "days"]);
+    sandbox.trains("all-at-once", "--epochs 1 --batch-size 1000000000000");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // Interruptions
 
 /// Some seconds of work in four epochs.
@@ -988,7 +1136,10 @@ fn unknown_names_list_the_known() {
     sandbox.is_refused("--plain --schedule time-based=1,per=year", &["per should be step or epoch", "`year`"]);
     sandbox.is_refused("--plain --schedule exponential", &["`exponential`", "exponential=BETA"]);
     sandbox.is_refused("--plain --schedule step=2", &["`step=2`", "step=EPOCHS:FACTOR"]);
-    sandbox.is_refused("--plain --dataset cifar", &["--dataset", "`cifar`", "mnist, fashion, synthetic"]);
+    sandbox.is_refused(
+        "--plain --dataset cifar",
+        &["--dataset", "`cifar`", "mnist, fashion, cifar10, cifar100, synthetic, images, table"],
+    );
     sandbox.is_refused("--plain --backend tpu", &["--backend", "`tpu`", "auto, flex, ndarray, wgpu, cuda"]);
     sandbox.is_refused("--plain --augment blur=1", &["--augment", "`blur`", "rotation=DEGREES, shift=PIXELS"]);
     sandbox.is_refused("--plain --augment shift", &["--augment", "`shift`", "shift=PIXELS"]);
@@ -1096,8 +1247,8 @@ fn runs_are_not_mixed_up() {
     sandbox.fails("--plain --resume done", &["`done`", "complete"]);
     sandbox.fails("--plain --resume begun --lr 0.5", &["`begun`", "lr is 0.002", "0.5 was asked for"]);
     sandbox.fails(
-        "--plain --resume begun --widths 32 --epochs 9",
-        &["epochs is 3", "9 was asked for", "model.mlp.widths is [16]", "[32] was asked for"],
+        "--plain --resume begun --widths 32 --batch-size 9",
+        &["batch_size is 64", "9 was asked for", "model.mlp.widths is [16]", "[32] was asked for"],
     );
     sandbox.fails("--plain --resume begun --sam 0.1", &["`begun`", "sam is null", "{\"rho\":0.1} was asked for"]);
     sandbox.fails("--plain --resume begun --model cnn", &["`begun`", "model is", "mlp", "cnn"]);
