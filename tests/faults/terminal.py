@@ -50,7 +50,12 @@ class Terminal:
         return True
 
     def type(self, keys: bytes) -> None:
-        """Sends what keys send."""
+        """Sends what keys send, but not in the moment in which a dashboard opens and keys are no signals yet."""
+        for _ in range(500):
+            flags = termios.tcgetattr(self.slave)[3]
+            if flags & (termios.ICANON | termios.ISIG):
+                break
+            time.sleep(0.001)
         os.write(self.master, keys)
 
     def send(self, number: signal.Signals) -> None:
