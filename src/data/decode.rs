@@ -6,6 +6,9 @@ use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::Path;
 
+/// What pictures are read from.
+const FORMATS: [ImageFormat; 2] = [ImageFormat::Png, ImageFormat::Jpeg];
+const NAMES: &str = "PNG or JPEG";
 /// The longest side of a picture, in pixels.
 pub(super) const MAX_SIDE: u32 = 16_384;
 /// The most memory of a picture.
@@ -13,8 +16,8 @@ const MAX_BYTES: u64 = 256 << 20;
 /// The largest file of a picture.
 const MAX_FILE: u64 = 64 << 20;
 
-/// Begins to read a picture in one of `formats`, whatever its name: its size, color type and orientation are known.
-pub(super) fn open(path: &Path, formats: &'static [ImageFormat]) -> Result<impl ImageDecoder, DataError> {
+/// Begins to read a PNG or JPEG picture, whatever its name: its size, color type and orientation are known.
+pub(super) fn open(path: &Path) -> Result<impl ImageDecoder, DataError> {
     let unreadable = |cause| DataError::Read { path: path.into(), cause };
     let file = fs::metadata(path).map_err(unreadable)?;
     // A pipe would be waited for.
@@ -26,15 +29,14 @@ pub(super) fn open(path: &Path, formats: &'static [ImageFormat]) -> Result<impl 
     }
     let file = BufReader::new(File::open(path).map_err(unreadable)?);
     let mut reader = ImageReader::new(file).with_guessed_format().map_err(unreadable)?;
-    let no_picture =
-        |reason: &str| DataError::Picture { path: path.into(), expected: names(formats), reason: reason.into() };
-    if !reader.format().is_some_and(|format| formats.contains(&format)) {
+    let no_picture = |reason: &str| DataError::Picture { path: path.into(), expected: NAMES, reason: reason.into() };
+    if !reader.format().is_some_and(|format| FORMATS.contains(&format)) {
         return Err(no_picture("it does not begin as one"));
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| broken(path, formats, error))?;
+    let decoder = reader.into_decoder().map_err(|error| broken(path, error))?;
     let (width, height) = decoder.dimensions();
     if width.min(height) == 0 {
         return Err(no_picture("it has no pixels"));
@@ -46,27 +48,23 @@ pub(super) fn open(path: &Path, formats: &'static [ImageFormat]) -> Result<impl 
 }
 
 /// Reads a picture whole, and turns it as its metadata say.
-pub(super) fn decode(path: &Path, formats: &'static [ImageFormat]) -> Result<DynamicImage, DataError> {
-    let mut decoder = open(path, formats)?;
+pub(super) fn decode(path: &Path) -> Result<DynamicImage, DataError> {
+    let mut decoder = open(path)?;
     let orientation = decoder.orientation();
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(path, formats, error))?;
-    picture.apply_orientation(orientation.map_err(|error| broken(path, formats, error))?);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(path, error))?;
+    picture.apply_orientation(orientation.map_err(|error| broken(path, error))?);
     Ok(picture)
 }
 
 /// What a decoder or an encoder says.
-pub(super) fn broken(path: &Path, formats: &'static [ImageFormat], error: ImageError) -> DataError {
+pub(super) fn broken(path: &Path, error: ImageError) -> DataError {
     match error {
         ImageError::IoError(cause) => DataError::Read { path: path.into(), cause },
         error => {
             let reason = excerpt(&error.to_string());
-            DataError::Picture { path: path.into(), expected: names(formats), reason }
+            DataError::Picture { path: path.into(), expected: NAMES, reason }
         }
     }
-}
-
-fn names(formats: &[ImageFormat]) -> &'static str {
-    if formats.contains(&ImageFormat::Jpeg) { "PNG or JPEG" } else { "PNG" }
 }
 
 /// The picture on white paper, in gray.

@@ -7,7 +7,7 @@ use super::images::LabelledImages;
 use super::source::{Origin, Splits};
 use super::split::SplitConfig;
 use image::imageops::{self, FilterType};
-use image::{ImageDecoder, ImageFormat, metadata::Orientation};
+use image::{ImageDecoder, metadata::Orientation};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -15,7 +15,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const FORMATS: &[ImageFormat] = &[ImageFormat::Png, ImageFormat::Jpeg];
 /// The longest side that pictures are resized to, in pixels.
 const MAX_SIZE: usize = 4096;
 
@@ -236,8 +235,8 @@ struct Header {
 impl Header {
     fn read(path: &Path) -> Result<Self, DataError> {
         use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-        let mut decoder = decode::open(path, FORMATS)?;
-        let orientation = decoder.orientation().map_err(|error| decode::broken(path, FORMATS, error))?;
+        let mut decoder = decode::open(path)?;
+        let orientation = decoder.orientation().map_err(|error| decode::broken(path, error))?;
         let (width, height) = decoder.dimensions();
         let lies = matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH);
         let size = if lies { [width, height] } else { [height, width] };
@@ -346,7 +345,7 @@ pub(super) fn picture(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>, DataErr
 
 /// Writes a picture of any size and color type as planes of the wanted shape.
 fn decode_picture(path: &Path, [channels, height, width]: [usize; 3], image: &mut [u8]) -> Result<(), DataError> {
-    let picture = decode::decode(path, FORMATS)?;
+    let picture = decode::decode(path)?;
     let (columns, rows) = (width as u32, height as u32);
     let pixels = match channels {
         1 => imageops::resize(&decode::gray(picture), columns, rows, FilterType::Triangle).into_raw(),

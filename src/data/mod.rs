@@ -26,7 +26,7 @@ pub use image_folder::{ImageFolderConfig, read_image_folder};
 pub use images::{LabelledImages, Statistics};
 pub use known::{Content, KnownDataset, Manifest, RemoteFile};
 pub use libsvm::{SparseRows, read_libsvm};
-pub use picture::{read_digit_png, read_picture, write_gray_png, write_rgb_png};
+pub use picture::{read_digit, read_picture, write_gray_png, write_rgb_png};
 pub use records::{Records, read_records};
 pub use schema::{ColumnSchema, EncodedRows, Encoding, LabelSchema, TableSchema};
 pub use source::{DataSource, Origin, Splits};

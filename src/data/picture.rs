@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image::{
-    ExtendedColorType, GrayImage, ImageEncoder, ImageFormat,
+    ExtendedColorType, GrayImage, ImageEncoder,
     codecs::png::PngEncoder,
     imageops::{self, FilterType},
 };
@@ -14,7 +14,6 @@ use super::{
     file::write_atomic,
 };
 
-const FORMATS: &[ImageFormat] = &[ImageFormat::Png];
 /// Side of an MNIST image, in pixels.
 const SIDE: u32 = 28;
 /// Longer side of the digit in it.
@@ -31,23 +30,23 @@ const LEAST_CONTRAST: u8 = 32;
 /// it, unless ink would fall outside.
 ///
 /// ```
-/// use burn_descent_lab::data::{read_digit_png, write_gray_png};
+/// use burn_descent_lab::data::{read_digit, write_gray_png};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("one.png");
 /// let stroke: Vec<u8> = (0..60 * 40).map(|i| if (18..22).contains(&(i % 40)) { 0 } else { 255 }).collect();
 /// write_gray_png(&path, 40, 60, &stroke)?;
-/// let digit = read_digit_png(&path)?;
+/// let digit = read_digit(&path)?;
 /// assert_eq!((digit.len(), digit[14 * 28 + 14], digit[14 * 28 + 4]), (28 * 28, 255, 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
-/// Returns an error that names the file where it cannot be read, is no PNG or a broken one, has more than 16,384 pixels
+/// Returns an error that names the file where it cannot be read, is no PNG or JPEG or a broken one, has more than 16,384 pixels
 /// a side or 256 MiB unpacked, or is blank, which is less than 32 gray levels between ink and paper.
-pub fn read_digit_png(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
+pub fn read_digit(path: impl AsRef<Path>) -> Result<Vec<u8>, DataError> {
     let path = path.as_ref();
-    let mut gray = gray(decode(path, FORMATS)?);
+    let mut gray = gray(decode(path)?);
     remove_paper(&mut gray);
     let contrast = peak(&gray);
     let blank = |contrast| DataError::Blank { path: path.into(), contrast, least: LEAST_CONTRAST };
@@ -71,7 +70,7 @@ pub fn read_picture(path: impl AsRef<Path>, shape: [usize; 3]) -> Result<Vec<u8>
 
 /// Writes gray levels, row after row, as a PNG picture, by way of a temporary file beside it.
 ///
-/// `width` and `height` are in pixels, at least 1; `pixels` are 0 (black) to 255 (white). See [`read_digit_png`] for an
+/// `width` and `height` are in pixels, at least 1; `pixels` are 0 (black) to 255 (white). See [`read_digit`] for an
 /// example.
 ///
 /// # Errors
@@ -105,7 +104,7 @@ fn write_png(
     };
     let mut png = Vec::new();
     let encoded = PngEncoder::new(&mut png).write_image(values, columns, rows, color);
-    encoded.map_err(|error| broken(path, FORMATS, error))?;
+    encoded.map_err(|error| broken(path, error))?;
     write_atomic(path, &png)
 }
 

@@ -1,6 +1,6 @@
 //! The files of a run.
 
-use super::{History, TrainError};
+use super::{EpochMetrics, History, TrainError};
 use burn_descent::train::FileError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +23,26 @@ pub(super) fn write_history(path: &Path, history: &History) -> Result<(), FileEr
     text.push('\n');
     let io = |source| FileError::Io { action: "write", path: path.to_owned(), source };
     burn_descent::train::write_atomic(path, text.as_bytes()).map_err(io)
+}
+
+/// Writes the epochs of a history as CSV and as a JSON object a line, for other programs: `metrics.csv` and
+/// `metrics.jsonl` in `folder`.
+pub(super) fn write_metrics(folder: &Path, history: &History) -> Result<(), FileError> {
+    let mut csv = String::from("epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds,images\n");
+    let mut lines = String::new();
+    for epoch in &history.epochs {
+        let EpochMetrics { train_loss, train_accuracy, validation_loss, validation_accuracy, .. } = epoch;
+        let metrics = format!("{train_loss},{train_accuracy},{validation_loss},{validation_accuracy}");
+        csv += &format!("{},{metrics},{},{}\n", epoch.epoch, epoch.seconds, epoch.images);
+        lines += &serde_json::to_string(epoch).unwrap_or_default();
+        lines.push('\n');
+    }
+    for (name, text) in [("metrics.csv", csv), ("metrics.jsonl", lines)] {
+        let path = folder.join(name);
+        let io = |source| FileError::Io { action: "write", path: path.clone(), source };
+        burn_descent::train::write_atomic(&path, text.as_bytes()).map_err(io)?;
+    }
+    Ok(())
 }
 
 /// Removes a file, if it is there.

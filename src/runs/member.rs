@@ -294,8 +294,7 @@ impl MemberTraining<'_> {
         let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
         let model = self.training_model(data, &autodiff)?;
         let outdated = outdated.map(Path::to_owned);
-        let (history, criterion, patience) =
-            (self.folder.join(HISTORY), self.config.criterion, self.config.early_stopping);
+        let (folder, criterion, patience) = (self.folder.clone(), self.config.criterion, self.config.early_stopping);
         let engine = Engine::new(self.update(&model, data, device)?, 0.0)
             .with_schedule(self.config.schedule.scheduler(self.config.lr, length)?)
             .with_epochs(self.config.epochs)
@@ -307,7 +306,9 @@ impl MemberTraining<'_> {
             .with_observer(move |training| {
                 // The run is complete only once it has another.
                 outdated.iter().try_for_each(|path| files::remove(path))?;
-                Ok(files::write_history(&history, &History::new(training, criterion, patience))?)
+                let history = History::new(training, criterion, patience);
+                files::write_metrics(&folder, &history)?;
+                Ok(files::write_history(&folder.join(HISTORY), &history)?)
             })
             .in_folder(&self.folder);
         let numbers = model.predicts_numbers();

@@ -1,5 +1,5 @@
 use super::{DatasetKind, Run, TrainError};
-use crate::data::{DataError, LabelledImages, Rows, Targets, read_digit_png, read_picture, read_records};
+use crate::data::{DataError, LabelledImages, Rows, Targets, read_digit, read_picture, read_records};
 use burn_descent::ensemble::argmax;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ impl Predictions {
                 let digits =
                     matches!(run.config().dataset, DatasetKind::Mnist | DatasetKind::Fashion | DatasetKind::Synthetic);
                 let read = |path: &PathBuf| match digits {
-                    true => read_digit_png(path),
+                    true => read_digit(path),
                     false => read_picture(path, data.shape),
                 };
                 let pixels = pictures.iter().map(read).collect::<Result<Vec<_>, DataError>>()?.concat();

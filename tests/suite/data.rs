@@ -17,7 +17,7 @@ use std::{
 use burn_descent_lab::data::{
     CifarFormat, ColumnSchema, Content, DataError, DataSource, Encoding, Failure, ImageFolderConfig, KnownDataset,
     LabelSchema, LabelledImages, Manifest, Origin, Records, RemoteFile, SplitConfig, Splits, Statistics, Table,
-    TableConfig, TableSchema, TableTask, Targets, read_digit_png, read_image_folder, read_images, read_labelled,
+    TableConfig, TableSchema, TableTask, Targets, read_digit, read_image_folder, read_images, read_labelled,
     read_labels, read_libsvm, read_records, read_table, write_gray_png,
 };
 use flate2::{Compression, Crc, write::GzEncoder};
@@ -784,7 +784,7 @@ fn a_real_digit_survives_as_a_picture() {
         let path = temp.path().join("large.png");
         large.save(&path).unwrap();
         for (total, path) in total.iter_mut().zip([as_is, path]) {
-            let digit = read_digit_png(path).unwrap();
+            let digit = read_digit(path).unwrap();
             let distance = digit.iter().zip(digits.image(i)).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>();
             *total += distance / (28.0 * 28.0) / f64::from(count as u32);
         }
@@ -827,7 +827,7 @@ fn every_color_type_makes_the_same_digit() {
     ];
     for picture in pictures {
         picture.save(&path).unwrap();
-        let digit = read_digit_png(&path).unwrap();
+        let digit = read_digit(&path).unwrap();
         assert!(digit == expected, "{:?}", picture.color());
     }
 }
@@ -838,7 +838,7 @@ fn size_and_mass_decide_the_place() {
     let path = folder.path().join("a.png");
     let digit = |width: u32, height: u32, ink: &dyn Fn(u32, u32) -> bool| {
         GrayImage::from_fn(width, height, |x, y| Luma([if ink(x, y) { 255 } else { 0 }])).save(&path).unwrap();
-        read_digit_png(&path).unwrap()
+        read_digit(&path).unwrap()
     };
     let bounds = |digit: &[u8]| {
         let ink = || (0..28 * 28).filter(|&i| digit[i] > 0);
@@ -872,7 +872,7 @@ fn noise_is_no_ink() {
         })
         .save(&path)
         .unwrap();
-        read_digit_png(&path).unwrap()
+        read_digit(&path).unwrap()
     };
     let ink = |digit: Vec<u8>| digit.into_iter().map(|v| v > 127).collect::<Vec<_>>();
     assert_eq!(ink(photo(0)), ink(photo(20)));
@@ -896,7 +896,7 @@ fn ink_is_on_whichever_side_of_the_paper() {
     let gray = |level: u8| [level, level, level, 255];
     let read = |ink, paper| {
         bar(gray(ink), gray(paper)).save(&path).unwrap();
-        read_digit_png(&path).unwrap()
+        read_digit(&path).unwrap()
     };
     let expected = read(0, 255);
     for (ink, paper) in [(20, 120), (250, 140), (0, 127), (255, 128), (200, 100), (60, 150)] {
@@ -908,36 +908,36 @@ fn ink_is_on_whichever_side_of_the_paper() {
 fn wrong_pictures_are_told() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.png");
-    says(read_digit_png(&path), &["could not read", "a.png", "No such file"]);
-    says(read_digit_png(folder.path()), &["could not read"]);
+    says(read_digit(&path), &["could not read", "a.png", "No such file"]);
+    says(read_digit(folder.path()), &["could not read"]);
     for bytes in [&b""[..], b"no picture, just text", b"\x89PNG\r\n\x1a\n", &png_header(0, 5), &png_header(20, 20)] {
         put(&folder, "a.png", bytes);
-        says(read_digit_png(&path), &["a.png"]);
+        says(read_digit(&path), &["a.png"]);
     }
     put(&folder, "a.png", b"no picture, just text");
-    says(read_digit_png(&path), &["expected a PNG picture"]);
+    says(read_digit(&path), &["expected a PNG or JPEG picture"]);
     for (width, height) in [(100_000, 20), (20, 100_000), (16_000, 16_000), (2_000_000_000, 1), (1 << 30, 1 << 30)] {
         put(&folder, "a.png", &png_header(width, height));
-        says(read_digit_png(&path), &["a.png"]);
+        says(read_digit(&path), &["a.png"]);
     }
     put(&folder, "a.png", &png_header(100_000, 20));
-    says(read_digit_png(&path), &["100000 x 20 pixels", "at most 16384 a side"]);
+    says(read_digit(&path), &["100000 x 20 pixels", "at most 16384 a side"]);
     for paper in [0, 100, 255] {
         write_gray_png(&path, 30, 20, &[paper; 600]).unwrap();
-        says(read_digit_png(&path), &["a.png", "blank", "0 gray levels"]);
+        says(read_digit(&path), &["a.png", "blank", "0 gray levels"]);
     }
     write_gray_png(&path, 1, 1, &[9]).unwrap();
-    says(read_digit_png(&path), &["blank"]);
+    says(read_digit(&path), &["blank"]);
     // Two specks so far apart that nothing is left of them in 20 pixels.
     let specks =
         GrayImage::from_fn(8_000, 8_000, |x, y| Luma([if x == y && (x == 1 || x == 7_990) { 255 } else { 0 }]));
     specks.save(&path).unwrap();
-    says(read_digit_png(&path), &["blank"]);
+    says(read_digit(&path), &["blank"]);
     // A picture cut in the middle of its data.
     bar([0, 0, 0, 255], [255; 4]).save(&path).unwrap();
     let png = fs::read(&path).unwrap();
     put(&folder, "a.png", &png[..png.len() / 2]);
-    says(read_digit_png(&path), &["a.png"]);
+    says(read_digit(&path), &["a.png"]);
 }
 
 #[test]

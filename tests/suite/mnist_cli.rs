@@ -256,7 +256,8 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 fn a_run_learns_and_leaves_everything_in_its_folder() {
     let sandbox = Sandbox::new();
     let printed = sandbox.trains("first", "--epochs 20 --backend flex");
-    for file in ["config.json", "model.bpk", "model.bpk.sha256", "history.json", "summary.json", "experiment.log"] {
+    let records = ["config.json", "data.json", "history.json", "metrics.csv", "metrics.jsonl", "summary.json"];
+    for file in records.into_iter().chain(["model.bpk", "model.bpk.sha256", "experiment.log"]) {
         assert!(sandbox.run("first").join(file).is_file(), "{file} is missing");
     }
     for metric in ["train/epoch-1/Loss.log", "train/epoch-20/Accuracy.log", "valid/epoch-20/Loss.log"] {
@@ -270,6 +271,8 @@ fn a_run_learns_and_leaves_everything_in_its_folder() {
     // Weights and biases, and four numbers a unit of batch normalization.
     assert_eq!(summary["parameters"], 784 * 16 + 4 * 16 + 16 * 10 + 10);
     assert_eq!(sandbox.epochs("first").len(), 20);
+    let metrics = fs::read_to_string(sandbox.run("first").join("metrics.csv")).expect("metrics");
+    assert!(metrics.lines().count() == 21 && metrics.starts_with("epoch,train_loss,"), "{metrics}");
     let best = sandbox.json("first", "history.json")["best_epoch"].clone();
     let losses: Vec<f64> = sandbox.epochs("first").iter().map(|epoch| number(&epoch["validation_loss"])).collect();
     assert!(losses.iter().all(|loss| *loss >= losses[best.as_u64().expect("an epoch") as usize - 1]));
