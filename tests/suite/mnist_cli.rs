@@ -833,7 +833,7 @@ fn a_table_trains_classes_and_numbers() {
     let row = |number: usize| {
         let (size, colour) = (number % 17, ["red", "blue", "green"][number % 3]);
         let price = 100.0 + 10.0 * size as f64 + if colour == "red" { 50.0 } else { 0.0 };
-        let missing = if number % 29 == 0 { String::new() } else { size.to_string() };
+        let missing = if number.is_multiple_of(29) { String::new() } else { size.to_string() };
         format!("{missing},{colour},{price},{}\n", if price > 200.0 { "dear" } else { "cheap" })
     };
     fs::write(&table, format!("size,colour,price,class\n{}", (0..600).map(row).collect::<String>())).expect("a table");
