@@ -1,7 +1,6 @@
 //! Tries many settings of a program's flags, each in a run of its own, and keeps on with the best.
 
-use crate::runs::{RunInfo, RunStatus, TrainError};
-use burn_descent::train::write_atomic;
+use crate::runs::{RunInfo, RunStatus, TrainError, write_json};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -201,7 +200,7 @@ impl TuneConfig {
     /// Writes the configuration into a new folder, or finds it there.
     fn claim(&self, folder: &Path) -> Result<(), TrainError> {
         let path = folder.join(CONFIG);
-        let Ok(bytes) = std::fs::read(&path) else { return write_json(&path, self) };
+        let Ok(bytes) = std::fs::read(&path) else { return Ok(write_json(&path, self)?) };
         let known: Result<Self, _> = serde_json::from_slice(&bytes);
         if known.is_ok_and(|known| known == *self) {
             return Ok(());
@@ -308,11 +307,6 @@ impl Trial {
         let ((bad, loss), (other_bad, other_loss)) = (key(self), key(other));
         bad.cmp(&other_bad).then(loss.total_cmp(&other_loss))
     }
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| TrainError::Stopped(error.to_string()))?;
-    write_atomic(path, (text + "\n").as_bytes()).map_err(TrainError::io("write", path))
 }
 
 impl fmt::Display for TuneReport {

@@ -2,10 +2,13 @@
 
 use super::TrainError;
 use super::files::LR_CURVE;
+use super::run::CONFIG;
+use burn_descent::train::is_unfinished;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Holds the folder of a run, until it is dropped or the program ends, however it does.
 ///
@@ -94,14 +97,23 @@ fn lock(folder: &Path) -> Result<Option<File>, TrainError> {
 }
 
 fn try_lock(file: &File, folder: &Path) -> Result<(), TrainError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(TrainError::InUse(folder.to_owned())),
-        // A file system that knows no locks is used as if nobody else were there.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(()),
-        Err(TryLockError::Error(error)) => Err(TrainError::io("lock the folder", folder)(error)),
+    for attempt in 1.. {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            // It may be no training, but somebody who looks whether there is one.
+            Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(BETWEEN),
+            Err(TryLockError::WouldBlock) => break,
+            // A file system that knows no locks is used as if nobody else were there.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(TrainError::io("lock the folder", folder)(error)),
+        }
     }
+    Err(TrainError::InUse(folder.to_owned()))
 }
+
+/// How often a lock is tried, and the time in between.
+const ATTEMPTS: usize = 10;
+const BETWEEN: Duration = Duration::from_millis(5);
 
 /// Whether a program holds `folder`.
 pub(super) fn is_claimed(folder: &Path) -> bool {
@@ -111,38 +123,22 @@ pub(super) fn is_claimed(folder: &Path) -> bool {
 /// Whether there is anything in `folder` that a new run would mix with. A curve of [`super::find_lr`] may be there, and
 /// the temporary files of a run that was killed before it began.
 pub(super) fn is_taken(folder: &Path) -> bool {
-    let is_other = |name: &OsStr| name != LR_CURVE && !is_temporary(name);
+    let is_other = |name: &OsStr| name != LR_CURVE && !is_unfinished(name);
     match fs::read_dir(folder) {
         Ok(mut entries) => entries.any(|entry| entry.map_or(true, |entry| is_other(&entry.file_name()))),
         Err(_) => folder.exists(),
     }
 }
 
-/// Removes everything in a folder that is claimed, but not the folder.
+/// Removes everything in a folder that is claimed, but not the folder. The configuration goes last: what is killed
+/// meanwhile is a run still, which can be replaced.
 pub(super) fn empty(folder: &Path) -> Result<(), TrainError> {
-    for entry in fs::read_dir(folder).map_err(TrainError::io("read", folder))?.flatten() {
-        let path = entry.path();
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    let entries = fs::read_dir(folder).map_err(TrainError::io("read", folder))?.flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort_by_key(|path| path.ends_with(CONFIG));
+    for path in paths {
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(TrainError::io("replace", &path))?;
-    }
-    Ok(())
-}
-
-/// Whether a file that is being written has this name.
-fn is_temporary(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with(".tmp")
-}
-
-/// Removes the temporary files that a program which was killed has left in the folder of a run.
-pub(super) fn sweep(folder: &Path) -> Result<(), TrainError> {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            sweep(&path)?;
-        } else if is_temporary(&entry.file_name()) {
-            fs::remove_file(&path).map_err(TrainError::io("remove", &path))?;
-        }
     }
     Ok(())
 }

@@ -6,23 +6,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
-pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    burn_descent::train::write_atomic(path, bytes).map_err(TrainError::io("write", path))
+pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let io = |source| FileError::Io { action: "write", path: path.to_owned(), source };
+    burn_descent::train::write_atomic(path, bytes).map_err(io)
 }
 
-pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| TrainError::Stopped(error.to_string()))?;
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), FileError> {
+    let unwritable = |error: serde_json::Error| FileError::Record { path: path.to_owned(), reason: error.to_string() };
+    let mut text = serde_json::to_string_pretty(value).map_err(unwritable)?;
     text.push('\n');
     write_atomic(path, text.as_bytes())
-}
-
-/// Writes the history of a training, as what the training calls may.
-pub(super) fn write_history(path: &Path, history: &History) -> Result<(), FileError> {
-    let unwritable = |reason: String| FileError::Record { path: path.to_owned(), reason };
-    let mut text = serde_json::to_string_pretty(history).map_err(|error| unwritable(error.to_string()))?;
-    text.push('\n');
-    let io = |source| FileError::Io { action: "write", path: path.to_owned(), source };
-    burn_descent::train::write_atomic(path, text.as_bytes()).map_err(io)
 }
 
 /// Writes the epochs of a history as CSV and as a JSON object a line, for other programs: `metrics.csv` and
@@ -37,22 +30,8 @@ pub(super) fn write_metrics(folder: &Path, history: &History) -> Result<(), File
         lines += &serde_json::to_string(epoch).unwrap_or_default();
         lines.push('\n');
     }
-    for (name, text) in [("metrics.csv", csv), ("metrics.jsonl", lines)] {
-        let path = folder.join(name);
-        let io = |source| FileError::Io { action: "write", path: path.clone(), source };
-        burn_descent::train::write_atomic(&path, text.as_bytes()).map_err(io)?;
-    }
-    Ok(())
-}
-
-/// Removes a file, if it is there.
-pub(super) fn remove(path: &Path) -> Result<(), FileError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(FileError::Io { action: "remove", path: path.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
+    write_atomic(&folder.join("metrics.csv"), csv.as_bytes())?;
+    write_atomic(&folder.join("metrics.jsonl"), lines.as_bytes())
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TrainError> {

@@ -16,7 +16,7 @@ use burn_descent::optim::evaluation_weights;
 use burn_descent::schedule::RunLength;
 use burn_descent::train::{
     self, End, Ended, Engine, Evaluation as Averaging, GradientUpdate, PlainProgress, Position, read_progress,
-    read_record, write_record,
+    read_record, remove_file, write_record,
 };
 use burn_descent::weights::reestimate_batch_norm;
 use std::io::IsTerminal;
@@ -104,10 +104,15 @@ impl MemberTraining<'_> {
         Ok(model.with_numbers(data.class_names.is_empty()))
     }
 
+    /// Checks that there is memory for the run's networks and a batch.
+    pub(super) fn ensure_room(&self, data: &RunData) -> Result<(), TrainError> {
+        let batch = self.config.batch_size.min(data.train_indices.len());
+        ensure_room(&self.config.model, &data.description, batch, self.config.ensemble)
+    }
+
     /// The network as it trains.
     pub(super) fn training_model(&self, data: &RunData, device: &Device) -> Result<Classifier, TrainError> {
-        let batch = self.config.batch_size.min(data.train_indices.len());
-        ensure_room(&self.config.model, &data.description, batch, self.config.ensemble)?;
+        self.ensure_room(data)?;
         let mut model = self.new_model(&data.description, device)?;
         if let (Some(transfer), Some(source)) = (&self.config.transfer, self.source) {
             model = transfer.take_over(source, model)?;
@@ -218,8 +223,10 @@ impl MemberTraining<'_> {
         summary: &Path,
     ) -> Result<Vec<Trained>, TrainError> {
         files::create_folder(&self.folder)?;
-        let complete = self.progress()?.is_complete(self.config.epochs);
-        let outcome = self.fit(data, device, options, (!complete).then_some(summary))?;
+        let before = self.progress()?;
+        let complete = before.is_complete(self.config.epochs);
+        let first = before.history.last_epoch() + 1;
+        let outcome = self.fit(data, device, options, first, (!complete).then_some(summary))?;
         let history = self.history(&outcome.history);
         let kept = self.kept(&history);
         let mut trained = Vec::new();
@@ -285,6 +292,7 @@ impl MemberTraining<'_> {
         data: &RunData,
         device: &Device,
         options: &RunOptions,
+        first: usize,
         outdated: Option<&Path>,
     ) -> Result<train::Outcome<Classifier>, TrainError> {
         let autodiff = device.clone().autodiff();
@@ -295,8 +303,8 @@ impl MemberTraining<'_> {
         let model = self.training_model(data, &autodiff)?;
         let outdated = outdated.map(Path::to_owned);
         let (folder, criterion, patience) = (self.folder.clone(), self.config.criterion, self.config.early_stopping);
-        let engine = Engine::new(self.update(&model, data, device)?, 0.0)
-            .with_schedule(self.config.schedule.scheduler(self.config.lr, length)?)
+        let schedule = self.config.schedule.scheduler(self.config.lr, length)?;
+        let engine = Engine::new(self.update(&model, data, device)?, schedule)
             .with_epochs(self.config.epochs)
             .with_seed(self.seed)
             .with_criterion(criterion.metric())
@@ -305,15 +313,14 @@ impl MemberTraining<'_> {
             .with_stop(options.stop.clone())
             .with_observer(move |training| {
                 // The run is complete only once it has another.
-                outdated.iter().try_for_each(|path| files::remove(path))?;
+                outdated.iter().try_for_each(|path| remove_file(path))?;
                 let history = History::new(training, criterion, patience);
                 files::write_metrics(&folder, &history)?;
-                Ok(files::write_history(&folder.join(HISTORY), &history)?)
+                Ok(files::write_json(&folder.join(HISTORY), &history)?)
             })
             .in_folder(&self.folder);
         let numbers = model.predicts_numbers();
         let plain = options.plain || !std::io::stdout().is_terminal();
-        let first = self.progress()?.history.last_epoch() + 1;
         Ok(engine.train(model, training, validation, |supervised: SupervisedTraining<Classifier>| {
             let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);
             let supervised = match numbers {

@@ -33,6 +33,7 @@ pub use dataset::{DataDescription, RunData};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, RegressionErrors, evaluate, losses, predict};
 pub use examples::{Examples, Normalization};
+pub(crate) use files::write_json;
 pub use find_lr::find_lr;
 pub use history::{Criterion, EpochMetrics, History};
 pub use list::{Comparison, RunInfo, RunList, RunStatus, compare, list};

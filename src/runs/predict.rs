@@ -87,7 +87,7 @@ impl Predictions {
             writer.write_record(record).map_err(io)?;
         }
         let bytes = writer.into_inner().map_err(|error| TrainError::io("write", path)(error.into_error()))?;
-        super::files::write_atomic(path, &bytes)
+        Ok(super::files::write_atomic(path, &bytes)?)
     }
 
     /// The likeliest class, or the number.

@@ -1,10 +1,9 @@
-use super::claim::{Claim, empty, is_taken, sweep};
+use super::claim::{Claim, empty, is_taken};
 use super::dataset::EVALUATION_BATCH;
 use super::evaluate::{Answers, evaluate};
 use super::files::run_folder;
 use super::member::{MODEL, MemberTraining, member_folder};
 use super::session::difficulty;
-use super::size::ensure_room;
 use super::{
     Backend, Classifier, DataDescription, DatasetKind, Diversity, Evaluation, Examples, ImageLoader, ImageSource,
     MemberSummary, RunConfig, RunData, RunOptions, Summary, TrainError, TransferConfig, Versions, files, losses,
@@ -13,6 +12,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn_descent::augment::Views;
 use burn_descent::ensemble::{Combination, Ensemble};
+use burn_descent::train::remove_unfinished;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -159,14 +159,13 @@ impl Run {
 
     /// Trains in a folder that is claimed.
     fn train_alone(&mut self, options: &RunOptions) -> Result<Summary, TrainError> {
-        sweep(&self.folder)?;
+        remove_unfinished(&self.folder)?;
         let (backend, device) = self.config.backend.device()?;
         let new = self.replaces || !self.folder.join(CONFIG).exists();
         let mut data = RunData::load(&self.config, &options.source, options.fallback && new)?;
         data.notices.iter().for_each(|notice| (options.notify)(notice));
         self.config.dataset = data.kind.clone();
-        let batch = self.config.batch_size.min(data.train_indices.len());
-        ensure_room(&self.config.model, &data.description, batch, self.config.ensemble)?;
+        self.member(0).ensure_room(&data)?;
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
         let source = self.source(&options.root, &device)?;

@@ -44,24 +44,22 @@ fn layers(model: &ModelConfig, data: &DataDescription) -> Vec<Layer> {
         ModelConfig::ResNet(config) => {
             let kernel = (config.kernel as u128).pow(2);
             let (mut last, mut sides) = (channels, [height, width]);
-            let mut convolution = |last: u128, channels: u128, sides: [u128; 2]| {
+            let mut convolutions = |count: usize, last: u128, channels: u128, sides: [u128; 2]| {
+                let count = count as u128;
                 layers.push(Layer {
-                    parameters: channels * (last * kernel + per_unit(config.batch_norm)),
-                    outputs: channels * sides[0] * sides[1],
+                    parameters: (count * channels).saturating_mul(last * kernel + per_unit(config.batch_norm)),
+                    outputs: (count * channels).saturating_mul(sides[0] * sides[1]),
                 });
             };
             for (stage, (&channels, &blocks)) in config.channels.iter().zip(&config.blocks).enumerate() {
                 let channels = channels as u128;
                 if stage == 0 {
-                    convolution(last, channels, sides);
+                    convolutions(1, last, channels, sides);
                 } else {
                     sides = sides.map(|side| side.div_ceil(2));
                 }
-                // The first two count for all others: their sizes are those of the channels alone.
-                for _ in 0..blocks.min(MOST_BLOCKS) {
-                    convolution(last.max(channels), channels, sides);
-                    convolution(channels, channels, sides);
-                }
+                // Each block has two, of which the first of a stage comes from the stage before.
+                convolutions(2 * blocks, channels, channels, sides);
                 last = channels;
             }
         }
@@ -69,8 +67,6 @@ fn layers(model: &ModelConfig, data: &DataDescription) -> Vec<Layer> {
     layers
 }
 
-/// More blocks are never counted one by one.
-const MOST_BLOCKS: usize = 10_000;
 /// Tensors the size of the parameters: themselves, their gradients and the two of most optimizers.
 const COPIES: u128 = 4;
 /// Tensors the size of a layer's output that a step keeps: it, its normalization and activation, and a gradient.
@@ -127,7 +123,7 @@ mod tests {
     use burn::tensor::Device;
     use burn_descent::nn::LabelSmoothing;
 
-    /// The parameters that are counted are those of the network that is made; a residual network's are an upper bound.
+    /// The parameters that are counted are those of the network that is made; a residual network's nearly.
     #[test]
     fn sizes_are_those_of_the_networks() {
         let data = DataDescription::published(&DatasetKind::Mnist).expect("MNIST is published");

@@ -1,7 +1,7 @@
 //! The checkpoints of a training: one file each, whole or not there, written while the training goes on.
 
 use super::EngineError;
-use super::files::{FileError, UNFINISHED, write_atomic};
+use super::files::{FileError, hex, remove_file, remove_unfinished, write_atomic};
 use super::history::{Criterion, History};
 use super::state::{Position, Records};
 use burn::lr_scheduler::LrSchedulerRecord;
@@ -116,7 +116,7 @@ impl Checkpoints {
             write_atomic(&path, &bytes).map_err(FileError::io("write", &path))?;
             // Only now that another is there.
             for path in surplus {
-                remove(&path)?;
+                remove_file(&path)?;
             }
             Ok(start.elapsed())
         }));
@@ -145,12 +145,7 @@ impl Checkpoints {
 
     /// Removes what a program that was killed had begun to write.
     pub(super) fn sweep(&self) -> Result<(), EngineError> {
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-                remove(&entry.path())?;
-            }
-        }
-        Ok(())
+        Ok(remove_unfinished(&self.folder)?)
     }
 
     /// The last checkpoint, if there is one.
@@ -166,7 +161,7 @@ impl Checkpoints {
 
     /// Removes the checkpoints that a training which is over does not need.
     pub(super) fn tidy(&self, header: &Header) -> Result<(), EngineError> {
-        self.surplus(header)?.iter().try_for_each(|path| remove(path))
+        Ok(self.surplus(header)?.iter().try_for_each(|path| remove_file(path))?)
     }
 
     /// The checkpoints that are needed no longer once there is one with this header.
@@ -207,13 +202,6 @@ fn path(folder: &Path, step: u64) -> PathBuf {
     folder.join(format!("step-{step}.ckpt"))
 }
 
-fn remove(path: &Path) -> Result<(), EngineError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::io("remove", path)(error).into()),
-        _ => Ok(()),
-    }
-}
-
 /// The magic line, then each part after its length in bytes as eight of them, the least significant first: the header
 /// as JSON and the three records as burnpack; at the end the SHA-256 of everything before.
 fn encode(path: &Path, header: &Header, records: Records) -> Result<Vec<u8>, EngineError> {
@@ -247,7 +235,6 @@ pub(super) fn read(path: &Path) -> Result<(Header, Records), EngineError> {
     let (found, expected) = bytes.split_at(bytes.len() - DIGEST);
     let found = Sha256::digest(found);
     if found.as_slice() != expected {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         return Err(damaged(format!("its SHA-256 is {}, expected {}", hex(&found), hex(expected))).into());
     }
     let mut rest = content;

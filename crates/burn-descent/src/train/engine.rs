@@ -110,11 +110,6 @@ impl<U> Engine<U> {
         }
     }
 
-    /// Sets one of this crate's schedules, which is told the validation loss of each epoch if it reduces on plateau.
-    pub fn with_schedule(self, schedule: ScheduledLearningRate) -> Self {
-        Self { plateau: schedule.plateau(), schedule: schedule.into(), ..self }
-    }
-
     /// Sets the number of passes over the training batches.
     pub fn with_epochs(self, epochs: usize) -> Self {
         Self { epochs, ..self }
@@ -443,16 +438,16 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
         let device = self.state.device().clone();
         self.training = self.training.on(&device);
         let validation = validation.to_device(&device.inner());
-        loop {
+        let end = loop {
             if let Some(end) = self.end() {
-                self.finish()?;
-                return Ok(end);
+                break end;
             }
             if !self.train_epoch(events, interrupter)? || !self.validate(events, &validation, interrupter)? {
-                self.finish()?;
-                return Ok(End::Interrupted);
+                break End::Interrupted;
             }
-        }
+        };
+        self.finish()?;
+        Ok(end)
     }
 
     /// Waits for the last checkpoint.
@@ -601,16 +596,9 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
 
     /// What it has come to, whatever its end.
     fn outcome(mut self, mut end: Result<End, EngineError>) -> Outcome<M> {
-        if end.is_ok()
-            && let Err(error) = self.finish()
-        {
-            end = Err(error);
-        }
-        if end.is_err()
-            && let Some(checkpoints) = &mut self.checkpoints
-        {
-            let _ = checkpoints.wait();
-        }
+        // An error of before matters more than one of the last checkpoint.
+        let written = self.finish();
+        end = end.and_then(|end| written.map(|()| end));
         let best = self.history.best(&self.criterion).map(|record| record.epoch);
         let finite = |record: &&EpochRecord| self.criterion.of(record).is_finite();
         let reached = self.history.epochs.iter().filter(finite).map(|record| record.epoch);

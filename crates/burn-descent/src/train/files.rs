@@ -1,6 +1,7 @@
 //! Writes files that are whole or not there, and checks them by their checksums.
 
 use sha2::{Digest, Sha256};
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -44,7 +45,7 @@ impl FileError {
 }
 
 /// How the names of files begin that are not written to their end.
-pub(super) const UNFINISHED: &str = ".tmp";
+const UNFINISHED: &str = ".tmp";
 
 /// Writes `bytes` to a temporary file in the same folder, then renames it, so that the file is never seen in part.
 /// Makes the folder where it is missing.
@@ -119,10 +120,39 @@ pub fn is_written(path: &Path) -> bool {
 ///
 /// Returns what the system says.
 pub fn remove_checked(path: &Path) -> Result<(), FileError> {
-    for path in [path, &checksum_path(path)] {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(FileError::io("remove", path)(error)),
-            _ => {}
+    remove_file(path)?;
+    remove_file(&checksum_path(path))
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+///
+/// Returns what the system says.
+pub fn remove_file(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Tells whether a file of this name is one that [`write_atomic`] has begun, and not come to the end of.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(UNFINISHED)
+}
+
+/// Removes what a program that was killed had begun to write in `folder`, and in all folders in it.
+///
+/// # Errors
+///
+/// Returns what the system says.
+pub fn remove_unfinished(folder: &Path) -> Result<(), FileError> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_unfinished(&path)?;
+        } else if is_unfinished(&entry.file_name()) {
+            remove_file(&path)?;
         }
     }
     Ok(())
@@ -135,5 +165,9 @@ fn checksum_path(path: &Path) -> PathBuf {
 }
 
 fn checksum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -24,7 +24,10 @@ pub use checkpoint::{CheckedCheckpointer, read_record, write_record};
 pub use checkpoints::{CheckpointPolicy, CheckpointTimes};
 pub use engine::{End, Engine, Outcome, read_progress};
 pub use error::EngineError;
-pub use files::{FileError, is_written, read_checked, remove_checked, write_atomic, write_checked};
+pub use files::{
+    FileError, is_unfinished, is_written, read_checked, remove_checked, remove_file, remove_unfinished, write_atomic,
+    write_checked,
+};
 pub use history::{Criterion, Ended, EpochRecord, History};
 pub use loader::{BatchSource, Batched, Batches, FromFn, Loader, Places, TrainingLoader, from_fn};
 pub use metric_files::MetricFiles;

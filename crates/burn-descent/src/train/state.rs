@@ -92,7 +92,7 @@ impl<M: LearnerModel, U: Update<M>> TrainingState<M, U> {
     ///
     /// Returns an error after a step that failed.
     pub fn model(&self) -> Result<&M, EngineError> {
-        self.model.as_ref().ok_or_else(|| EngineError::Burn("the training has failed at a step before".to_owned()))
+        self.model.as_ref().ok_or_else(lost)
     }
 
     /// Returns the learning rate of the last step.
@@ -189,9 +189,13 @@ impl<M: LearnerModel, U: Update<M>> TrainingState<M, U> {
     }
 
     fn take(&mut self) -> Result<M, EngineError> {
-        self.model()?;
-        self.model.take().ok_or_else(|| EngineError::Burn("no model".to_owned()))
+        self.model.take().ok_or_else(lost)
     }
+}
+
+/// Says why there is no model.
+fn lost() -> EngineError {
+    EngineError::Burn("the training has failed at a step before".to_owned())
 }
 
 /// The purpose of a step's seed, which is none of a sampler's or an augmentation's.

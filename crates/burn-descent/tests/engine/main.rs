@@ -258,7 +258,7 @@ impl Setup {
         let schedule = self.schedule.scheduler(self.rate, self.length()).expect("a schedule in range");
         let engine = match &self.rates {
             Some(rates) => Engine::new(update, rates.clone()),
-            None => Engine::new(update, 0.0).with_schedule(schedule),
+            None => Engine::new(update, schedule),
         };
         engine
             .with_epochs(self.epochs)
