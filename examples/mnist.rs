@@ -23,11 +23,11 @@ use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::schedule::{Variation, VariationError};
 use burn_descent::transfer::Unfreeze;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
-use burn_descent_lab::cli::{Dimension, TuneConfig, on_signals, print, tune_folder};
+use burn_descent_lab::cli::{Dimension, TuneConfig, dashboard, on_signals, print, tune_folder};
 use burn_descent_lab::data::TableTask;
 use burn_descent_lab::runs::{
-    Backend, Criterion, DatasetKind, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling, Split, TrainError,
-    TransferConfig, compare, find_lr, list,
+    Backend, Criterion, Dashboard, DatasetKind, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling, Split,
+    TrainError, TransferConfig, compare, find_lr, list,
 };
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
@@ -694,7 +694,8 @@ impl TrainArgs {
     fn run(&self, kept: &KeptArgs) -> Result<(), TrainError> {
         // A data set that was asked for is not to be replaced by another.
         let fallback = self.dataset.is_none() && self.config.is_none();
-        let options = RunOptions { plain: self.plain, overwrite: kept.overwrite, fallback, ..self.place.options() };
+        let dashboard: Option<Dashboard> = (!self.plain).then_some(dashboard);
+        let options = RunOptions { dashboard, overwrite: kept.overwrite, fallback, ..self.place.options() };
         let mut run = match &kept.resume {
             Some(name) => {
                 let mut run = Run::open(&options.root, name)?;

@@ -5,7 +5,6 @@ use super::{
     Classifier, DataDescription, Diversity, EpochMetrics, Evaluation, History, ImageBatch, ImageLoader, ImageSource,
     MemberSummary, RunConfig, RunData, RunOptions, TrainError, files,
 };
-use crate::cli::dashboard;
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
@@ -320,7 +319,7 @@ impl MemberTraining<'_> {
             })
             .in_folder(&self.folder);
         let numbers = model.predicts_numbers();
-        let plain = options.plain || !std::io::stdout().is_terminal();
+        let dashboard = options.dashboard.filter(|_| std::io::stdout().is_terminal());
         Ok(engine.train(model, training, validation, |supervised: SupervisedTraining<Classifier>| {
             let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);
             let supervised = match numbers {
@@ -330,10 +329,10 @@ impl MemberTraining<'_> {
             let supervised = supervised
                 .metric_train_numeric(LearningRateMetric::new())
                 .with_application_logger(log.map(|log| Box::new(log) as _));
-            match plain {
-                true => supervised.renderer(Box::new(PlainProgress::new(std::io::stdout(), PROGRESS_INTERVAL, first))),
-                false => supervised.renderer(dashboard(&options.stop, first - 1)),
-            }
+            supervised.renderer(match dashboard {
+                Some(dashboard) => dashboard(&options.stop, first - 1),
+                None => Box::new(PlainProgress::new(std::io::stdout(), PROGRESS_INTERVAL, first)),
+            })
         }))
     }
 }

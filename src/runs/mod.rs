@@ -38,7 +38,7 @@ pub use find_lr::find_lr;
 pub use history::{Criterion, EpochMetrics, History};
 pub use list::{Comparison, RunInfo, RunList, RunStatus, compare, list};
 pub use loader::{ImageBatch, ImageLoader, ImageSource};
-pub use options::RunOptions;
+pub use options::{Dashboard, RunOptions};
 pub use predict::{Prediction, Predictions};
 pub use run::Run;
 pub use sampling::{Sampling, Split};

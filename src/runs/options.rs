@@ -1,6 +1,10 @@
 use crate::data::DataSource;
+use burn::train::renderer::MetricsRenderer;
 use burn_descent::train::StopSignal;
 use std::path::PathBuf;
+
+/// Opens a renderer for a training that the signal stops, of whose epochs so many are over.
+pub type Dashboard = fn(&StopSignal, usize) -> Box<dyn MetricsRenderer>;
 
 /// Says where runs are kept and how one is carried out: all that does not change its result.
 #[derive(Clone)]
@@ -9,8 +13,8 @@ pub struct RunOptions {
     pub root: PathBuf,
     /// Says where the data come from.
     pub source: DataSource,
-    /// Prints plain progress lines, even in a terminal.
-    pub plain: bool,
+    /// Opens what shows the progress in a terminal; without it, and where there is none, plain lines are printed.
+    pub dashboard: Option<Dashboard>,
     /// Replaces a run of the same name.
     pub overwrite: bool,
     /// Trains on embedded digits where a data set cannot be had for want of a network: for one that was not asked for by
@@ -29,7 +33,7 @@ impl RunOptions {
         Self {
             root: root.into(),
             source: DataSource::new(),
-            plain: true,
+            dashboard: None,
             overwrite: false,
             fallback: false,
             stop: StopSignal::default(),

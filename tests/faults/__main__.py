@@ -88,9 +88,18 @@ class Trials:
 
         for kind in {kind_of(trial).name: kind_of(trial) for trial in numbers}.values():
             self.bench.control(self.bench.reference(kind), report)
-        run = {"kill": kill.run, "stop": stop.run}[name]
+        trial = {"kill": kill.trial, "stop": stop.trial}[name]
+
+        def run(number: int) -> list[str]:
+            report.count("trials")
+            found = trial(self.bench, kind_of(number), number, report)
+            # What differs is left to be looked at.
+            if not found:
+                shutil.rmtree(self.bench.program.work / f"{name}-{number}")
+            return found
+
         again = f"{name} --times {number}" + (f" --kinds {names}" if names else "")
-        self.each(report, numbers, lambda trial: run(self.bench, kind_of(trial), trial, report), again, self.jobs)
+        self.each(report, numbers, run, again, self.jobs)
         return report.done()
 
     def full_disk(self, number: int, only: int | None, names: str | None) -> Report:

@@ -1,7 +1,6 @@
 """`kill`: runs that are killed at random instants, resumed, and compared with unbroken ones."""
 
 import random
-import shutil
 import subprocess
 import time
 
@@ -66,12 +65,3 @@ def trial(bench: Bench, kind: Kind, number: int, report: Report) -> list[str]:
         wrong = outcome.fault() or outcome.err.strip()
         return [f"it cannot be started: {wrong} ({', '.join(story)})"]
     return [f"{line} ({', '.join(story) or 'not killed'})" for line in compared(place, kind, report)]
-
-
-def run(bench: Bench, kind: Kind, number: int, report: Report) -> list[str]:
-    """A trial whose folder is removed where nothing differs."""
-    report.count("trials")
-    found = trial(bench, kind, number, report)
-    if not found:
-        shutil.rmtree(bench.program.work / f"kill-{number}")
-    return found

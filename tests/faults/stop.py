@@ -1,6 +1,5 @@
 """`stop`: runs with the dashboard that are told to stop at random instants, by signals, by keys and by a hang-up."""
 
-import shutil
 import signal
 from collections.abc import Callable
 
@@ -66,12 +65,3 @@ def trial(bench: Bench, kind: Kind, number: int, report: Report) -> list[str]:
         found.append(f"no line names --resume; it printed: {' | '.join(screen.strip().splitlines()[:3])[:200]}")
     found += finish(place, kind, report)
     return [f"{line} ({told})" for line in found]
-
-
-def run(bench: Bench, kind: Kind, number: int, report: Report) -> list[str]:
-    """A trial whose folder is removed where nothing differs."""
-    report.count("trials")
-    found = trial(bench, kind, number, report)
-    if not found:
-        shutil.rmtree(bench.program.work / f"stop-{number}")
-    return found
