@@ -27,7 +27,7 @@ use burn_descent_lab::cli::{Dimension, TuneConfig, dashboard, on_signals, print,
 use burn_descent_lab::data::TableTask;
 use burn_descent_lab::runs::{
     Backend, Criterion, Dashboard, DatasetKind, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling, Split,
-    TrainError, TransferConfig, compare, find_lr, list,
+    TrainError, TransferConfig, WeightLayout, bytes, compare, find_lr, list, peak_memory,
 };
 use clap::{Args, Parser, Subcommand};
 use serde::de::DeserializeOwned;
@@ -122,6 +122,22 @@ enum Command {
     FindLr {
         #[command(flatten)]
         train: Box<TrainArgs>,
+    },
+    /// Write the kept weights of a run as safetensors, for PyTorch and other programs.
+    Export {
+        /// The run.
+        name: String,
+        /// File to write; of an ensemble, one for each network with a number added [default: model.safetensors beside the
+        /// kept weights].
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// How weights are named and laid out: pytorch or burn.
+        #[arg(long, default_value_t)]
+        layout: WeightLayout,
+        #[command(flatten)]
+        ensemble: EnsembleArgs,
+        #[command(flatten)]
+        place: PlaceArgs,
     },
     /// Tell what PNG or JPEG pictures of any size show, or the labels of the rows of a table.
     Predict {
@@ -297,7 +313,8 @@ struct TrainArgs {
     #[arg(long)]
     lr: Option<f64>,
     /// constant, linear, cosine, one-cycle, exponential=BETA, step=EPOCHS:FACTOR, polynomial=POWER, time-based=K,
-    /// inverse-sqrt=K, cosine-restarts=EPOCHS, plateau=FACTOR,PATIENCE or warm-up=EPOCHS+SCHEDULE; 500steps for EPOCHS
+    /// inverse-sqrt=K, cosine-restarts=EPOCHS, plateau=FACTOR,PATIENCE, multi-step=EPOCHS/EPOCHS:FACTOR,
+    /// triangular=EPOCHS, wsd=EPOCHS:EPOCHS, warm-up=EPOCHS+SCHEDULE or SCHEDULE@EPOCHS+SCHEDULE; 500steps for EPOCHS
     /// and per=step count steps (an unknown parameter lists them all) [default: one-cycle].
     #[arg(long)]
     schedule: Option<Schedule>,
@@ -712,6 +729,9 @@ impl TrainArgs {
             format!("stopped at once; --resume {} goes on from the last checkpoint, if there is one", run.name());
         on_signals(&options.stop, again);
         let summary = run.train(&options)?;
+        if let Some(peak) = peak_memory() {
+            (options.notify)(&format!("memory: {} at most, of the whole process", bytes(peak)));
+        }
         print(format!("\n{summary}\n\nkept in {}", run.folder().display()));
         Ok(())
     }
@@ -791,6 +811,10 @@ fn main() -> ExitCode {
             })
         }
         Some(Command::FindLr { train }) => train.find_lr(),
+        Some(Command::Export { name, out, layout, ensemble, place }) => {
+            let written = open(name, ensemble, place).and_then(|run| run.export(out.as_deref(), *layout));
+            written.map(|files| files.iter().for_each(|file| print(file.display())))
+        }
         Some(Command::Predict { name, paths, csv, ensemble, place }) => {
             predict(name, paths, csv.as_deref(), ensemble, place)
         }

@@ -14,15 +14,14 @@ mod support;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::{Module, ParamGroup};
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::GradientsParams;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::train::{InferenceStep, RegressionOutput, TrainOutput, TrainStep};
 use burn_descent::augment::rotate;
 use burn_descent::multitask::{Task, TaskWeights, TaskWeightsConfig, UncertaintyConfig};
 use burn_descent::nn::{LabelSmoothing, cross_entropy};
 use burn_descent::optim::NadamConfig;
-use burn_descent::schedule::RunLength;
-use burn_descent::train::Batches;
+use burn_descent::train::{Batches, GradientUpdate, TrainingState};
 use burn_descent_lab::networks::{Cnn, CnnConfig};
 use burn_descent_lab::runs::{
     Backend, DatasetKind, ImageBatch, ImageLoader, ImageSource, Normalization, RunConfig, RunData, Split, TrainError,
@@ -87,6 +86,9 @@ struct Network {
     class: Linear,
     angle: Linear,
     task_weights: TaskWeights,
+    /// What the loss of the angle, in units of its variance, is multiplied by.
+    #[module(skip)]
+    angle_scale: f64,
 }
 
 impl Network {
@@ -94,6 +96,7 @@ impl Network {
         image: [usize; 3],
         classes: usize,
         weights: &TaskWeightsConfig,
+        angle_scale: f64,
         device: &Device,
     ) -> Result<Self, TrainError> {
         let head = |outputs| LinearConfig::new(FEATURES, outputs).init(device);
@@ -102,6 +105,7 @@ impl Network {
             class: head(classes),
             angle: head(1),
             task_weights: weights.init(device)?,
+            angle_scale,
         })
     }
 
@@ -110,9 +114,39 @@ impl Network {
         let shared = relu(self.trunk.forward(images));
         (self.class.forward(shared.clone()), self.angle.forward(shared))
     }
+
+    /// The weighed sum of both losses, and the angles.
+    fn output(&self, batch: Labelled) -> RegressionOutput {
+        let Labelled { images, classes, angles } = batch;
+        let (logits, found) = self.forward(images);
+        let class_loss = cross_entropy(logits, classes, LabelSmoothing::None);
+        let angle_loss = (found.clone() - angles.clone()).square().mean() * self.angle_scale;
+        let loss = self.task_weights.forward([class_loss, angle_loss]).expect("as many losses as tasks");
+        RegressionOutput::new(loss, found, angles)
+    }
+}
+
+impl TrainStep for Network {
+    type Input = Labelled;
+    type Output = RegressionOutput;
+
+    fn step(&self, batch: Labelled) -> TrainOutput<RegressionOutput> {
+        let output = self.output(batch);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Network {
+    type Input = Labelled;
+    type Output = RegressionOutput;
+
+    fn step(&self, batch: Labelled) -> RegressionOutput {
+        self.output(batch)
+    }
 }
 
 /// Some images as the network sees them, and both of their labels.
+#[derive(Clone)]
 struct Labelled {
     images: Tensor<4>,
     classes: Tensor<1, Int>,
@@ -168,28 +202,24 @@ impl Bench<'_> {
     fn train(&self, weights: &Weights) -> Result<Network, TrainError> {
         let device = self.device.clone().autodiff();
         device.seed(self.config.seed);
-        let mut network = Network::new(self.data.image(), self.data.outputs(), &weights.config, &device)?;
-        let mut optimizer = NadamConfig::new().init()?;
+        let angle_scale = (self.deviation() / self.unit(weights)).powi(2);
+        let network = Network::new(self.data.image(), self.data.outputs(), &weights.config, angle_scale, &device)?;
         let loader = self.loader(self.data.train_indices.clone(), false, &device);
         let loader = loader.shuffled(self.config.seed);
-        let length = RunLength { epochs: self.config.epochs, steps_per_epoch: loader.batches() as u64 };
+        let length = loader.run_length(self.config.epochs);
         let schedule = |factor: f64| self.config.schedule.scheduler(factor * self.config.lr, length);
         let uncertainties = ParamGroup::from_predicate("task_weights");
-        let mut schedule =
+        let schedule =
             ModuleLrScheduler::new(schedule(1.0)?).with_group(uncertainties, schedule(self.uncertainty_rate)?);
+        let update = GradientUpdate::new(NadamConfig::new().init()?);
+        let mut training = TrainingState::new(network, update, schedule, self.config.seed);
         let mut angles = ChaCha8Rng::seed_from_u64(self.config.seed);
         for epoch in 1..=self.config.epochs {
             for batch in self.batches(loader.epoch(epoch, 0), &mut angles) {
-                let Labelled { images, classes, angles } = batch?;
-                let (logits, found) = network.forward(images);
-                let class_loss = cross_entropy(logits, classes, LabelSmoothing::None);
-                let angle_loss = (found - angles).square().mean() * (self.deviation() / self.unit(weights)).powi(2);
-                let loss = network.task_weights.forward([class_loss, angle_loss])?;
-                let gradients = GradientsParams::from_grads(loss.backward(), &network);
-                network = optimizer.step(schedule.step(), network, gradients);
+                training.step(batch?)?;
             }
         }
-        Ok(network.valid())
+        Ok(training.evaluated()?)
     }
 
     /// The degrees in which the loss of the angle is 1.

@@ -1,15 +1,14 @@
 //! L1 on a layer's activations (coverage F6), on a network that shows them.
 
-use burn::lr_scheduler::LrScheduler;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::GradientsParams;
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Device, Tensor};
+use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use burn_descent::nn::{LabelSmoothing, cross_entropy};
 use burn_descent::penalty::sparsity;
-use burn_descent::schedule::RunLength;
-use burn_descent_lab::runs::{Evaluation, ImageSource, RunConfig, RunData, TrainError};
+use burn_descent::train::{GradientUpdate, TrainingState};
+use burn_descent_lab::runs::{Evaluation, ImageBatch, ImageSource, RunConfig, RunData, TrainError};
 
 /// Units of the hidden layer.
 pub const UNITS: usize = 512;
@@ -18,6 +17,9 @@ pub const UNITS: usize = 512;
 struct Network {
     hidden: Linear,
     output: Linear,
+    /// How much the L1 norm of the activations counts in the loss.
+    #[module(skip)]
+    strength: f64,
 }
 
 impl Network {
@@ -26,6 +28,29 @@ impl Network {
         let activations = relu(self.hidden.forward(images.flatten(1, 3)));
         let logits = self.output.forward(activations.clone());
         (activations, logits)
+    }
+}
+
+impl TrainStep for Network {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+        let (activations, logits) = self.forward(batch.images);
+        let loss = cross_entropy(logits.clone(), batch.targets.clone(), LabelSmoothing::None)
+            + sparsity(self.strength, activations);
+        TrainOutput::new(self, loss.backward(), ClassificationOutput::new(loss, logits, batch.targets))
+    }
+}
+
+impl InferenceStep for Network {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
+        let (_, logits) = self.forward(batch.images);
+        let loss = cross_entropy(logits.clone(), batch.targets.clone(), LabelSmoothing::None);
+        ClassificationOutput::new(loss, logits, batch.targets)
     }
 }
 
@@ -45,24 +70,23 @@ pub fn train(
     let autodiff = device.clone().autodiff();
     autodiff.seed(config.seed);
     let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&autodiff);
-    let mut network =
-        Network { hidden: linear(data.image().iter().product(), UNITS), output: linear(UNITS, data.outputs()) };
+    let network = Network {
+        hidden: linear(data.image().iter().product(), UNITS),
+        output: linear(UNITS, data.outputs()),
+        strength,
+    };
     let (images, indices) = (data.train.clone(), data.train_indices.clone());
     let loader = ImageSource::new(images, indices, data.normalization().clone()).loader(config.batch_size, &autodiff);
     let loader = loader.shuffled(config.seed);
-    let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
-    let mut schedule = config.schedule.scheduler(config.lr, length)?;
-    let mut optimizer = config.init_optimizer(loader.batches())?;
+    let schedule = config.schedule.scheduler(config.lr, loader.run_length(config.epochs))?;
+    let update = GradientUpdate::new(config.init_optimizer(loader.batches())?);
+    let mut training = TrainingState::new(network, update, schedule, config.seed);
     for epoch in 1..=config.epochs {
         for batch in loader.epoch(epoch, 0) {
-            let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
-            let (activations, logits) = network.forward(batch.images);
-            let loss = cross_entropy(logits, batch.targets, LabelSmoothing::None) + sparsity(strength, activations);
-            let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            network = optimizer.step(schedule.step(), network, gradients);
+            training.step(batch.map_err(|error| TrainError::Stopped(error.to_string()))?)?;
         }
     }
-    let network = network.valid();
+    let network = training.evaluated()?;
     let indices = (0..data.test.len()).collect();
     let loader = ImageSource::new(data.test.clone(), indices, data.normalization().clone()).loader(500, device);
     let (mut probabilities, mut silent) = (Vec::new(), Vec::new());

@@ -98,6 +98,17 @@ fn hardware_gpu() -> Option<Device> {
     None
 }
 
+/// Whether a device is apart from the processor, so that data are taken to it.
+pub(super) fn is_apart(device: &Device) -> bool {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    return device.identity().is_some();
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        let _ = device;
+        false
+    }
+}
+
 /// The first device of a kind that is `wanted`, which may open it. Drivers that are absent or broken make Burn panic;
 /// that counts as none, and prints nothing.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -590,6 +590,12 @@ impl RunConfig {
         WeightTransforms { inner, outer: self.ema.map(WeightTransform::Ema).or(swa) }
     }
 
+    /// How many tensors of a parameter's size the training keeps besides the optimizer's: averages and sums of gradients.
+    pub(super) fn weight_copies(&self) -> usize {
+        let WeightTransforms { inner, outer } = self.weight_transforms(1);
+        [inner.is_some(), outer.is_some(), self.accumulated() > 1].into_iter().filter(|kept| *kept).count()
+    }
+
     /// Lists what differs from another configuration, one phrase for each field; the list is empty if nothing does.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let value = |config: &Self| serde_json::to_value(config).unwrap_or_default();

@@ -1,4 +1,4 @@
-use super::Backend;
+use super::{Backend, MemoryUse};
 use crate::data::DataError;
 use burn_descent::ConfigError;
 use burn_descent::augment::AugmentError;
@@ -175,16 +175,13 @@ pub enum TrainError {
     },
     /// Says that a run would not fit into memory.
     #[error(
-        "training would take about {needed} (weights, gradients, optimizer and a batch of {networks} network(s)), but \
-         {available} are free: choose fewer or smaller networks, or smaller batches"
+        "training would take {needed}; but {available} are free: choose fewer or smaller networks, or smaller batches"
     )]
     Memory {
-        /// Says how much it would take.
-        needed: String,
+        /// Says how much it would take, and what for.
+        needed: MemoryUse,
         /// Says how much there is.
         available: String,
-        /// Counts the networks.
-        networks: usize,
     },
     /// Says that a run would be too long for what is to be known of each of its steps.
     #[error(

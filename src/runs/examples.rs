@@ -52,6 +52,21 @@ impl Examples {
         }
     }
 
+    /// Returns the bytes that the examples take of memory.
+    pub fn bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Images(images) => images.pixels().len() + size_of_val(images.labels()),
+            Self::Rows(rows) => {
+                let targets = match &rows.targets {
+                    Targets::Classes(labels) => size_of_val(&labels[..]),
+                    Targets::Numbers(numbers) => size_of_val(&numbers[..]),
+                };
+                size_of_val(&rows.features[..]) + targets
+            }
+        };
+        bytes as u64
+    }
+
     /// Returns the class of an example; 0 where the targets are numbers.
     ///
     /// # Panics

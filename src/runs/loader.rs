@@ -1,10 +1,12 @@
+use super::backend::is_apart;
+use super::resident::Resident;
 use super::{Examples, Normalization};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_descent::augment::{Augment, AugmentError, AugmentKey};
 use burn_descent::train::{BatchSource, Loader, Places};
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Holds a batch of images and their classes.
 #[derive(Clone, Debug)]
@@ -24,13 +26,16 @@ pub type ImageLoader = Loader<ImageBatch>;
 
 /// Makes batches of examples that are in memory, as they are or distorted.
 ///
-/// What is drawn for an image depends on the seed, the epoch and its place alone, whatever the number of threads.
+/// What is drawn for an image depends on the seed, the epoch and its place alone, whatever the number of threads. On a
+/// device with memory of its own the examples stay there once they are asked for, up to 1 GiB of them.
 #[derive(Clone)]
 pub struct ImageSource {
     examples: Examples,
     indices: Arc<Vec<usize>>,
     normalization: Normalization,
     distortion: Option<Distortion>,
+    /// The examples on the first device that a batch was made for, if they stay there.
+    resident: Arc<OnceLock<(Device, Option<Resident>)>>,
 }
 
 #[derive(Clone)]
@@ -43,7 +48,8 @@ struct Distortion {
 impl ImageSource {
     /// Creates a source of those of `examples` that `indices` lists, in their order.
     pub fn new(examples: impl Into<Examples>, indices: Vec<usize>, normalization: Normalization) -> Self {
-        Self { examples: examples.into(), indices: Arc::new(indices), normalization, distortion: None }
+        let (examples, indices, resident) = (examples.into(), Arc::new(indices), Arc::default());
+        Self { examples, indices, normalization, distortion: None, resident }
     }
 
     /// Distorts the images, which are of so many `classes`, by `seed`.
@@ -59,11 +65,11 @@ impl ImageSource {
     /// Makes the batch of these places, as [`BatchSource::batch`] does.
     fn made(&self, places: &Places<'_>, device: &Device) -> Result<ImageBatch, AugmentError> {
         let Some(Distortion { augment, seed, classes }) = &self.distortion else {
-            return Ok(self.plain(places.examples, &self.normalization, device));
+            return Ok(self.plain(places, &self.normalization, device));
         };
         let draw = AugmentKey { seed: *seed, epoch: places.epoch as u64, images: places.numbers };
         let channels = self.examples.shape()[0];
-        let mut batch = self.plain(places.examples, &Normalization::identity(channels), device);
+        let mut batch = self.plain(places, &Normalization::identity(channels), device);
         let mut images = augment.distort(batch.images, &draw)?;
         if augment.mixes() {
             let targets = batch.targets.one_hot::<2>(*classes).float();
@@ -79,7 +85,19 @@ impl ImageSource {
     }
 
     /// The images as they are.
-    fn plain(&self, examples: &[usize], normalization: &Normalization, device: &Device) -> ImageBatch {
+    fn plain(&self, places: &Places<'_>, normalization: &Normalization, device: &Device) -> ImageBatch {
+        let (on, resident) = self.resident.get_or_init(|| {
+            let resident = is_apart(device).then(|| Resident::new(&self.examples, &self.indices, device)).flatten();
+            (device.clone(), resident)
+        });
+        match resident.as_ref().filter(|_| on == device) {
+            Some(resident) => resident.batch(places, normalization),
+            None => self.in_memory(places.examples, normalization, device),
+        }
+    }
+
+    /// The images as they are, made in memory.
+    pub(super) fn in_memory(&self, examples: &[usize], normalization: &Normalization, device: &Device) -> ImageBatch {
         let [channels, height, width] = self.examples.shape();
         let count = examples.len();
         let mut values = vec![0.0_f32; count * channels * height * width];

@@ -1,9 +1,8 @@
 //! One network of a run: its training, and what is kept of it.
 
-use super::size::ensure_room;
 use super::{
     Classifier, DataDescription, Diversity, EpochMetrics, Evaluation, History, ImageBatch, ImageLoader, ImageSource,
-    MemberSummary, RunConfig, RunData, RunOptions, TrainError, files,
+    MemberSummary, MemoryUse, RunConfig, RunData, RunOptions, TrainError, files,
 };
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
@@ -29,7 +28,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// Number of batches on which the statistics of batch normalization are estimated for averaged weights.
 const STATISTICS_BATCHES: usize = 100;
 /// Batches that are made while others are trained on.
-const PREFETCHED: usize = 2;
+pub(super) const PREFETCHED: usize = 2;
 /// The metrics of all epochs.
 const HISTORY: &str = "history.json";
 /// The kept weights.
@@ -103,15 +102,15 @@ impl MemberTraining<'_> {
         Ok(model.with_numbers(data.class_names.is_empty()))
     }
 
-    /// Checks that there is memory for the run's networks and a batch.
-    pub(super) fn ensure_room(&self, data: &RunData) -> Result<(), TrainError> {
-        let batch = self.config.batch_size.min(data.train_indices.len());
-        ensure_room(&self.config.model, &data.description, batch, self.config.ensemble)
+    /// What the run takes of memory.
+    pub(super) fn memory(&self, data: &RunData) -> MemoryUse {
+        let bytes = data.train.bytes().saturating_add(data.test.bytes());
+        MemoryUse::estimate(self.config, &data.description, bytes, data.train_indices.len())
     }
 
     /// The network as it trains.
     pub(super) fn training_model(&self, data: &RunData, device: &Device) -> Result<Classifier, TrainError> {
-        self.ensure_room(data)?;
+        self.memory(data).ensure_room()?;
         let mut model = self.new_model(&data.description, device)?;
         if let (Some(transfer), Some(source)) = (&self.config.transfer, self.source) {
             model = transfer.take_over(source, model)?;

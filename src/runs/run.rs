@@ -165,7 +165,9 @@ impl Run {
         let mut data = RunData::load(&self.config, &options.source, options.fallback && new)?;
         data.notices.iter().for_each(|notice| (options.notify)(notice));
         self.config.dataset = data.kind.clone();
-        self.member(0).ensure_room(&data)?;
+        let memory = self.member(0).memory(&data);
+        memory.ensure_room()?;
+        (options.notify)(&format!("memory: {memory}"));
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
         let source = self.source(&options.root, &device)?;
@@ -215,6 +217,7 @@ impl Run {
             trained.iter().zip(tests).map(|(trained, test)| trained.summary(&test)).collect::<Result<_, _>>()?;
         let evaluation = predictions.evaluation(&ensemble, &data)?;
         let summary = self.summary(&data, backend, parameters, members, evaluation, stopped);
+        let summary = Summary { memory: Some(memory), ..summary };
         files::write_json(&self.folder.join(SUMMARY), &summary)?;
         Ok(summary)
     }
@@ -249,6 +252,7 @@ impl Run {
             seed: self.config.seed,
             backend: backend.to_string(),
             stopped,
+            memory: None,
             versions: Versions::default(),
         }
     }
@@ -362,10 +366,15 @@ impl Run {
         Ok(predictions)
     }
 
+    /// Where the kept weights of network number `index`, from 0, are.
+    pub(super) fn weights(&self, index: usize) -> PathBuf {
+        member_folder(&self.folder, &self.config, index).join(MODEL)
+    }
+
     /// The networks with the kept weights: all that were trained, and as many as the run's summary lists.
-    fn ensemble(&self, data: &DataDescription, device: &Device) -> Result<Ensemble<Classifier>, TrainError> {
-        let path = |index| member_folder(&self.folder, &self.config, index).join(MODEL);
-        let trained = (1..=self.config.ensemble).rev().find(|networks| path(networks - 1).exists()).unwrap_or(0);
+    pub(super) fn ensemble(&self, data: &DataDescription, device: &Device) -> Result<Ensemble<Classifier>, TrainError> {
+        let trained =
+            (1..=self.config.ensemble).rev().find(|networks| self.weights(networks - 1).exists()).unwrap_or(0);
         let summary = self.folder.join(SUMMARY);
         let summarized = self.config.ensemble > 1 && summary.exists();
         let told = if summarized { files::read_json::<Summary>(&summary)?.members.len() } else { 0 };
@@ -373,7 +382,7 @@ impl Run {
         if networks == 0 {
             return Err(self.no_weights());
         }
-        let members = (0..networks).map(|index| self.member(index).load(&path(index), data, device));
+        let members = (0..networks).map(|index| self.member(index).load(&self.weights(index), data, device));
         let ensemble = Ensemble::new(members.collect::<Result<_, _>>()?)?.with_combination(self.config.combine);
         Ok(match self.last {
             Some(networks) => ensemble.last(networks)?,
@@ -383,7 +392,7 @@ impl Run {
 
     /// The first of its networks, with the kept weights.
     pub(super) fn first_network(&self, device: &Device) -> Result<Classifier, TrainError> {
-        let path = member_folder(&self.folder, &self.config, 0).join(MODEL);
+        let path = self.weights(0);
         if !path.exists() {
             return Err(self.no_weights());
         }

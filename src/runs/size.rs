@@ -1,6 +1,9 @@
 //! What a run takes of memory, before it is taken.
 
-use super::{DataDescription, ModelConfig, TrainError};
+use super::member::PREFETCHED;
+use super::{DataDescription, ModelConfig, RunConfig, TrainError};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A layer by its size: how many values its parameters have, and how many it puts out for one example.
 struct Layer {
@@ -67,50 +70,120 @@ fn layers(model: &ModelConfig, data: &DataDescription) -> Vec<Layer> {
     layers
 }
 
-/// Tensors the size of the parameters: themselves, their gradients and the two of most optimizers.
-const COPIES: u128 = 4;
+/// Estimates what the training of a run's networks, one after the other, takes of memory, in bytes, and for what. Burn's
+/// backends keep freed memory for later use, so that a process takes more in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// Counts the examples of the data set, as they are kept, and the batches that are made ahead.
+    pub data: u64,
+    /// Counts what the layers put out for a batch and keep for its gradients, and these.
+    pub activations: u64,
+    /// Counts the parameters of the network that trains, and its running statistics.
+    pub parameters: u64,
+    /// Counts their gradients.
+    pub gradients: u64,
+    /// Counts what the optimizer keeps for them.
+    pub optimizer: u64,
+    /// Counts further copies of the parameters: the first ones, those of the best epoch so far, a checkpoint that is being
+    /// written, averages, the networks that are trained already.
+    pub copies: u64,
+}
+
 /// Tensors the size of a layer's output that a step keeps: it, its normalization and activation, and a gradient.
 const KEPT: u128 = 4;
+/// The batch that is trained on and those that are made ahead.
+const BATCHES: u128 = 2 + PREFETCHED as u128;
 const VALUE: u128 = 4;
 
-/// Checks that `networks` of these, one of which trains by batches of so many examples, have room in the memory that
-/// there is, as far as the system tells that.
-pub(super) fn ensure_room(
-    model: &ModelConfig,
-    data: &DataDescription,
-    batch_size: usize,
-    networks: usize,
-) -> Result<(), TrainError> {
-    let layers = layers(model, data);
-    let sum = |of: fn(&Layer) -> u128| layers.iter().map(of).fold(0_u128, u128::saturating_add);
-    let weights = sum(|layer| layer.parameters).saturating_mul(VALUE);
-    let input = data.shape.iter().fold(1_u128, |size, &side| size.saturating_mul(side as u128));
-    let activations = sum(|layer| layer.outputs).saturating_mul(KEPT).saturating_add(input);
-    let training =
-        weights.saturating_mul(COPIES).saturating_add(activations.saturating_mul(batch_size as u128 * VALUE));
-    let needed = training.saturating_add(weights.saturating_mul(networks as u128));
-    match available() {
-        Some(available) if needed > available => {
-            Err(TrainError::Memory { needed: bytes(needed), available: bytes(available), networks })
+impl MemoryUse {
+    /// Estimates it for a run of `config` on so many bytes of data, of which so many examples are trained on.
+    pub(super) fn estimate(config: &RunConfig, data: &DataDescription, bytes: u64, examples: usize) -> Self {
+        let layers = layers(&config.model, data);
+        let sum = |of: fn(&Layer) -> u128| layers.iter().map(of).fold(0_u128, u128::saturating_add);
+        let weights = sum(|layer| layer.parameters).saturating_mul(VALUE);
+        let input = data.shape.iter().fold(VALUE, |size, &side| size.saturating_mul(side as u128));
+        let batch = config.batch_size.min(examples) as u128;
+        let outputs = sum(|layer| layer.outputs).saturating_mul(KEPT * VALUE);
+        let times = |count: usize| capped(weights.saturating_mul(count as u128));
+        // The first weights, those of the best epoch, and those of a checkpoint that is being written.
+        let copies = config.weight_copies().saturating_add(3).saturating_add(config.ensemble - 1);
+        Self {
+            data: bytes.saturating_add(capped(input.saturating_mul(BATCHES * batch))),
+            activations: capped(outputs.saturating_mul(batch)),
+            parameters: times(1),
+            gradients: times(if config.sam.is_some() { 2 } else { 1 }),
+            optimizer: times(config.optimizer.state_tensors()),
+            copies: times(copies),
         }
-        _ => Ok(()),
+    }
+
+    /// Returns the sum of all.
+    pub fn total(&self) -> u64 {
+        self.parts().iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
+    }
+
+    fn parts(&self) -> [(&'static str, u64); 6] {
+        [
+            ("data", self.data),
+            ("activations of a batch", self.activations),
+            ("parameters", self.parameters),
+            ("gradients", self.gradients),
+            ("optimizer state", self.optimizer),
+            ("further copies of the parameters", self.copies),
+        ]
+    }
+
+    /// Checks that there is room for it in the memory that there is, as far as the system tells that. The data are there
+    /// already.
+    pub(super) fn ensure_room(&self) -> Result<(), TrainError> {
+        let needed = self.total().saturating_sub(self.data);
+        match available() {
+            Some(available) if needed > available => {
+                Err(TrainError::Memory { needed: *self, available: bytes(available) })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// The bytes of memory that a program may still take, by Linux.
-fn available() -> Option<u128> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u128>().ok().map(|kilobytes| kilobytes * 1024)
+impl fmt::Display for MemoryUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "about {}:", bytes(self.total()))?;
+        for (index, (what, size)) in self.parts().iter().filter(|(_, size)| *size > 0).enumerate() {
+            write!(f, "{} {what} {}", if index == 0 { "" } else { "," }, bytes(*size))?;
+        }
+        Ok(())
+    }
 }
 
-/// A number of bytes for people.
-pub(super) fn bytes(bytes: u128) -> String {
+fn capped(bytes: u128) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// Returns the most memory that this process has taken so far, in bytes, as far as the system tells that.
+pub fn peak_memory() -> Option<u64> {
+    kilobytes("/proc/self/status", "VmHWM:")
+}
+
+/// The bytes of memory that a program may still take, by Linux.
+fn available() -> Option<u64> {
+    kilobytes("/proc/meminfo", "MemAvailable:")
+}
+
+/// A number of kilobytes in one of Linux's tables, in bytes.
+fn kilobytes(path: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// Writes a number of bytes for people, such as `1.5 MiB`.
+pub fn bytes(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let power = (1..units.len()).rev().find(|&power| bytes >= 1 << (10 * power)).unwrap_or(0);
     match power {
         0 => format!("{bytes} bytes"),
-        _ => format!("{:.1} {}", bytes as f64 / (1_u128 << (10 * power)) as f64, units[power]),
+        _ => format!("{:.1} {}", bytes as f64 / (1_u64 << (10 * power)) as f64, units[power]),
     }
 }
 

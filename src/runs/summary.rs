@@ -1,4 +1,4 @@
-use super::{Evaluation, RegressionErrors};
+use super::{Evaluation, MemoryUse, RegressionErrors};
 use burn_descent::ensemble::EnsembleReport;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -47,6 +47,9 @@ pub struct Summary {
     pub backend: String,
     /// Says why the run ended before its last epoch, if it did.
     pub stopped: Option<String>,
+    /// Estimates what the training took of memory.
+    #[serde(default)]
+    pub memory: Option<MemoryUse>,
     /// Gives the versions of the libraries.
     pub versions: Versions,
 }
@@ -114,6 +117,9 @@ impl fmt::Display for Summary {
         writeln!(f, "network       {}, {} parameters", self.model, self.parameters)?;
         writeln!(f, "optimizer     {}", self.optimizer)?;
         writeln!(f, "backend       {}, {:.0} images/s, {:.1} s", self.backend, self.images_per_second, self.seconds)?;
+        if let Some(memory) = &self.memory {
+            writeln!(f, "memory        {memory}")?;
+        }
         if let Some(stopped) = &self.stopped {
             writeln!(f, "stopped       {stopped}")?;
         }

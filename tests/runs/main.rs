@@ -6,6 +6,7 @@ mod digits;
 mod records;
 
 mod ensembles;
+mod export;
 mod train;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -7,7 +7,7 @@ use burn::optim::{AdaGradConfig, AdamConfig, AdamWConfig, LionConfig, RmsPropCon
 
 /// Burn does not show the numbers of its optimizers, nor their clipping before they are made.
 macro_rules! burns {
-    ($($name:literal: $config:ident at $rate:literal;)*) => {
+    ($($name:literal: $config:ident at $rate:literal, keeps $state:literal;)*) => {
         $(
             impl Hyperparameters for $config {
                 fn number_mut(&mut self, _name: &str) -> Option<&mut f64> {
@@ -32,6 +32,10 @@ macro_rules! burns {
                     self.init().grad_clipping().cloned()
                 }
 
+                fn state_tensors(&self) -> usize {
+                    $state
+                }
+
                 fn varies(&self) -> bool {
                     false
                 }
@@ -44,10 +48,10 @@ macro_rules! burns {
 }
 
 burns! {
-    "lion": LionConfig at 1e-4;
-    "burn-adam": AdamConfig at 1e-3;
-    "burn-adamw": AdamWConfig at 1e-3;
-    "burn-adagrad": AdaGradConfig at 0.01;
-    "burn-sgd": SgdConfig at 0.1;
-    "burn-rmsprop": RmsPropConfig at 1e-3;
+    "lion": LionConfig at 1e-4, keeps 1;
+    "burn-adam": AdamConfig at 1e-3, keeps 2;
+    "burn-adamw": AdamWConfig at 1e-3, keeps 2;
+    "burn-adagrad": AdaGradConfig at 0.01, keeps 1;
+    "burn-sgd": SgdConfig at 0.1, keeps 1;
+    "burn-rmsprop": RmsPropConfig at 1e-3, keeps 3;
 }

@@ -144,6 +144,11 @@ macro_rules! optimizer {
                 self.grad_clipping.as_ref().map(burn::grad_clipping::GradientClippingConfig::init)
             }
 
+            fn state_tensors(&self) -> usize {
+                let in_use = <Self as $crate::rule::Rule<$state>>::state_in_use(self);
+                in_use.into_iter().filter(|in_use| *in_use).count()
+            }
+
             $(fn averages(&self) -> bool {
                 $averages
             })?

@@ -42,6 +42,9 @@ pub trait OptimizerConfig: sealed::Sealed + Hyperparameters + Debug + Send + Syn
     /// Returns the clipping of each gradient before the step.
     fn clipping(&self) -> Option<GradientClipping>;
 
+    /// Returns how many tensors of a parameter's size the optimizer keeps for it; of Burn's own, at most.
+    fn state_tensors(&self) -> usize;
+
     /// Returns the place of the seed of the optimizer's noise, if it has any.
     fn noise_seed_mut(&mut self) -> Option<&mut u64> {
         None
@@ -235,6 +238,12 @@ impl NamedOptimizer {
     /// Tells whether the optimizer itself steers an average of the weights, which is to be evaluated in their place.
     pub fn averages(&self) -> bool {
         self.config.averages()
+    }
+
+    /// Returns how many tensors of a parameter's size the optimizer keeps for it: what it takes of memory besides the
+    /// parameters and their gradients.
+    pub fn state_tensors(&self) -> usize {
+        self.config.state_tensors()
     }
 
     /// Returns the same optimizer with one hyperparameter set: `beta_1=0.8`, `form=lecture`, `noise.eta=0.3`,

@@ -66,6 +66,10 @@ impl OptimizerConfig for SgdNoiseConfig {
         self.sgd.grad_clipping.as_ref().map(GradientClippingConfig::init)
     }
 
+    fn state_tensors(&self) -> usize {
+        self.sgd.state_tensors()
+    }
+
     fn noise_seed_mut(&mut self) -> Option<&mut u64> {
         Some(&mut self.noise.seed)
     }

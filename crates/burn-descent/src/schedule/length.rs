@@ -98,6 +98,11 @@ impl Moment {
         Self { step: self.step.min(last), ..self }
     }
 
+    /// The same step in a part of so many steps from the beginning.
+    pub(super) fn within(self, steps: u64) -> Self {
+        Self { steps, ..self }
+    }
+
     /// The same step in the rest of the run that begins at step `start`.
     pub(super) fn since(self, start: u64) -> Self {
         Self { step: self.step.saturating_sub(start), steps: self.steps.saturating_sub(start), ..self }

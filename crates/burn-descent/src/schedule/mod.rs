@@ -13,7 +13,10 @@ mod one_cycle;
 mod plateau;
 mod range_test;
 mod scheduler;
+mod sequence;
+mod stable;
 mod text;
+mod triangular;
 mod variation;
 mod warm_up;
 
@@ -24,7 +27,10 @@ pub use one_cycle::OneCycleConfig;
 pub use plateau::{Plateau, PlateauConfig, Threshold};
 pub use range_test::{LrCurve, LrPoint, RangeTestConfig};
 pub use scheduler::ScheduledLearningRate;
+pub use sequence::SequenceConfig;
+pub use stable::{DecayForm, WarmUpStableDecayConfig};
 pub use text::ScheduleError;
+pub use triangular::TriangularConfig;
 pub use variation::{Variation, VariationError};
 pub use warm_up::{WarmUpConfig, WarmUpForm};
 
@@ -46,16 +52,21 @@ use serde::{Deserialize, Serialize};
 /// | `time-based=K` | `η/(1 + k·n)` | k 1, per epoch | Serra, Ruder; B1 |
 /// | `exponential=BETA`, `exponential=k=K` | `η·βⁿ`, `η·e^(−k·n)` | per epoch | Serra, Ruder; B2 |
 /// | `step=EVERY:FACTOR`, `step=EVERY,k=K` | `η·f^⌊n/T⌋`, `η·e^(−k·⌊n/T⌋)` | | Serra, Ruder (f 0.5, T 10 epochs); B3 |
+/// | `multi-step=TIMES:FACTOR` | `η·fᵏ`, k of the times are over | | PyTorch's `MultiStepLR` |
 /// | `inverse-sqrt=K` | `η·k/√(n + 1)` | k 1, per epoch | Serra; B4 |
 /// | `cosine`, `cosine=MINIMUM` | `η·(m + (1 − m)·(1 + cos πp)/2)` | m 0 | PyTorch's `CosineAnnealingLR` |
 /// | `cosine-restarts=FIRST` | [`CosineRestartsConfig`] | | Kao, Huang & Li; B6 |
+/// | `triangular=RISE` | [`TriangularConfig`] | | Smith 2017, PyTorch's `CyclicLR` |
 /// | `one-cycle` | [`OneCycleConfig`] | | PyTorch's `OneCycleLR` |
+/// | `wsd=WARM-UP:DECAY` | [`WarmUpStableDecayConfig`] | | Hu et al. 2024 |
 /// | `plateau` | [`PlateauConfig`] | | Kao; B5 |
 /// | `warm-up=OVER+SCHEDULE` | [`WarmUpConfig`] | | PyTorch's `LinearLR` before or times the other |
+/// | `SCHEDULE@OVER+SCHEDULE` | [`SequenceConfig`] | | PyTorch's `SequentialLR` |
 ///
 /// The text is that of `Display` and `FromStr`, and of a configuration file. Parameters go by
 /// name, and the first ones also by place: `step=2:0.5` is `step=every=2epochs,factor=0.5`. A length without a unit is
-/// in epochs; `per=step` makes n count steps.
+/// in epochs; `per=step` makes n count steps. Times are between slashes: `multi-step=30/60/80:0.1`. Of a warm-up and of a
+/// sequence all that comes after the `+` is the other schedule: `warm-up=1+constant@20+linear`.
 ///
 /// ```
 /// use burn::lr_scheduler::LrScheduler;
@@ -106,6 +117,13 @@ pub enum Schedule {
         /// Sets f or k.
         decay: Decay,
     },
+    /// Multiplies the rate by the same factor at each of some times: `η·fᵏ` or `η·e^(−κ·k)`, where k of them are over.
+    MultiStep {
+        /// Lists the times, each at least 1; at least one.
+        at: Vec<Span>,
+        /// Sets f or κ.
+        decay: Decay,
+    },
     /// Divides the rate by the square root of the steps or epochs so far: `η·k/√(n + 1)`, which is Serra's `k/√n` with
     /// n from 1.
     InverseSqrt {
@@ -121,18 +139,29 @@ pub enum Schedule {
     },
     /// Lowers the rate along half a cosine in each of several cycles: cosine annealing with warm restarts.
     CosineRestarts(CosineRestartsConfig),
+    /// Raises and lowers the rate linearly, again and again.
+    Triangular(TriangularConfig),
     /// Raises the rate and then lowers it, once in the run.
     OneCycle(OneCycleConfig),
+    /// Raises the rate at first, keeps it, and lowers it at the end.
+    WarmUpStableDecay(WarmUpStableDecayConfig),
     /// Lowers the rate whenever the validation loss stops falling.
     Plateau(PlateauConfig),
     /// Raises the rate linearly at first, and follows any other schedule after that or meanwhile.
     WarmUp(WarmUpConfig),
+    /// Follows one schedule for a time, and another from then on.
+    Sequence(SequenceConfig),
 }
 
 impl Schedule {
     /// Returns this schedule after a linear warm-up from a hundredth of the rate.
     pub fn after_warm_up(self, over: Span) -> Self {
         Self::WarmUp(WarmUpConfig::new(over, Box::new(self)))
+    }
+
+    /// Returns this schedule for a time, and `then` for the rest of the run.
+    pub fn followed_by(self, over: Span, then: Self) -> Self {
+        Self::Sequence(SequenceConfig::new(Box::new(self), over, Box::new(then)))
     }
 
     /// Checks that every parameter is in its range.
@@ -147,12 +176,19 @@ impl Schedule {
             Self::TimeBased { k, .. } => ValueRange::NonNegative.check("Schedule", "k", *k),
             Self::Exponential { decay, .. } => decay.check("beta"),
             Self::Step { every, decay } => every.check("every").and_then(|()| decay.check("factor")),
+            Self::MultiStep { at, decay } => {
+                ValueRange::AtLeast(1.0).check("Schedule", "at", at.len() as f64)?;
+                at.iter().try_for_each(|time| time.check("at")).and_then(|()| decay.check("factor"))
+            }
             Self::InverseSqrt { k, .. } => ValueRange::Positive.check("Schedule", "k", *k),
             Self::Cosine { minimum } => ValueRange::Fraction.check("Schedule", "minimum", *minimum),
             Self::CosineRestarts(config) => config.check(),
+            Self::Triangular(config) => config.check(),
             Self::OneCycle(config) => config.check(),
+            Self::WarmUpStableDecay(config) => config.check(),
             Self::Plateau(config) => config.check(),
             Self::WarmUp(config) => config.check(),
+            Self::Sequence(config) => config.check(),
         }
     }
 
@@ -172,12 +208,18 @@ impl Schedule {
             Self::TimeBased { k, per } => 1.0 / (1.0 + k * n(per)),
             Self::Exponential { decay, per } => decay.after(n(per)),
             Self::Step { every, decay } => decay.after((moment.step / moment.steps_in(*every)) as f64),
+            Self::MultiStep { at, decay } => {
+                decay.after(at.iter().filter(|time| moment.steps_in(**time) <= moment.step).count() as f64)
+            }
             Self::InverseSqrt { k, per } => k / (n(per) + 1.0).sqrt(),
             Self::Cosine { minimum } => half_cosine(1.0, *minimum, p),
             Self::CosineRestarts(config) => config.at(moment),
+            Self::Triangular(config) => config.at(moment),
             Self::OneCycle(config) => config.at(moment),
+            Self::WarmUpStableDecay(config) => config.at(moment),
             Self::Plateau(_) => 1.0,
             Self::WarmUp(config) => config.at(moment),
+            Self::Sequence(config) => config.at(moment),
         }
     }
 
@@ -198,6 +240,7 @@ impl Schedule {
         match self {
             Self::Plateau(config) => Some(*config),
             Self::WarmUp(config) => config.then.plateau(),
+            Self::Sequence(config) => config.then.plateau(),
             _ => None,
         }
     }

@@ -1,8 +1,9 @@
-//! Reads and writes schedules as text: `NAME`, or `NAME=PARAMETER,PARAMETER`, and `warm-up=…+SCHEDULE`.
+//! Reads and writes schedules as text: `NAME`, or `NAME=PARAMETER,PARAMETER`, `warm-up=…+SCHEDULE`, and
+//! `SCHEDULE@SPAN+SCHEDULE`.
 
 use super::{
-    CosineRestartsConfig, Decay, OneCycleConfig, PlateauConfig, Schedule, Span, Threshold, Unit, WarmUpConfig,
-    WarmUpForm,
+    CosineRestartsConfig, Decay, DecayForm, OneCycleConfig, PlateauConfig, Schedule, SequenceConfig, Span, Threshold,
+    TriangularConfig, Unit, WarmUpConfig, WarmUpForm, WarmUpStableDecayConfig,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -42,23 +43,26 @@ const fn form(name: &'static str, usage: &'static str, parameters: &'static [&'s
     Form { name, usage, parameters, by_place }
 }
 
-const FORMS: [Form; 12] = [
+const FORMS: [Form; 15] = [
     form("constant", "constant", &[], 0),
     form("linear", "linear", &[], 0),
     form("cosine", "cosine", &["minimum"], 1),
     form("one-cycle", "one-cycle", &["peak", "start", "end"], 3),
     form("exponential", "exponential=BETA", &["beta", "k", "per"], 1),
     form("step", "step=EPOCHS:FACTOR", &["every", "factor", "k"], 2),
+    form("multi-step", "multi-step=EPOCHS/EPOCHS:FACTOR", &["at", "factor", "k"], 2),
     form("polynomial", "polynomial=POWER", &["power"], 1),
     form("time-based", "time-based=K", &["k", "per"], 1),
     form("inverse-sqrt", "inverse-sqrt=K", &["k", "per"], 1),
     form("cosine-restarts", "cosine-restarts=EPOCHS", &["first", "growth", "minimum"], 3),
+    form("triangular", "triangular=EPOCHS", &["rise", "fall", "minimum", "shrink", "decay"], 3),
+    form("wsd", "wsd=EPOCHS:EPOCHS", &["warm-up", "decay", "from", "minimum", "form"], 2),
     form("plateau", "plateau", &["factor", "patience", "threshold", "absolute-threshold", "cooldown", "minimum"], 2),
     form("warm-up", "warm-up=EPOCHS+SCHEDULE", &["over", "from", "form"], 2),
 ];
 
 fn usages() -> String {
-    FORMS.map(|form| form.usage).join(", ")
+    FORMS.map(|form| form.usage).join(", ") + ", SCHEDULE@EPOCHS+SCHEDULE"
 }
 
 /// A number by its name, and what it stands for.
@@ -155,6 +159,25 @@ impl Parameter for Span {
     const KIND: &'static str = "a length such as 10epochs or 500steps";
 }
 
+/// Times between slashes.
+struct Times(Vec<Span>);
+
+impl FromStr for Times {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.split('/').map(str::parse).collect::<Result<_, ()>>().map(Self)
+    }
+}
+
+impl Parameter for Times {
+    const KIND: &'static str = "times between slashes such as 30epochs/60epochs";
+}
+
+impl Parameter for DecayForm {
+    const KIND: &'static str = "linear, cosine or sqrt";
+}
+
 impl Parameter for Unit {
     const KIND: &'static str = "step or epoch";
 }
@@ -167,6 +190,11 @@ impl FromStr for Schedule {
     type Err = ScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
+        if let Some((own, then)) = text.split_once('+')
+            && let Some((first, over)) = own.rsplit_once('@')
+        {
+            return read_sequence(text, first, over, then);
+        }
         let (own, then) = match text.split_once('+').filter(|_| text.starts_with("warm-up")) {
             Some((own, then)) => (own, Some(then)),
             None => (text, None),
@@ -191,13 +219,50 @@ fn read(name: &str, parameters: &Parameters) -> Result<Schedule, ScheduleError> 
         "time-based" => Schedule::TimeBased { k: parameters.get_or("k", 1.0)?, per: per()? },
         "exponential" => Schedule::Exponential { decay: parameters.decay("beta")?, per: per()? },
         "step" => Schedule::Step { every: parameters.get("every")?, decay: parameters.decay("factor")? },
+        "multi-step" => {
+            let Times(at) = parameters.get("at")?;
+            Schedule::MultiStep { at, decay: parameters.decay("factor")? }
+        }
         "inverse-sqrt" => Schedule::InverseSqrt { k: parameters.get_or("k", 1.0)?, per: per()? },
         "cosine" => Schedule::Cosine { minimum: parameters.get_or("minimum", 0.0)? },
         "cosine-restarts" => Schedule::CosineRestarts(read_cosine_restarts(parameters)?),
+        "triangular" => Schedule::Triangular(read_triangular(parameters)?),
+        "wsd" => Schedule::WarmUpStableDecay(read_stable(parameters)?),
         "one-cycle" => Schedule::OneCycle(read_one_cycle(parameters)?),
         "plateau" => Schedule::Plateau(read_plateau(parameters)?),
         _ => return Err(ScheduleError::Unknown { name: name.to_owned() }),
     })
+}
+
+fn read_triangular(parameters: &Parameters) -> Result<TriangularConfig, ScheduleError> {
+    let usual = TriangularConfig::new(parameters.get("rise")?);
+    Ok(TriangularConfig {
+        fall: parameters.find("fall")?,
+        minimum: parameters.get_or("minimum", usual.minimum)?,
+        shrink: parameters.get_or("shrink", usual.shrink)?,
+        decay: parameters.get_or("decay", usual.decay)?,
+        ..usual
+    })
+}
+
+fn read_stable(parameters: &Parameters) -> Result<WarmUpStableDecayConfig, ScheduleError> {
+    let usual = WarmUpStableDecayConfig::new(parameters.get("warm-up")?, parameters.get("decay")?);
+    Ok(WarmUpStableDecayConfig {
+        from: parameters.get_or("from", usual.from)?,
+        minimum: parameters.get_or("minimum", usual.minimum)?,
+        form: parameters.get_or("form", usual.form)?,
+        ..usual
+    })
+}
+
+/// The schedule `first` over a time, then the other.
+fn read_sequence(text: &str, first: &str, over: &str, then: &str) -> Result<Schedule, ScheduleError> {
+    let over = over.parse().map_err(|()| ScheduleError::Parameter {
+        text: text.to_owned(),
+        reason: format!("the time after @ should be {}, but is `{over}`", Span::KIND),
+        expected: "SCHEDULE@EPOCHS+SCHEDULE".to_owned(),
+    })?;
+    Ok(Schedule::Sequence(SequenceConfig::new(Box::new(first.parse()?), over, Box::new(then.parse()?))))
 }
 
 fn read_cosine_restarts(parameters: &Parameters) -> Result<CosineRestartsConfig, ScheduleError> {
@@ -266,10 +331,21 @@ impl fmt::Display for Schedule {
                 write!(f, "exponential={}={decay},per={per}", decayed(decay, "beta"))
             }
             Self::Step { every, decay } => write!(f, "step=every={every},{}={decay}", decayed(decay, "factor")),
+            Self::MultiStep { at, decay } => {
+                let at = at.iter().map(ToString::to_string).collect::<Vec<_>>().join("/");
+                write!(f, "multi-step=at={at},{}={decay}", decayed(decay, "factor"))
+            }
             Self::InverseSqrt { k, per } => write!(f, "inverse-sqrt=k={k},per={per}"),
             Self::Cosine { minimum } => write!(f, "cosine=minimum={minimum}"),
             Self::CosineRestarts(CosineRestartsConfig { first, growth, minimum }) => {
                 write!(f, "cosine-restarts=first={first},growth={growth},minimum={minimum}")
+            }
+            Self::Triangular(TriangularConfig { rise, fall, minimum, shrink, decay }) => {
+                let fall = fall.map_or_else(String::new, |fall| format!(",fall={fall}"));
+                write!(f, "triangular=rise={rise}{fall},minimum={minimum},shrink={shrink},decay={decay}")
+            }
+            Self::WarmUpStableDecay(WarmUpStableDecayConfig { warm_up, decay, from, minimum, form }) => {
+                write!(f, "wsd=warm-up={warm_up},decay={decay},from={from},minimum={minimum},form={form}")
             }
             Self::OneCycle(OneCycleConfig { peak, start, end }) => {
                 write!(f, "one-cycle=peak={peak},start={start},end={end}")
@@ -288,6 +364,7 @@ impl fmt::Display for Schedule {
             Self::WarmUp(WarmUpConfig { over, from, form, then }) => {
                 write!(f, "warm-up=over={over},from={from},form={form}+{then}")
             }
+            Self::Sequence(SequenceConfig { first, over, then }) => write!(f, "{first}@{over}+{then}"),
         }
     }
 }

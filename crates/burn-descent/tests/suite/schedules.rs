@@ -8,7 +8,7 @@ use burn_descent::schedule::{
 use serde::Deserialize;
 
 /// One of each kind and form, as it is printed.
-const ALL: [&str; 17] = [
+const ALL: [&str; 24] = [
     "constant",
     "linear",
     "polynomial=power=2",
@@ -21,6 +21,13 @@ const ALL: [&str; 17] = [
     "cosine=minimum=0",
     "cosine-restarts=first=3steps,growth=2,minimum=0.1",
     "one-cycle=peak=0.3,start=25,end=10000",
+    "multi-step=at=2epochs/11steps/3epochs,factor=0.5",
+    "multi-step=at=7steps,k=0.5",
+    "triangular=rise=3steps,fall=1epochs,minimum=0.25,shrink=0.5,decay=1",
+    "triangular=rise=4steps,minimum=0,shrink=1,decay=0.99",
+    "wsd=warm-up=3steps,decay=1epochs,from=0.01,minimum=0.1,form=sqrt",
+    "cosine=minimum=0@7steps+constant@3steps+linear",
+    "constant@1epochs+warm-up=over=2steps,from=0.5,form=before+cosine=minimum=0@5steps+step=every=1epochs,factor=3",
     "plateau=factor=0.5,patience=1,threshold=0.0001,cooldown=2,minimum=0.01",
     "plateau=factor=0.1,patience=0,absolute-threshold=0.001,cooldown=0,minimum=0",
     "warm-up=over=4steps,from=0.01,form=before+cosine=minimum=0.1",

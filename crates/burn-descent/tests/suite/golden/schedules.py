@@ -92,6 +92,31 @@ def every(steps, gamma):
     return lambda sgd: lrs.StepLR(sgd, step_size=steps, gamma=gamma)
 
 
+def milestones(steps, gamma):
+    return lambda sgd: lrs.MultiStepLR(sgd, milestones=steps, gamma=gamma)
+
+
+def triangular(lr, minimum, rise, fall=None, **settings):
+    return lambda sgd: lrs.CyclicLR(
+        sgd, base_lr=minimum * lr, max_lr=lr, step_size_up=rise, step_size_down=fall, cycle_momentum=False, **settings
+    )
+
+
+def stable(warm_up, decay, steps, start, shape):
+    """A linear warm-up, the rate itself, and `shape` of the share of the last `decay` steps that is over."""
+    return formula(lambda n: (start + (1 - start) * min(n / warm_up, 1)) * shape(max(n - (steps - decay), 0) / decay))
+
+
+def sequence(*parts):
+    """Schedulers, each but the last with the steps that it lasts."""
+
+    def make(sgd):
+        ends = [sum(steps for _, steps in parts[: number + 1]) for number in range(len(parts) - 1)]
+        return lrs.SequentialLR(sgd, [part(sgd) for part, _ in parts], milestones=ends)
+
+    return make
+
+
 def one_cycle(lr, steps, **settings):
     return lambda sgd: lrs.OneCycleLR(
         sgd, max_lr=lr, total_steps=steps, base_momentum=0.85, max_momentum=0.95, **settings
@@ -130,6 +155,21 @@ CASES = [
     ("warm-up=2epochs,from=0.25+step=5steps:0.5", "SequentialLR", 0.1, 4, 6, False, before(0.25, 12, every(5, 0.5))),
     ("warm-up=8steps,from=0.2,form=times+exponential=0.95,per=step", "ChainedScheduler", 0.1, 3, 10, False,
      times(0.2, 8, exponential(0.95))),
+    ("multi-step=2/5/6:0.3", "MultiStepLR", 0.1, 9, 3, True, milestones([2, 5, 6], 0.3)),
+    ("multi-step=4steps/11steps:0.5", "MultiStepLR", 0.1, 3, 6, False, milestones([4, 11], 0.5)),
+    ("triangular=5steps,minimum=0.1", "CyclicLR", 0.1, 4, 9, False, triangular(0.1, 0.1, 5)),
+    ("triangular=1epochs:2epochs:0.25,shrink=0.5", "CyclicLR", 2.0, 9, 4, False,
+     triangular(2.0, 0.25, 4, 8, mode="triangular2")),
+    ("triangular=3steps,fall=4steps,minimum=0.2,decay=0.97", "CyclicLR", 0.1, 3, 10, False,
+     triangular(0.1, 0.2, 3, 4, mode="exp_range", gamma=0.97)),
+    ("wsd=6steps:10steps", "LambdaLR", 0.1, 3, 10, False, stable(6, 10, 30, 0.01, lambda t: 1 - t)),
+    ("wsd=1:1,from=0,minimum=0.1,form=cosine", "LambdaLR", 0.1, 5, 6, False,
+     stable(6, 6, 30, 0.0, lambda t: 0.1 + 0.9 * (1 + math.cos(math.pi * t)) / 2)),
+    ("wsd=2steps:12steps,form=sqrt", "LambdaLR", 0.1, 3, 10, False, stable(2, 12, 30, 0.01, lambda t: 1 - math.sqrt(t))),
+    ("cosine@12steps+exponential=0.9,per=step", "SequentialLR", 0.1, 2, 10, False,
+     sequence((cosine(12), 12), (exponential(0.9), None))),
+    ("constant@1epochs+step=3steps:0.5@8steps+cosine-restarts=4steps", "SequentialLR", 0.1, 4, 8, False,
+     sequence((lambda sgd: lrs.ConstantLR(sgd, factor=1.0), 8), (every(3, 0.5), 8), (restarts(4), None))),
 ]
 
 LOSSES = [1.0, 0.8, 0.79, 0.7899, 0.79, 0.8, 0.79, 0.7, 0.71, 0.72, 0.73, 0.74, 0.69999, 0.6999, 0.5, 0.6, 0.55,
