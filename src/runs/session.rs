@@ -112,7 +112,15 @@ impl<'a> TrainingSession<'a> {
     }
 
     fn member(config: &'a RunConfig) -> MemberTraining<'a> {
-        MemberTraining { run: "", config, seed: config.seed, folder: PathBuf::new(), log: None, source: None }
+        MemberTraining {
+            run: "",
+            config,
+            seed: config.seed,
+            folder: PathBuf::new(),
+            log: None,
+            source: None,
+            prior: None,
+        }
     }
 
     fn start(

@@ -97,6 +97,14 @@ pub enum NamedOptimizerError {
         /// Lists the known names.
         known: String,
     },
+    /// Says that a text is no group of parameters.
+    #[error("group `{text}`: {reason}; expected PATHS:decay=LAMBDA,rate=FACTOR,optimizer=NAME")]
+    Group {
+        /// Gives the text.
+        text: String,
+        /// Says what is wrong with it.
+        reason: String,
+    },
     /// Says that the value does not fit the hyperparameter.
     #[error("{optimizer}: `{assignment}` does not fit: {reason}")]
     Hyperparameter {
