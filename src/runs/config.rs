@@ -601,7 +601,7 @@ impl RunConfig {
         if !self.vary.is_empty() {
             self.ensure_countable(batches)?;
         }
-        let length = RunLength { epochs: self.epochs, steps_per_epoch: batches as u64 };
+        let length = RunLength { epochs: self.epochs, steps_per_epoch: batches };
         // An optimizer's step comes after the last of the batches that are accumulated for it.
         let accumulated = self.accumulated();
         let lasts = (1..=batches).filter(|batch| batch.is_multiple_of(accumulated) || *batch == batches);

@@ -311,7 +311,7 @@ impl MemberTraining<'_> {
         let difficulty = data.difficulty.as_deref().unwrap_or_default();
         let training = self.training_loader(data, difficulty, &autodiff)?;
         let validation = Arc::new(data.validation_loader(self.config.batch_size, device));
-        let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
+        let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() };
         let model = self.training_model(data, &autodiff)?;
         let outdated = outdated.map(Path::to_owned);
         let (folder, criterion, patience) = (self.folder.clone(), self.config.criterion, self.config.early_stopping);

@@ -135,7 +135,7 @@ impl<'a> TrainingSession<'a> {
         if let Some(prior) = prior {
             update = update.with_penalties(config.penalties.init(&model)?.towards(&model, prior)?);
         }
-        let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
+        let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() };
         let schedule = config.schedule.scheduler(config.lr, length)?;
         let plateau = schedule.plateau();
         Ok((TrainingState::new(model, update, schedule, config.seed), plateau))

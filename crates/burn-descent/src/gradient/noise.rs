@@ -4,7 +4,7 @@ use crate::optim::{
     Evaluate, Purpose, Sgd, SgdConfig, Varying, evaluate_wrapped, numbers_of, optimizer_by_purpose, purpose,
 };
 use burn::config::Config;
-use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Element, ElementConversion, Tensor};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Noise over any Burn optimizer:
 ///
 /// ```
-/// use burn::optim::{AdamConfig, ModuleOptimizer};
+/// use burn::optim::AdamConfig;
 /// use burn_descent::gradient::GradientNoiseConfig;
 ///
 /// let noisy_adam = GradientNoiseConfig::new().with_eta(0.3).wrap(AdamConfig::new().build())?;
@@ -136,6 +136,14 @@ impl<O: Optimizer> GradientNoise<O> {
     fn first_state<S>(&self) -> GradientNoiseState<S> {
         let taken = u64::from(purpose() == Purpose::Training);
         GradientNoiseState { inner: None, time: 0, parameter: self.parameters.fetch_add(taken, Ordering::Relaxed) }
+    }
+    /// Makes the optimizer of a whole module: Burn's `ModuleOptimizer`, which has `step`. For a group of parameters
+    /// `ModuleOptimizer::with_group` takes the wrapper itself.
+    pub fn init(self) -> ModuleOptimizer
+    where
+        Self: Optimizer,
+    {
+        self.into()
     }
 }
 

@@ -31,6 +31,9 @@ use burn::grad_clipping::GradientClippingConfig;
 /// let optimizer = AdamConfig::adamw().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_betas")]
+#[doc(alias = "with_eps")]
+#[doc(alias = "with_amsgrad")]
 #[derive(Config, Debug)]
 pub struct AdamConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.

@@ -44,6 +44,8 @@ pub enum AmsgradForm {
 /// let optimizer = AmsgradConfig::pytorch().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_amsgrad")]
+#[doc(alias = "with_betas")]
 #[derive(Config, Debug)]
 pub struct AmsgradConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.

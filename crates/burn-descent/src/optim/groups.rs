@@ -22,7 +22,7 @@ use std::str::FromStr;
 /// that share a parameter, the latter counts.
 ///
 /// Burn's `ModuleOptimizer::with_group` takes the optimizer, `GradientUpdate::with_rates` or
-/// [`transfer::rates`](crate::transfer::rates) the rate:
+/// [`group::rates`](crate::group::rates) the rate:
 ///
 /// ```
 /// use burn::module::ParamGroup;

@@ -3,6 +3,51 @@
 //! Each `XConfig` has `new()` with the defaults, presets named after their source, `build()` for the optimizer of one
 //! parameter group and `init()` for that of a whole module. [`NamedOptimizer`] chooses one by name at run time.
 //!
+//! # Going on in another process
+//!
+//! Three records bring a training back: the model's first, since it brings the identities by which the optimizer's record
+//! tells parameters apart, then the optimizer's and the schedule's. [`load_record`] refuses the record of another
+//! optimizer, which Burn takes without a word. The training engine (feature `train`) does all of this, and keeps its place
+//! among the batches.
+//!
+//! ```
+//! use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+//! use burn::module::Module;
+//! use burn::nn::LinearConfig;
+//! use burn::optim::{GradientsParams, OptimizerRecord};
+//! use burn::store::ModuleRecord;
+//! use burn::tensor::{Bytes, Device, Tensor};
+//! use burn_descent::optim::{NadamConfig, load_record};
+//! use burn_descent::schedule::{RunLength, Schedule};
+//! use std::fs;
+//!
+//! let folder = std::env::temp_dir();
+//! let path = |name: &str| folder.join(format!("{}-{name}", std::process::id()));
+//! let read = |name: &str| fs::read(path(name)).map(Bytes::from_bytes_vec);
+//! let device = Device::default().autodiff();
+//! let length = RunLength { epochs: 10, steps_per_epoch: 100 };
+//! let new = || -> Result<_, burn_descent::ConfigError> {
+//!     let model = LinearConfig::new(4, 1).init(&device);
+//!     Ok((model, NadamConfig::new().init()?, Schedule::Linear.scheduler(2e-3, length)?))
+//! };
+//!
+//! let (mut model, mut optimizer, mut schedule) = new()?;
+//! let loss = model.forward(Tensor::<2>::ones([8, 4], &device)).square().mean();
+//! let gradients = GradientsParams::from_grads(loss.backward(), &model);
+//! model = optimizer.step(schedule.step(), model, gradients);
+//! fs::write(path("model"), model.clone().into_record().into_bytes()?)?;
+//! fs::write(path("optimizer"), optimizer.to_record().into_bytes()?)?;
+//! fs::write(path("schedule"), schedule.to_record().into_bytes()?)?;
+//!
+//! // In another process:
+//! let (model, optimizer, mut schedule) = new()?;
+//! let model = model.load_record(ModuleRecord::from_bytes(read("model")?)?);
+//! let optimizer = load_record(optimizer, OptimizerRecord::from_bytes(read("optimizer")?)?, &model)?;
+//! schedule.load_record(LrSchedulerRecord::from_bytes(read("schedule")?)?);
+//! # ["model", "optimizer", "schedule"].map(|name| fs::remove_file(path(name)).expect("it is there"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Gradients that are not finite, very large or very small
 //!
 //! A gradient that is NaN or infinite touches its own value and its own state alone. NaN shows: the value is NaN from

@@ -47,6 +47,7 @@ pub enum MomentumForm {
 /// let optimizer = MomentumConfig::serra().with_momentum(0.98).init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_dampening")]
 #[derive(Config, Debug)]
 pub struct MomentumConfig {
     /// Sets μ, the share of the past in the buffer, in `[0, 1)`.

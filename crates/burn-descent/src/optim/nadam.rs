@@ -53,6 +53,8 @@ pub enum NadamForm {
 /// let optimizer = NadamConfig::pytorch().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_betas")]
+#[doc(alias = "with_momentum_decay")]
 #[derive(Config, Debug)]
 pub struct NadamConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.

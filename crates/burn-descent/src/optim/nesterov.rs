@@ -53,6 +53,7 @@ pub enum NesterovForm {
 /// let optimizer = NesterovConfig::kao().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_nesterov")]
 #[derive(Config, Debug)]
 pub struct NesterovConfig {
     /// Sets μ, the share of the past in the buffer, in `[0, 1)`.

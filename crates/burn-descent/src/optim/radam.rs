@@ -47,6 +47,7 @@ pub enum RadamForm {
 /// let optimizer = RadamConfig::new().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_betas")]
 #[derive(Config, Debug)]
 pub struct RadamConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.

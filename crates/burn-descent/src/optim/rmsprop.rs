@@ -58,6 +58,7 @@ pub enum RmsPropMomentum {
 /// let optimizer = RmsPropConfig::kao().with_momentum(RmsPropMomentum::Nesterov(0.9)).init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_alpha")]
 #[derive(Config, Debug)]
 pub struct RmsPropConfig {
     /// Sets β, the share of the past in the moving average of the squared gradient `g²` (and of `g`), in `[0, 1)`.

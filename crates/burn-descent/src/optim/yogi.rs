@@ -34,6 +34,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// let optimizer = YogiConfig::new().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_betas")]
 #[derive(Config, Debug)]
 pub struct YogiConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.

@@ -299,7 +299,7 @@ impl<B: Send + 'static> Loader<B> {
 
     /// Returns the length of a training of `epochs`, for [`Schedule::scheduler`](crate::schedule::Schedule::scheduler).
     pub fn run_length(&self, epochs: usize) -> RunLength {
-        RunLength { epochs, steps_per_epoch: self.batches() as u64 }
+        RunLength { epochs, steps_per_epoch: self.batches() }
     }
 
     /// Returns the batches of `epoch` (from 1), but for the first `skipped`.

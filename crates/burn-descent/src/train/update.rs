@@ -2,9 +2,10 @@
 
 use super::EngineError;
 use crate::gradient::Chain;
+use crate::group::rates;
 use crate::optim::{RecordMismatch, evaluation_weights, load_record};
 use crate::penalty::Penalties;
-use crate::transfer::{LayerSchedule, rates};
+use crate::transfer::LayerSchedule;
 use crate::weights::Sam;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::ParamGroup;

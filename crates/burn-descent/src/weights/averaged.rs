@@ -2,7 +2,7 @@ use crate::error::ConfigError;
 use crate::kernel::{self, Step};
 use crate::optim::{Evaluate, evaluate_wrapped, optimizer_by_purpose};
 use crate::rule::{DecayStep, Real, Rule};
-use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, FloatDType, Tensor};
 
 /// Says where an average of weights begins.
@@ -68,6 +68,15 @@ impl<A: Averaging, O: Optimizer> Averaged<A, O> {
     pub fn new(averaging: A, optimizer: O) -> Result<Self, ConfigError> {
         averaging.check()?;
         Ok(Self { averaging, optimizer })
+    }
+
+    /// Makes the optimizer of a whole module: Burn's `ModuleOptimizer`, which has `step`. For a group of parameters
+    /// `ModuleOptimizer::with_group` takes the wrapper itself.
+    pub fn init(self) -> ModuleOptimizer
+    where
+        Self: Optimizer,
+    {
+        self.into()
     }
 }
 

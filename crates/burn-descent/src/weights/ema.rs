@@ -32,10 +32,10 @@ pub enum DecayWarmUp {
 /// Training itself is that of the wrapped optimizer, bit by bit.
 ///
 /// ```
-/// use burn::optim::{AdamConfig, ModuleOptimizer};
+/// use burn::optim::AdamConfig;
 /// use burn_descent::weights::EmaConfig;
 ///
-/// let optimizer = ModuleOptimizer::from(EmaConfig::new().with_decay(0.99).wrap(AdamConfig::new().build())?);
+/// let optimizer = EmaConfig::new().with_decay(0.99).wrap(AdamConfig::new().build())?.init();
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Config, Debug, Copy, PartialEq)]

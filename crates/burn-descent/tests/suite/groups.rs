@@ -5,8 +5,8 @@ use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor};
 use burn_descent::group::ensure_parameters;
+use burn_descent::group::rates;
 use burn_descent::optim::{NamedOptimizer, ParameterGroupConfig, Variations};
-use burn_descent::transfer::rates;
 
 /// A module with parameters of three kinds.
 #[derive(Module, Debug)]

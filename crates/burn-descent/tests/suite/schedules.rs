@@ -39,7 +39,7 @@ fn schedule(text: &str) -> Schedule {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn length(epochs: usize, steps_per_epoch: u64) -> RunLength {
+fn length(epochs: usize, steps_per_epoch: usize) -> RunLength {
     RunLength { epochs, steps_per_epoch }
 }
 
@@ -58,7 +58,7 @@ struct Case {
     source: String,
     lr: f64,
     epochs: usize,
-    steps_per_epoch: u64,
+    steps_per_epoch: usize,
     rates: Vec<f64>,
     #[serde(default)]
     losses: Vec<f64>,
@@ -173,7 +173,7 @@ fn schedules_of_very_short_runs_are_finite() {
         // No panic, whatever the numbers.
         for step in [0, 1, u64::MAX] {
             schedule.factor(step, length(0, 0));
-            schedule.factor(step, length(usize::MAX, u64::MAX));
+            schedule.factor(step, length(usize::MAX, usize::MAX));
         }
     }
 }
