@@ -21,7 +21,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `(g − m)²` |
 /// | `epsilon` | 1e-16 | `(0, ∞)` | added to `s` at each step, and to its root |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3. ε adds up in `s`, to `ε/(1 − β₂)`.
 ///
@@ -44,7 +44,7 @@ pub struct AdabeliefConfig {
     pub epsilon: f64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -33,7 +33,7 @@ pub enum AdadeltaForm {
 /// | `epsilon` | 1e-6 | `(0, ∞)` | inside both roots; also starts the first steps off |
 /// | `form` | `Units` | | final or preliminary update |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1 in the `Units` form. Defaults are PyTorch's and optax's, which agree to the last digit.
 ///
@@ -57,7 +57,7 @@ pub struct AdadeltaConfig {
     pub form: AdadeltaForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -19,7 +19,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `initial_sum` | 0 | `[0, ∞)` | G₀, what the sum of squares starts from |
 /// | `lr_decay` | 0 | `[0, ∞)` | λ, a decay of the learning rate on top |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01. The record holds G without G₀. Burn's `AdaGrad` has PyTorch's form with ε 1e-5 and without G₀;
 /// this one adds the lectures' places for ε, the checks and the fused pass.
@@ -43,7 +43,7 @@ pub struct AdagradConfig {
     pub lr_decay: f64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -20,7 +20,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
 /// | `bias_correction` | `Corrected` | | whether `m̂` and `v̂` correct for the start from zero |
 /// | `weight_decay` | none | | L2 (Adam) or decoupled (AdamW) |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3. Burn's `Adam` and `AdamW` compute the corrected form with ε outside; this one adds the
 /// lectures' other forms, the checks and the fused pass.
@@ -47,7 +47,7 @@ pub struct AdamConfig {
     pub bias_correction: BiasCorrection,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -19,7 +19,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `beta_2` | 0.999 | `[0, 1)` | how fast the norm forgets |
 /// | `epsilon` | 1e-8 | `(0, ∞)` | keeps the division finite |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 2e-3. The paper has no ε, and divides 0 by 0 where a gradient is 0 from the start; PyTorch and optax
 /// add it to `|g|`.
@@ -43,7 +43,7 @@ pub struct AdamaxConfig {
     pub epsilon: f64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

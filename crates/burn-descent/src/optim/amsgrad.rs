@@ -33,7 +33,7 @@ pub enum AmsgradForm {
 /// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
 /// | `form` | `MaximumThenCorrection` | | where the bias is corrected |
 /// | `weight_decay` | none | | L2, or decoupled as in AdamW |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3 is usual. Burn's `Adam` has an `amsgrad` flag (PyTorch's form); this one adds the other forms,
 /// `f64` coefficients and the fused pass.
@@ -60,7 +60,7 @@ pub struct AmsgradConfig {
     pub form: AmsgradForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -22,7 +22,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `alpha` | 0.75 | `[0, ∞)` | α, how fast the learning rate falls |
 /// | `t0` | 1e6 | | the step after which averaging begins |
 /// | `weight_decay` | none | | L2 or decoupled, besides λ |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01 to 0.1. PyTorch takes the rate of the step before into `ηₜ`; under a schedule this one takes the
 /// present rate.
@@ -46,7 +46,7 @@ pub struct AsgdConfig {
     pub t0: u64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

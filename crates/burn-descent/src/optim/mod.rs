@@ -19,6 +19,7 @@ mod adamax;
 mod amsgrad;
 mod asgd;
 mod burns;
+mod clipping;
 mod elementwise;
 mod erased;
 mod evaluation;
@@ -51,6 +52,7 @@ pub use sgd_noise::SgdNoiseConfig;
 pub use state::RuleState;
 pub use variations::Variations;
 
+pub(crate) use clipping::check_clipping;
 pub(crate) use evaluation::{Purpose, evaluate_wrapped, optimizer_by_purpose, purpose};
 pub(crate) use hyperparameters::{names_within, numbers_of, within};
 pub(crate) use named::{Entry, Preset, config_by_serde, preset, sealed};
@@ -107,6 +109,8 @@ macro_rules! optimizer {
             ///
             /// Returns the first hyperparameter that is out of range.
             pub fn build(&self) -> Result<$name, $crate::ConfigError> {
+                let clipping = $crate::optim::OptimizerConfig::clipping(self);
+                $crate::optim::check_clipping(stringify!($name), clipping.as_ref())?;
                 $crate::optim::Elementwise::new(self.clone())
             }
 

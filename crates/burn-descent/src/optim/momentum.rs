@@ -36,7 +36,7 @@ pub enum MomentumForm {
 /// | `momentum` | 0.9 | `[0, 1)` | μ, share of the past in the buffer; 0 is plain descent, dampened where τ > 0, which PyTorch then ignores |
 /// | `form` | `LearningRateOutside { dampening: 0 }` | | what the buffer accumulates |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01 to 0.1, for `Mean` ten times that. Burn's `Sgd` has PyTorch's form, with a dampening of 0.1 by
 /// default; this one adds the lectures' forms, the checks and the fused pass.
@@ -57,7 +57,7 @@ pub struct MomentumConfig {
     pub form: MomentumForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -43,7 +43,7 @@ pub enum NadamForm {
 /// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
 /// | `form` | `Schedule { momentum_decay: 0.004 }` | | how `m̂` looks ahead |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 2e-3.
 ///
@@ -69,7 +69,7 @@ pub struct NadamConfig {
     pub form: NadamForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -42,7 +42,7 @@ pub enum NesterovForm {
 /// | `momentum` | 0.9 | `[0, 1)` | μ, share of the past in the buffer; 0 is plain descent |
 /// | `form` | `LearningRateOutside { dampening: 0 }` | | where the learning rate stands |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01 to 0.1. Burn's `Sgd` has PyTorch's form; this one adds the lecture's, the checks and the fused
 /// pass.
@@ -63,7 +63,7 @@ pub struct NesterovConfig {
     pub form: NesterovForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -17,7 +17,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `epsilon` | 1e-8 | `(0, ∞)` | keeps the division finite; gradients below it count for less |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3, and falling: the steps do not shrink by themselves.
 ///
@@ -34,7 +34,7 @@ pub struct NormalizedGradientConfig {
     pub epsilon: f64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -37,7 +37,7 @@ pub enum RadamForm {
 /// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
 /// | `form` | `EpsilonThenCorrection` | | whether ε or the correction comes first |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3.
 ///
@@ -63,7 +63,7 @@ pub struct RadamConfig {
     pub form: RadamForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -47,7 +47,7 @@ pub enum RmsPropMomentum {
 /// | `learning_rate_placement` | `OutsideBuffer` | | where η meets the buffer |
 /// | `centered` | false | | divides by `√(E[g²] − E[g]²)` (Graves 2013), at the cost of one more state tensor |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3 (PyTorch's own default is 1e-2), with momentum about half of that. Burn's `RmsProp` has
 /// PyTorch's forms; this one adds Kao's and optax's momentum, Nesterov, both places for ε, and the fused pass.
@@ -78,7 +78,7 @@ pub struct RmsPropConfig {
     pub centered: bool,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

@@ -23,7 +23,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `min_step` | 1e-6 | `(0, ∞)` | Δmin |
 /// | `max_step` | 50 | `(0, ∞)`, at least `min_step` | Δmax |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// The learning rate of a parameter's first step, 0.01, is the start of its step size. Those that follow are of no
 /// effect, and neither is a schedule: step sizes find themselves. They need the gradient of the whole data set, or of
@@ -52,7 +52,7 @@ pub struct RpropConfig {
     pub max_step: f64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

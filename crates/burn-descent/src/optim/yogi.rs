@@ -24,7 +24,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `initial_moment_2` | 1e-6 | `[0, ∞)` | what `v` starts from |
 /// | `bias_correction` | `Uncorrected` | | as in [`Adam`](super::Adam) |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01. The paper gives no start for `v`; 1e-6 is that of its authors' code.
 ///
@@ -56,7 +56,7 @@ pub struct YogiConfig {
     pub bias_correction: BiasCorrection,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

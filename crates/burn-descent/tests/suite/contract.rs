@@ -11,8 +11,8 @@ use burn_descent::gradient::{GradientNoise, GradientNoiseConfig};
 use burn_descent::optim::{
     Adabelief, AdabeliefConfig, Adadelta, AdadeltaConfig, AdadeltaForm, Adagrad, AdagradConfig, Adam, Adamax,
     AdamaxConfig, Amsgrad, AmsgradConfig, AmsgradForm, Asgd, AsgdConfig, BiasCorrection, Elementwise, Epsilon,
-    LearningRatePlacement, Momentum, MomentumConfig, MomentumForm, Nadam, NadamConfig, NadamForm, Nesterov,
-    NesterovConfig, NesterovForm, NormalizedGradient, NormalizedGradientConfig, Radam, RadamConfig, RmsProp,
+    LearningRatePlacement, Momentum, MomentumConfig, MomentumForm, Nadam, NadamConfig, NadamForm, NamedOptimizer,
+    Nesterov, NesterovConfig, NesterovForm, NormalizedGradient, NormalizedGradientConfig, Radam, RadamConfig, RmsProp,
     RmsPropConfig, RmsPropMomentum, Rprop, RpropConfig, ScheduleFreeAdamw, ScheduleFreeAdamwConfig, ScheduleFreeSgd,
     ScheduleFreeSgdConfig, Sgd, SgdConfig, WeightDecay, Yogi, YogiConfig,
 };
@@ -787,6 +787,31 @@ fn values_out_of_range_are_refused_by_name() {
             assert_eq!((error.config, error.field), (config, field));
             assert!(error.value == value || value.is_nan() && error.value.is_nan());
         }
+    }
+}
+
+/// A threshold below 0 would turn every gradient round, or make it 1; NaN would spoil it.
+#[test]
+fn thresholds_of_clipping_out_of_range_are_refused() {
+    for name in NamedOptimizer::names() {
+        let named = NamedOptimizer::named(name).expect("a known name");
+        let fields = named.config().to_value();
+        let of_sgd = fields.get("sgd").unwrap_or(&fields);
+        let field = ["grad_clipping", "gradient_clipping"].into_iter().find(|field| of_sgd.get(field).is_some());
+        let field = field.unwrap_or_else(|| panic!("{name} should have a clipping: {fields}"));
+        let path = if fields.get("sgd").is_some() { format!("sgd.{field}") } else { field.to_owned() };
+        for (kind, threshold) in [("Norm", "-1.0"), ("Value", "-1.0"), ("Norm", "0.0"), ("Value", "0.0")] {
+            let clipped = named.with(&format!("{path}={{\"{kind}\":{threshold}}}")).expect("a clipping");
+            let error = clipped.init().err().unwrap_or_else(|| panic!("{name}: {kind}({threshold}) should be refused"));
+            let expected = format!("grad_clipping should be in (0, ∞), but is {}", threshold.trim_end_matches(".0"));
+            assert!(error.to_string().ends_with(&expected), "{name}: {error}");
+        }
+        let clipped = named.with(&format!("{path}={{\"Norm\":0.5}}")).expect("a clipping");
+        assert!(clipped.init().is_ok(), "{name}");
+    }
+    for clipping in [GradientClippingConfig::Norm(f32::NAN), GradientClippingConfig::Value(f32::INFINITY)] {
+        let config = SgdConfig::new().with_grad_clipping(Some(clipping));
+        assert_eq!(config.init().err().map(|error| (error.config, error.field)), Some(("Sgd", "grad_clipping")));
     }
 }
 

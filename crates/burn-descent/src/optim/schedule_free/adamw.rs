@@ -23,7 +23,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
 /// | `weight_power` | 2 | `[0, ∞)` | p, how little the steps of a warm-up count |
 /// | `weight_decay` | none | | of `y`: L2 in the gradient, or decoupled as λ above |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 2.5e-3, constant after a warm-up. See [`ScheduleFreeSgdConfig`](super::ScheduleFreeSgdConfig) for
 /// `x`.
@@ -50,7 +50,7 @@ pub struct ScheduleFreeAdamwConfig {
     pub weight_power: f64,
     /// Sets the decay of the weights, computed at `y`.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
