@@ -1,4 +1,4 @@
-use super::{BiasCorrection, WeightDecay, optimizer};
+use super::{BiasCorrection, Epsilon, WeightDecay, optimizer};
 use crate::error::{ConfigError, ValueRange};
 use crate::rule::{Real, Rule};
 use burn::config::Config;
@@ -69,10 +69,9 @@ impl Rule<2> for AdabeliefConfig {
     #[inline(always)]
     fn update<R: Real>(&self, &[eta, correct_m, correct_s]: &[f64; 3], theta: R, g: R, [m, s]: [R; 2]) -> (R, [R; 2]) {
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
-        let s = s * self.beta_2 + (g - m.clone()).square() * (1.0 - self.beta_2) + self.epsilon;
-        let m_hat = m.clone() * correct_m;
-        let s_hat = s.clone() * correct_s;
-        (theta - m_hat * eta / (s_hat.sqrt() + self.epsilon), [m, s])
+        let s = s * self.beta_2 + (g - m.clone()).weighted_square(1.0 - self.beta_2) + self.epsilon;
+        let root = Epsilon::Outside(self.epsilon).corrected_root(s.clone(), correct_s);
+        (theta - m.clone() / root * (eta * correct_m), [m, s])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

@@ -99,14 +99,14 @@ impl Rule<2> for AdadeltaConfig {
     #[inline(always)]
     fn update<R: Real>(&self, eta: &f64, theta: R, g: R, [v, u]: [R; 2]) -> (R, [R; 2]) {
         let rms = Epsilon::Inside(self.epsilon);
-        let v = v * self.rho + g.clone().square() * (1.0 - self.rho);
+        let v = v * self.rho + g.clone().weighted_square(1.0 - self.rho);
         match self.form {
             AdadeltaForm::Units => {
                 let delta = rms.root(u.clone()) / rms.root(v.clone()) * g;
-                let u = u * self.rho + delta.clone().square() * (1.0 - self.rho);
+                let u = u * self.rho + delta.clone().weighted_square(1.0 - self.rho);
                 (theta - delta * *eta, [v, u])
             }
-            AdadeltaForm::Preliminary => (theta - g * *eta / rms.root(v.clone()), [v, u]),
+            AdadeltaForm::Preliminary => (theta - g / rms.root(v.clone()) * *eta, [v, u]),
         }
     }
 

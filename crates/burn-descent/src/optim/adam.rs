@@ -81,10 +81,9 @@ impl Rule<2> for AdamConfig {
     #[inline(always)]
     fn update<R: Real>(&self, &[eta, correct_m, correct_v]: &[f64; 3], theta: R, g: R, [m, v]: [R; 2]) -> (R, [R; 2]) {
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
-        let v = v * self.beta_2 + g.square() * (1.0 - self.beta_2);
-        let m_hat = m.clone() * correct_m;
-        let v_hat = v.clone() * correct_v;
-        (theta - m_hat * eta / self.epsilon.root(v_hat), [m, v])
+        let v = v * self.beta_2 + g.weighted_square(1.0 - self.beta_2);
+        let root = self.epsilon.corrected_root(v.clone(), correct_v);
+        (theta - m.clone() / root * (eta * correct_m), [m, v])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

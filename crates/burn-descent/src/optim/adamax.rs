@@ -67,8 +67,7 @@ impl Rule<2> for AdamaxConfig {
     fn update<R: Real>(&self, &[eta, correct_m]: &[f64; 2], theta: R, g: R, [m, u]: [R; 2]) -> (R, [R; 2]) {
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
         let u = (u * self.beta_2).max(g.abs() + self.epsilon);
-        let m_hat = m.clone() * correct_m;
-        (theta - m_hat * eta / u.clone(), [m, u])
+        (theta - m.clone() / u.clone() * (eta * correct_m), [m, u])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

@@ -106,11 +106,10 @@ impl Rule<3> for AmsgradConfig {
     fn update<R: Real>(&self, coefficients: &[f64; 4], theta: R, g: R, [m, v, v_max]: [R; 3]) -> (R, [R; 3]) {
         let &[eta, correct_m, before, after] = coefficients;
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
-        let v = v * self.beta_2 + g.square() * (1.0 - self.beta_2);
+        let v = v * self.beta_2 + g.weighted_square(1.0 - self.beta_2);
         let v_max = v_max.max(v.clone() * before);
-        let m_hat = m.clone() * correct_m;
-        let v_hat = v_max.clone() * after;
-        (theta - m_hat * eta / self.epsilon.root(v_hat), [m, v, v_max])
+        let root = self.epsilon.corrected_root(v_max.clone(), after);
+        (theta - m.clone() / root * (eta * correct_m), [m, v, v_max])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

@@ -6,9 +6,13 @@
 //! # Gradients that are not finite, very large or very small
 //!
 //! A gradient that is NaN or infinite touches its own value and its own state alone. NaN shows: the value is NaN from
-//! then on. To leave such steps out, put [`apply_if_finite`](crate::gradient::ChainConfig::apply_if_finite) before the
-//! optimizer. In `f32` the square of a gradient above 1.8e19 overflows: a rule that divides by the root of an average
-//! of squares then stands still there for good. The square of one below 1e-23 vanishes, and ε alone decides on the
+//! then on, but under [`Rprop`], which as PyTorch's sees signs alone, and leaves that step out. To leave such steps out
+//! elsewhere, put [`apply_if_finite`](crate::gradient::ChainConfig::apply_if_finite) before the optimizer.
+//!
+//! Finite gradients give no NaN as long as the weights themselves are finite. In `f32` a rule that divides by the root of an average of squares moves as long as
+//! the square fits with its weight: up to a gradient of 5.8e20 with a β₂ of 0.999, 1.8e20 with 0.99, and, where squares
+//! are summed ([`Adagrad`]), 1.8e19, as in PyTorch. Beyond that it stands still there for good; descent along the
+//! gradient itself goes as far as it is told. The square of a gradient below 1e-23 vanishes, and ε alone decides on the
 //! step. In `f64` neither happens between 1e-154 and 1e154.
 
 mod adabelief;

@@ -112,13 +112,12 @@ impl Rule<2> for RadamConfig {
     fn update<R: Real>(&self, coefficients: &Self::Coefficients, theta: R, g: R, [m, v]: [R; 2]) -> (R, [R; 2]) {
         let &(eta, correct_m, correct_v) = coefficients;
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
-        let v = v * self.beta_2 + g.square() * (1.0 - self.beta_2);
-        let m_hat = m.clone() * correct_m;
+        let v = v * self.beta_2 + g.weighted_square(1.0 - self.beta_2);
         let step = match correct_v {
-            Some(correct_v) => m_hat * eta / self.epsilon.root(v.clone() * correct_v),
-            None => m_hat * eta,
+            Some(correct_v) => m.clone() / self.epsilon.corrected_root(v.clone(), correct_v),
+            None => m.clone(),
         };
-        (theta - step, [m, v])
+        (theta - step * (eta * correct_m), [m, v])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

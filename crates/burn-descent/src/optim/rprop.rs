@@ -8,7 +8,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// PyTorch has (optax's takes each step one step late).
 ///
 /// Each parameter has a step size of its own, which grows while its gradient keeps its sign and shrinks when it
-/// changes. The gradient's size does not matter.
+/// changes. The gradient's size does not matter; NaN counts as 0, as in PyTorch.
 ///
 /// ```text
 /// s = sign(g)·sign(g of the step before)
@@ -81,7 +81,9 @@ impl Rule<2> for RpropConfig {
 
     #[inline(always)]
     fn update<R: Real>(&self, start: &f64, theta: R, g: R, [before, delta]: [R; 2]) -> (R, [R; 2]) {
-        let sign = g.sign();
+        // As PyTorch's, the sign of NaN counts as 0; `max` takes the other number there.
+        let zero = before.clone() * 0.0;
+        let sign = g.clone().max(zero.clone()).sign() - (-g).max(zero).sign();
         let s = sign.clone() * before;
         let kept = s.clone().positive_part();
         let changed = (-s).positive_part();

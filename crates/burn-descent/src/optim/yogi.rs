@@ -83,12 +83,12 @@ impl Rule<2> for YogiConfig {
     fn update<R: Real>(&self, coefficients: &[f64; 5], theta: R, g: R, [m, v]: [R; 2]) -> (R, [R; 2]) {
         let &[eta, correct_m, correct_v, start_m, start_v] = coefficients;
         let (m, v) = (m + start_m, v + start_v);
-        let g_2 = g.clone().square();
-        let m = m * self.beta_1 + g * (1.0 - self.beta_1);
-        let v = v.clone() - (v - g_2.clone()).sign() * g_2 * (1.0 - self.beta_2);
-        let m_hat = m.clone() * correct_m;
-        let v_hat = v.clone() * correct_v;
-        (theta - m_hat * eta / self.epsilon.root(v_hat), [m, v])
+        let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
+        let sign = (v.clone() - g.clone().square()).sign();
+        // Never below β₂·v, and that is what it is where ∞ − ∞ would be no number.
+        let v = (v.clone() - sign * g.weighted_square(1.0 - self.beta_2)).max(v * self.beta_2);
+        let root = self.epsilon.corrected_root(v.clone(), correct_v);
+        (theta - m.clone() / root * (eta * correct_m), [m, v])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

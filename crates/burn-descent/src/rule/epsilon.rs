@@ -33,3 +33,13 @@ impl Epsilon {
         }
     }
 }
+
+    /// Returns the root of `v̂ = c·v`, an average with the correction `c` of its bias: `√(c·v + ε)` or `√(c·v) + ε`. It is
+    /// computed from `√c·√v`, as in PyTorch, which is finite where `c·v` would not be.
+    #[inline(always)]
+    pub fn corrected_root<R: Real>(self, v: R, correction: f64) -> R {
+        match self {
+            Self::Inside(epsilon) => (v + epsilon / correction).sqrt() * correction.sqrt(),
+            Self::Outside(epsilon) => v.sqrt() * correction.sqrt() + epsilon,
+        }
+    }

@@ -17,6 +17,7 @@ use burn_descent::optim::{
     ScheduleFreeSgdConfig, Sgd, SgdConfig, WeightDecay, Yogi, YogiConfig,
 };
 use burn_descent::rule::Rule;
+use serde_json::Value;
 use std::fmt;
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -473,10 +474,11 @@ fn infinite_and_nan_gradients_touch_their_own_value_alone() {
             let mut poisoned = run(Some(poison));
             // Shading languages may assume that there is no such thing as NaN.
             if case.backend != "wgpu" {
-                let signs_only = case.row.name.starts_with("rprop") && poison.is_infinite();
+                // Rprop sees signs, and 0 for that of NaN, as PyTorch's.
+                let signs_only = case.row.name.starts_with("rprop");
                 let trace = poisoned[5].to_bits() != healthy[5].to_bits();
                 assert!(trace || signs_only, "{case}: {poison} should leave a trace");
-                assert!(!poison.is_nan() || poisoned[5].is_nan(), "{case}: NaN should show");
+                assert!(!poison.is_nan() || poisoned[5].is_nan() != signs_only, "{case}: NaN should show");
             }
             poisoned[5] = healthy[5];
             case.assert_same(&poisoned, &healthy, &format!("the neighbours of {poison}"));
@@ -516,6 +518,97 @@ fn gradients_of_any_magnitude_leave_finite_numbers() {
     });
 }
 
+/// What the documentation of `optim` promises of every rule, of gradients from 0 to beyond all numbers, which keep their sign,
+/// change it, or are followed by one of 1.
+#[test]
+fn gradients_of_every_kind_do_what_the_documentation_says() {
+    // Gradients of such a size overflow by themselves where they are summed up or the weights' decay is added to them.
+    let goes_as_far_as_told = ["sgd", "momentum", "nesterov", "asgd", "schedule-free sgd", "radam"];
+    let largest = |dtype| if dtype == DType::F64 { f64::MAX } else { f64::from(f32::MAX) };
+    for_each(optimizers(), |case| {
+        if case.backend == "wgpu" {
+            return;
+        }
+        let wide = case.dtype == DType::F64;
+        let smallest = if wide { 5e-324 } else { 1e-45 };
+        let overflowing = if wide { [2e153, 1e154, 1e160, 1e300] } else { [2e19, 1e20, 1e22, 1e30] };
+        let finite = [[0.0, smallest, 1e-30, 1.0].as_slice(), &overflowing, &[largest(case.dtype)]].concat();
+        for gradient in finite {
+            let plain = goes_as_far_as_told.iter().any(|name| case.row.name.starts_with(name));
+            for signs in [[1.0, 1.0, 1.0], [1.0, -1.0, 1.0]] {
+                let mut trainee = case.trainee(&[1.0]);
+                for (step, sign) in signs.into_iter().enumerate() {
+                    trainee.step(case.row.lr, case.vector(&[sign * gradient]));
+                    let theta = trainee.values()[0];
+                    let numbers = theta.is_finite() || plain && gradient > 1e30;
+                    assert!(numbers, "{case}: {theta} after step {step} of {gradient:e}");
+                }
+                let decays = ["L2", "decoupled", "adamw", "asgd"].iter().any(|name| case.row.name.contains(name));
+                let decays = decays && case.row.name != "schedule-free adamw";
+                if gradient == 0.0 && !decays {
+                    assert_eq!(trainee.values(), [1.0], "{case}: a gradient of 0 should move nothing");
+                }
+                trainee.step(case.row.lr, case.vector(&[1.0]));
+                assert!(trainee.values()[0].is_finite() || plain && gradient > 1e30, "{case}: 1 after {gradient:e}");
+            }
+        }
+        for gradient in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            let mut trainee = case.trainee(&[1.0]);
+            for g in [gradient, 1.0, 1.0, 1.0] {
+                trainee.step(case.row.lr, case.vector(&[g]));
+            }
+            assert_eq!(trainee.values()[0].is_finite(), case.row.name.starts_with("rprop"), "{case}: {gradient}");
+        }
+    });
+}
+
+/// What PyTorch makes of such gradients in `f32`, so does this crate, as long as PyTorch's is a number.
+#[test]
+fn extreme_gradients_move_as_in_pytorch() {
+    let golden: Value = serde_json::from_str(include_str!("golden/extremes.json")).expect("the golden file is JSON");
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok()).expect("a number");
+    let start = |name: &str| match name {
+        "sgd" => SgdConfig::new().init(),
+        "momentum" => MomentumConfig::pytorch().init(),
+        "adagrad" => AdagradConfig::pytorch().init(),
+        "adadelta" => AdadeltaConfig::pytorch().init(),
+        "rmsprop" => RmsPropConfig::pytorch().init(),
+        "rmsprop momentum" => RmsPropConfig::pytorch().with_momentum(RmsPropMomentum::Classical(0.9)).init(),
+        "adam" => burn_descent::optim::AdamConfig::pytorch().init(),
+        "amsgrad" => AmsgradConfig::pytorch().init(),
+        "adamax" => AdamaxConfig::pytorch().init(),
+        "nadam" => NadamConfig::pytorch().init(),
+        "radam" => RadamConfig::pytorch().init(),
+        "rprop" => RpropConfig::pytorch().init(),
+        name => panic!("no configuration for `{name}`"),
+    };
+    let lr = number(&golden["lr"]);
+    let cases = golden["cases"].as_array().expect("cases");
+    assert!(cases.len() > 150, "{}", cases.len());
+    for (backend, device) in cpu_devices() {
+        for case in cases {
+            let (name, g) = (case["optimizer"].as_str().expect("a name"), number(&case["gradient"]));
+            // PyTorch multiplies two gradients to compare their signs, and gets 0 there; its NAdam corrects before the root,
+            // and gets ∞.
+            let otherwise = name == "rprop" && g > 0.0 && g < 1e-22 || name == "nadam" && (1e19..1e21).contains(&g);
+            let mut trainee = Trainee::new(start(name).expect("in range"), vector(&[1.0], &device, DType::F32));
+            for (step, expected) in case["theta"].as_array().expect("steps").iter().map(number).enumerate() {
+                let gradient = if step < 3 { g } else { 1.0 };
+                trainee.step(lr, vector(&[gradient], &device, DType::F32));
+                let found = trainee.values()[0];
+                let what = format!("{name} on {backend}, step {step} of {g:e}: {found}, not {expected}");
+                match expected.is_finite() {
+                    true if otherwise => assert!(found.is_finite() && found != 1.0, "{what}"),
+                    true => assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{what}"),
+                    false => {
+                        assert!(g.is_finite() && !found.is_nan() || !g.is_finite() && !found.is_finite(), "{what}")
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// What the documentation of `optim` says of squares that overflow or vanish.
 #[test]
 fn squares_beyond_single_precision_stop_adam_or_leave_the_step_to_epsilon() {
@@ -528,8 +621,9 @@ fn squares_beyond_single_precision_stop_adam_or_leave_the_step_to_epsilon() {
             (0..5).for_each(|_| trainee.step(0.1, vector(&[then], &device, dtype)));
             (before, trainee.values()[0])
         };
-        assert_eq!(moved(DType::F32, 1e20, 1.0), (0.0, 0.0), "{backend}: it should stand still");
-        assert!(moved(DType::F64, 1e20, 1.0).0 < -0.09, "{backend}: not in double precision");
+        assert!(moved(DType::F32, 5e20, 1.0).0 < -0.09, "{backend}: its weighted square is a number");
+        assert_eq!(moved(DType::F32, 6e20, 1.0), (0.0, 0.0), "{backend}: it should stand still");
+        assert!(moved(DType::F64, 6e20, 1.0).0 < -0.09, "{backend}: not in double precision");
         let (vanished, _) = moved(DType::F32, 1e-24, 1.0);
         assert!((vanished / (-0.1 * 1e-24 / 1e-8) - 1.0).abs() < 1e-3, "{backend}: {vanished:e}");
     }

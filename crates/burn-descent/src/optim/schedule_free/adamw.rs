@@ -81,9 +81,8 @@ impl Rule<2> for ScheduleFreeAdamwConfig {
     fn update<R: Real>(&self, coefficients: &Self::Coefficients, y: R, g: R, [z, v]: [R; 2]) -> (R, [R; 2]) {
         let &(average, correct_v, decay) = coefficients;
         let z = average.z(&y, z);
-        let v = v * self.beta_2 + g.clone().square() * (1.0 - self.beta_2);
-        let v_hat = v.clone() * correct_v;
-        let u = g / self.epsilon.root(v_hat) + y.clone() * decay;
+        let v = v * self.beta_2 + g.clone().weighted_square(1.0 - self.beta_2);
+        let u = g / self.epsilon.corrected_root(v.clone(), correct_v) + y.clone() * decay;
         let (y, z) = average.step(y, z, u);
         (y, [z, v])
     }
