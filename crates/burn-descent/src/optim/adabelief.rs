@@ -19,7 +19,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `(g − m)²` |
-/// | `epsilon` | 1e-16 | `(0, ∞)` | added to `s` at each step, and to its root |
+/// | `epsilon` | 1e-16 | `[1.2e-38, ∞)` | added to `s` at each step, and to its root |
 /// | `weight_decay` | none | | L2 or decoupled |
 /// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
@@ -39,7 +39,7 @@ pub struct AdabeliefConfig {
     /// Sets β₂, the share of the past in the moving average of `(g − m)²`, in `[0, 1)`.
     #[config(default = 0.999)]
     pub beta_2: f64,
-    /// Sets ε, which is added to the average `s` of `(g − m)²` at each step, and to its root, in `(0, ∞)`.
+    /// Sets ε, which is added to the average `s` of `(g − m)²` at each step, and to its root, in `[1.2e-38, ∞)`.
     #[config(default = 1e-16)]
     pub epsilon: f64,
     /// Sets the decay of the weights.
@@ -81,7 +81,7 @@ impl Rule<2> for AdabeliefConfig {
     fn check(&self) -> Result<(), ConfigError> {
         ValueRange::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
         ValueRange::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
-        ValueRange::Positive.check(Self::NAME, "epsilon", self.epsilon)
+        ValueRange::Epsilon.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

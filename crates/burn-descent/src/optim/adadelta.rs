@@ -30,7 +30,7 @@ pub enum AdadeltaForm {
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
 /// | `rho` | 0.9 | `[0, 1)` | share of the past in both averages; Zeiler's experiments use 0.95 |
-/// | `epsilon` | 1e-6 | `(0, ∞)` | inside both roots; also starts the first steps off |
+/// | `epsilon` | 1e-6 | `[1.2e-38, ∞)` | inside both roots; also starts the first steps off |
 /// | `form` | `Units` | | final or preliminary update |
 /// | `weight_decay` | none | | L2 or decoupled |
 /// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
@@ -49,7 +49,7 @@ pub struct AdadeltaConfig {
     /// `[0, 1)`.
     #[config(default = 0.9)]
     pub rho: f64,
-    /// Sets ε, which is added inside the roots of both averages, in `(0, ∞)`.
+    /// Sets ε, which is added inside the roots of both averages, in `[1.2e-38, ∞)`.
     #[config(default = 1e-6)]
     pub epsilon: f64,
     /// Chooses the final or the preliminary update.
@@ -116,7 +116,7 @@ impl Rule<2> for AdadeltaConfig {
 
     fn check(&self) -> Result<(), ConfigError> {
         ValueRange::Decay.check(Self::NAME, "rho", self.rho)?;
-        ValueRange::Positive.check(Self::NAME, "epsilon", self.epsilon)
+        ValueRange::Epsilon.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

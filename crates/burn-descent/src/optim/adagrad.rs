@@ -15,7 +15,7 @@ use burn::grad_clipping::GradientClippingConfig;
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
-/// | `epsilon` | `Outside(1e-10)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-10)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `initial_sum` | 0 | `[0, ∞)` | G₀, what the sum of squares starts from |
 /// | `lr_decay` | 0 | `[0, ∞)` | λ, a decay of the learning rate on top |
 /// | `weight_decay` | none | | L2 or decoupled |

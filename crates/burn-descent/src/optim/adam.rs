@@ -17,7 +17,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `g²` |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `bias_correction` | `Corrected` | | whether `m̂` and `v̂` correct for the start from zero |
 /// | `weight_decay` | none | | L2 (Adam) or decoupled (AdamW) |
 /// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |

@@ -17,7 +17,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | how fast the norm forgets |
-/// | `epsilon` | 1e-8 | `(0, ∞)` | keeps the division finite |
+/// | `epsilon` | 1e-8 | `[1.2e-38, ∞)` | keeps the division finite |
 /// | `weight_decay` | none | | L2 or decoupled |
 /// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
@@ -38,7 +38,7 @@ pub struct AdamaxConfig {
     /// Sets β₂, the factor by which the norm of past gradients decays at each step, in `[0, 1)`.
     #[config(default = 0.999)]
     pub beta_2: f64,
-    /// Sets ε, which keeps the division finite, in `(0, ∞)`.
+    /// Sets ε, which keeps the division finite, in `[1.2e-38, ∞)`.
     #[config(default = 1e-8)]
     pub epsilon: f64,
     /// Sets the decay of the weights.
@@ -77,7 +77,7 @@ impl Rule<2> for AdamaxConfig {
     fn check(&self) -> Result<(), ConfigError> {
         ValueRange::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
         ValueRange::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
-        ValueRange::Positive.check(Self::NAME, "epsilon", self.epsilon)
+        ValueRange::Epsilon.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

@@ -40,7 +40,7 @@ pub enum NadamForm {
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `g²` |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `form` | `Schedule { momentum_decay: 0.004 }` | | how `m̂` looks ahead |
 /// | `weight_decay` | none | | L2 or decoupled |
 /// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |

@@ -15,7 +15,7 @@ use burn::grad_clipping::GradientClippingConfig;
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
-/// | `epsilon` | 1e-8 | `(0, ∞)` | keeps the division finite; gradients below it count for less |
+/// | `epsilon` | 1e-8 | `[1.2e-38, ∞)` | keeps the division finite; gradients below it count for less |
 /// | `weight_decay` | none | | L2 or decoupled |
 /// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
@@ -29,7 +29,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// ```
 #[derive(Config, Debug)]
 pub struct NormalizedGradientConfig {
-    /// Sets ε, which keeps the division finite, in `(0, ∞)`.
+    /// Sets ε, which keeps the division finite, in `[1.2e-38, ∞)`.
     #[config(default = 1e-8)]
     pub epsilon: f64,
     /// Sets the decay of the weights.
@@ -58,7 +58,7 @@ impl Rule<0> for NormalizedGradientConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        ValueRange::Positive.check(Self::NAME, "epsilon", self.epsilon)
+        ValueRange::Epsilon.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

@@ -42,7 +42,7 @@ pub enum RmsPropMomentum {
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
 /// | `decay` | 0.99 | `[0, 1)` | β, share of the past in the mean of `g²`; Ruder and optax use 0.9 |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `momentum` | `None` | `[0, 1)` | none, classical or Nesterov |
 /// | `learning_rate_placement` | `OutsideBuffer` | | where η meets the buffer |
 /// | `centered` | false | | divides by `√(E[g²] − E[g]²)` (Graves 2013), at the cost of one more state tensor |

@@ -19,7 +19,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | how slowly `v` follows `g²` |
-/// | `epsilon` | `Outside(1e-3)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-3)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `initial_moment_1` | 0 | `[0, ∞)` | what `m` starts from |
 /// | `initial_moment_2` | 1e-6 | `[0, ∞)` | what `v` starts from |
 /// | `bias_correction` | `Uncorrected` | | as in [`Adam`](super::Adam) |

@@ -782,6 +782,8 @@ const FRACTION: Bounds = Bounds("in [0, 1]", [0.0, 0.5, 1.0], [-0.1, 1.1, f64::N
 const NON_NEGATIVE: Bounds = Bounds("in [0, ∞)", [0.0, 0.5, 1e9], [-0.1, f64::INFINITY, f64::NAN]);
 const POSITIVE: Bounds = Bounds("in (0, ∞)", [f64::MIN_POSITIVE, 0.5, 1e9], [0.0, f64::INFINITY, f64::NAN]);
 
+/// 1e-46 is 0 in `f32`, and 1e-40 has lost digits there.
+const EPSILON: Bounds = Bounds("in [1.2e-38, ∞)", [f32::MIN_POSITIVE as f64, 0.5, 1e9], [0.0, 1e-46, f64::NAN]);
 const OPEN_FRACTION: Bounds = Bounds("in (0, 1)", [f64::MIN_POSITIVE, 0.5, 0.999_999], [0.0, 1.0, f64::NAN]);
 const ABOVE_1: Bounds = Bounds("above 1", [1.000_001, 2.0, 1e9], [1.0, f64::INFINITY, f64::NAN]);
 const FROM_2: Bounds = Bounds("at least 2", [2.0, 2.5, 1e9], [1.9, f64::INFINITY, f64::NAN]);
@@ -802,49 +804,49 @@ fn fields() -> Vec<(&'static str, &'static str, Bounds, Build)> {
     type G = GradientNoiseConfig;
     vec![
         ("Adadelta", "rho", DECAY, |x| A::new().with_rho(x).init().map(drop)),
-        ("Adadelta", "epsilon", POSITIVE, |x| A::new().with_epsilon(x).init().map(drop)),
+        ("Adadelta", "epsilon", EPSILON, |x| A::new().with_epsilon(x).init().map(drop)),
         ("Amsgrad", "beta_1", DECAY, |x| M::new().with_beta_1(x).init().map(drop)),
         ("Amsgrad", "beta_2", DECAY, |x| M::new().with_beta_2(x).init().map(drop)),
-        ("Amsgrad", "epsilon", POSITIVE, |x| M::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("Amsgrad", "epsilon", POSITIVE, |x| M::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Amsgrad", "epsilon", EPSILON, |x| M::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Amsgrad", "epsilon", EPSILON, |x| M::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Nadam", "beta_1", DECAY, |x| N::new().with_beta_1(x).init().map(drop)),
         ("Nadam", "beta_2", DECAY, |x| N::new().with_beta_2(x).init().map(drop)),
-        ("Nadam", "epsilon", POSITIVE, |x| N::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("Nadam", "epsilon", POSITIVE, |x| N::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Nadam", "epsilon", EPSILON, |x| N::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Nadam", "epsilon", EPSILON, |x| N::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Nadam", "momentum_decay", NON_NEGATIVE, |x| N::new().with_form(NadamForm::Schedule { momentum_decay: x }).init().map(drop)),
         ("Nadam", "momentum_decay", NON_NEGATIVE, |x| N::new().with_form(NadamForm::Dozat { momentum_decay: x }).init().map(drop)),
         ("RmsProp", "decay", DECAY, |x| R::new().with_decay(x).init().map(drop)),
-        ("RmsProp", "epsilon", POSITIVE, |x| R::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("RmsProp", "epsilon", POSITIVE, |x| R::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("RmsProp", "epsilon", EPSILON, |x| R::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("RmsProp", "epsilon", EPSILON, |x| R::new().with_epsilon(Outside(x)).init().map(drop)),
         ("RmsProp", "momentum", DECAY, |x| R::new().with_momentum(RmsPropMomentum::Classical(x)).init().map(drop)),
         ("RmsProp", "momentum", DECAY, |x| R::new().with_momentum(RmsPropMomentum::Nesterov(x)).init().map(drop)),
         ("Momentum", "momentum", DECAY, |x| MomentumConfig::new().with_momentum(x).init().map(drop)),
         ("Momentum", "dampening", FRACTION, |x| MomentumConfig::new().with_form(MomentumForm::LearningRateOutside { dampening: x }).init().map(drop)),
         ("Nesterov", "momentum", DECAY, |x| NesterovConfig::new().with_momentum(x).init().map(drop)),
         ("Nesterov", "dampening", FRACTION, |x| NesterovConfig::new().with_form(NesterovForm::LearningRateOutside { dampening: x }).init().map(drop)),
-        ("NormalizedGradient", "epsilon", POSITIVE, |x| NormalizedGradientConfig::new().with_epsilon(x).init().map(drop)),
-        ("Adagrad", "epsilon", POSITIVE, |x| AdagradConfig::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("Adagrad", "epsilon", POSITIVE, |x| AdagradConfig::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("NormalizedGradient", "epsilon", EPSILON, |x| NormalizedGradientConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adagrad", "epsilon", EPSILON, |x| AdagradConfig::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Adagrad", "epsilon", EPSILON, |x| AdagradConfig::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Adagrad", "initial_sum", NON_NEGATIVE, |x| AdagradConfig::new().with_initial_sum(x).init().map(drop)),
         ("Adagrad", "lr_decay", NON_NEGATIVE, |x| AdagradConfig::new().with_lr_decay(x).init().map(drop)),
         ("Adam", "beta_1", DECAY, |x| D::new().with_beta_1(x).init().map(drop)),
         ("Adam", "beta_2", DECAY, |x| D::new().with_beta_2(x).init().map(drop)),
-        ("Adam", "epsilon", POSITIVE, |x| D::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("Adam", "epsilon", POSITIVE, |x| D::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Adam", "epsilon", EPSILON, |x| D::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Adam", "epsilon", EPSILON, |x| D::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Adamax", "beta_1", DECAY, |x| AdamaxConfig::new().with_beta_1(x).init().map(drop)),
         ("Adamax", "beta_2", DECAY, |x| AdamaxConfig::new().with_beta_2(x).init().map(drop)),
-        ("Adamax", "epsilon", POSITIVE, |x| AdamaxConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adamax", "epsilon", EPSILON, |x| AdamaxConfig::new().with_epsilon(x).init().map(drop)),
         ("Radam", "beta_1", DECAY, |x| RadamConfig::new().with_beta_1(x).init().map(drop)),
         ("Radam", "beta_2", DECAY, |x| RadamConfig::new().with_beta_2(x).init().map(drop)),
-        ("Radam", "epsilon", POSITIVE, |x| RadamConfig::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Radam", "epsilon", EPSILON, |x| RadamConfig::new().with_epsilon(Inside(x)).init().map(drop)),
         ("Yogi", "beta_1", DECAY, |x| YogiConfig::new().with_beta_1(x).init().map(drop)),
         ("Yogi", "beta_2", DECAY, |x| YogiConfig::new().with_beta_2(x).init().map(drop)),
-        ("Yogi", "epsilon", POSITIVE, |x| YogiConfig::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Yogi", "epsilon", EPSILON, |x| YogiConfig::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Yogi", "initial_moment_1", NON_NEGATIVE, |x| YogiConfig::new().with_initial_moment_1(x).init().map(drop)),
         ("Yogi", "initial_moment_2", NON_NEGATIVE, |x| YogiConfig::new().with_initial_moment_2(x).init().map(drop)),
         ("Adabelief", "beta_1", DECAY, |x| AdabeliefConfig::new().with_beta_1(x).init().map(drop)),
         ("Adabelief", "beta_2", DECAY, |x| AdabeliefConfig::new().with_beta_2(x).init().map(drop)),
-        ("Adabelief", "epsilon", POSITIVE, |x| AdabeliefConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adabelief", "epsilon", EPSILON, |x| AdabeliefConfig::new().with_epsilon(x).init().map(drop)),
         ("Rprop", "eta_minus", OPEN_FRACTION, |x| RpropConfig::new().with_eta_minus(x).init().map(drop)),
         ("Rprop", "eta_plus", ABOVE_1, |x| RpropConfig::new().with_eta_plus(x).init().map(drop)),
         ("Rprop", "min_step", POSITIVE, |x| RpropConfig::new().with_min_step(x).with_max_step(1e9).init().map(drop)),
@@ -855,7 +857,7 @@ fn fields() -> Vec<(&'static str, &'static str, Bounds, Build)> {
         ("ScheduleFreeSgd", "weight_power", NON_NEGATIVE, |x| ScheduleFreeSgdConfig::new().with_weight_power(x).init().map(drop)),
         ("ScheduleFreeAdamw", "beta_1", OPEN_FRACTION, |x| ScheduleFreeAdamwConfig::new().with_beta_1(x).init().map(drop)),
         ("ScheduleFreeAdamw", "beta_2", DECAY, |x| ScheduleFreeAdamwConfig::new().with_beta_2(x).init().map(drop)),
-        ("ScheduleFreeAdamw", "epsilon", POSITIVE, |x| ScheduleFreeAdamwConfig::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("ScheduleFreeAdamw", "epsilon", EPSILON, |x| ScheduleFreeAdamwConfig::new().with_epsilon(Inside(x)).init().map(drop)),
         ("ScheduleFreeAdamw", "weight_power", NON_NEGATIVE, |x| ScheduleFreeAdamwConfig::new().with_weight_power(x).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| ScheduleFreeAdamwConfig::new().with_weight_decay(Some(WeightDecay::Decoupled(x))).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| A::new().with_weight_decay(Some(WeightDecay::L2(x))).init().map(drop)),
@@ -877,7 +879,8 @@ fn values_out_of_range_are_refused_by_name() {
         }
         for value in refused {
             let error = build(value).expect_err(&format!("{config}: {field} {value} should be refused"));
-            assert_eq!(error.to_string(), format!("{config}: {field} should be {range}, but is {value}"));
+            let value_text = if value == 1e-46 { "1e-46".to_owned() } else { value.to_string() };
+            assert_eq!(error.to_string(), format!("{config}: {field} should be {range}, but is {value_text}"));
             assert_eq!((error.config, error.field), (config, field));
             assert!(error.value == value || value.is_nan() && error.value.is_nan());
         }
@@ -922,7 +925,7 @@ fn errors_read_like_this() {
     );
     assert_eq!(
         message(RmsPropConfig::new().with_epsilon(Epsilon::Inside(0.0)).init().err()),
-        "RmsProp: epsilon should be in (0, ∞), but is 0"
+        "RmsProp: epsilon should be in [1.2e-38, ∞), but is 0"
     );
     assert_eq!(
         message(GradientNoiseConfig::new().with_eta(f64::INFINITY).sgd(&SgdConfig::new()).err()),
@@ -975,7 +978,7 @@ fn configurations_survive_json() {
     check(AmsgradConfig::optax());
     check(AmsgradConfig::lecture());
     check(AmsgradConfig::burn().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
-    check(AmsgradConfig::new().with_form(AmsgradForm::Uncorrected).with_epsilon(Epsilon::Inside(1e-300)));
+    check(AmsgradConfig::new().with_form(AmsgradForm::Uncorrected).with_epsilon(Epsilon::Inside(1e-30)));
     check(NadamConfig::pytorch());
     check(NadamConfig::optax());
     check(NadamConfig::dozat());

@@ -20,7 +20,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `(0, 1)` | how near to the average gradients are taken |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `g²` |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `weight_power` | 2 | `[0, ∞)` | p, how little the steps of a warm-up count |
 /// | `weight_decay` | none | | of `y`: L2 in the gradient, or decoupled as λ above |
 /// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
