@@ -63,6 +63,11 @@ impl AdagradConfig {
         Self::new().with_epsilon(Epsilon::Inside(1e-8))
     }
 
+    /// Reproduces Burn's `AdaGrad`: ε 1e-5 outside the root, where PyTorch has 1e-10. Learning rate 1e-2.
+    pub fn burn() -> Self {
+        Self::new().with_epsilon(Epsilon::Outside(1e-5))
+    }
+
     /// Follows the lecture (Kao): ν 1e-7 outside the root.
     pub fn kao() -> Self {
         Self::new().with_epsilon(Epsilon::Outside(1e-7))
@@ -99,5 +104,5 @@ impl Rule<1> for AdagradConfig {
 optimizer! {
     Adagrad(AdagradConfig, 1),
     numbers: [epsilon, initial_sum, lr_decay],
-    names: { "adagrad": [new at 0.01, pytorch at 0.01, optax at 0.01, ruder at 0.01, kao at 0.01] },
+    names: { "adagrad": [new at 0.01, pytorch at 0.01, optax at 0.01, ruder at 0.01, kao at 0.01, burn at 0.01] },
 }

@@ -22,8 +22,9 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `weight_decay` | none | | L2 (Adam) or decoupled (AdamW) |
 /// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
-/// Learning rate: 1e-3. Burn's `Adam` and `AdamW` compute the corrected form with ε outside; this one adds the
-/// lectures' other forms, the checks and the fused pass.
+/// Learning rate: 1e-3. Burn's `Adam` and `AdamW` compute the corrected form with ε outside, by default 1e-5
+/// ([`burn`](Self::burn)), and `AdamW` decays by 1e-4 ([`burn_adamw`](Self::burn_adamw)), a hundredth of PyTorch's; this
+/// one adds the lectures' other forms, the checks and the fused pass.
 ///
 /// ```
 /// use burn_descent::optim::AdamConfig;
@@ -60,6 +61,17 @@ impl AdamConfig {
     /// Reproduces PyTorch's `AdamW`: decoupled decay of 0.01. Learning rate 1e-3.
     pub fn adamw() -> Self {
         Self::new().with_weight_decay(Some(WeightDecay::Decoupled(0.01)))
+    }
+
+    /// Reproduces Burn's `Adam`: ε 1e-5, where PyTorch has 1e-8. Learning rate 1e-3.
+    pub fn burn() -> Self {
+        Self::new().with_epsilon(Epsilon::Outside(1e-5))
+    }
+
+    /// Reproduces Burn's `AdamW`: ε 1e-5 and a decoupled decay of 1e-4, where PyTorch has 1e-8 and 1e-2. Learning rate
+    /// 1e-3.
+    pub fn burn_adamw() -> Self {
+        Self::burn().with_weight_decay(Some(WeightDecay::Decoupled(1e-4)))
     }
 
     /// Follows the lecture without bias correction (Kao): β 0.9 and 0.999, ν 1e-7 outside the root. Learning rate 1e-3.
@@ -100,5 +112,8 @@ impl Rule<2> for AdamConfig {
 optimizer! {
     Adam(AdamConfig, 2),
     numbers: [beta_1, beta_2, epsilon],
-    names: { "adam": [new at 1e-3, pytorch at 1e-3, kao at 1e-3], "adamw": [adamw at 1e-3] },
+    names: {
+        "adam": [new at 1e-3, pytorch at 1e-3, kao at 1e-3, burn at 1e-3],
+        "adamw": [adamw at 1e-3, adamw as pytorch at 1e-3, burn_adamw as burn at 1e-3],
+    },
 }

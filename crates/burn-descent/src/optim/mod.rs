@@ -99,7 +99,7 @@ macro_rules! optimizer {
     (
         $name:ident($config:ident, $state:literal),
         numbers: [$($number:ident),* $(,)?],
-        names: {$($known:literal: [$($preset:ident at $rate:literal),+ $(,)?]),+ $(,)?}
+        names: {$($known:literal: [$($preset:ident $(as $alias:ident)? at $rate:literal),+ $(,)?]),+ $(,)?}
         $(, averages: $averages:literal)? $(,)?
     ) => {
         #[doc = concat!("Runs the optimizer that [`", stringify!($config), "`] configures.")]
@@ -158,7 +158,7 @@ macro_rules! optimizer {
         }
 
         pub(super) const ENTRIES: &[$crate::optim::Entry] = &[$(
-            $crate::optim::Entry { name: $known, presets: &[$($crate::optim::preset!($config::$preset at $rate)),+] }
+            $crate::optim::Entry { name: $known, presets: &[$($crate::optim::preset!($config::$preset $(as $alias)? at $rate)),+] }
         ),+];
     };
 }

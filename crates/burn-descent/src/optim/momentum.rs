@@ -67,6 +67,11 @@ impl MomentumConfig {
         Self::new()
     }
 
+    /// Reproduces Burn's `Sgd` with its `MomentumConfig::new()`: μ 0.9 and a dampening of 0.1, where PyTorch has none.
+    pub fn burn() -> Self {
+        Self::new().with_form(MomentumForm::LearningRateOutside { dampening: 0.1 })
+    }
+
     /// Follows the lectures (Ruder, Kitov, Kao): γ 0.9, the learning rate inside the buffer.
     pub fn lecture() -> Self {
         Self::new().with_form(MomentumForm::LearningRateInside)
@@ -120,7 +125,7 @@ pub(super) fn undampened(dampening: f64, time: u64) -> f64 {
 optimizer! {
     Momentum(MomentumConfig, 1),
     numbers: [momentum, form],
-    names: { "momentum": [new at 0.1, pytorch at 0.1, lecture at 0.1, serra at 1.0] },
+    names: { "momentum": [new at 0.1, pytorch at 0.1, lecture at 0.1, serra at 1.0, burn at 0.1] },
 }
 
 numbers_of!(enum MomentumForm { "learning_rate_outside" = LearningRateOutside { dampening } });

@@ -73,6 +73,12 @@ impl NesterovConfig {
         Self::new()
     }
 
+    /// Reproduces Burn's `Sgd` with its `MomentumConfig::new().with_nesterov(true)`: μ 0.9 and a dampening of 0.1, where
+    /// PyTorch has none.
+    pub fn burn() -> Self {
+        Self::new().with_form(NesterovForm::LearningRateOutside { dampening: 0.1 })
+    }
+
     /// Follows the lecture (Kao), after the change of variables: α 0.9.
     pub fn kao() -> Self {
         Self::new().with_form(NesterovForm::ChangeOfVariables)
@@ -117,7 +123,7 @@ impl Rule<1> for NesterovConfig {
 optimizer! {
     Nesterov(NesterovConfig, 1),
     numbers: [momentum, form],
-    names: { "nesterov": [new at 0.1, pytorch at 0.1, kao at 0.1] },
+    names: { "nesterov": [new at 0.1, pytorch at 0.1, kao at 0.1, burn at 0.1] },
 }
 
 numbers_of!(enum NesterovForm { "learning_rate_outside" = LearningRateOutside { dampening } });

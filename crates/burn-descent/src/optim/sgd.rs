@@ -32,6 +32,14 @@ pub struct SgdConfig {
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
+impl SgdConfig {
+    /// Reproduces Burn's `Sgd`, which has no momentum by default. The default; with Burn's momentum it is
+    /// [`MomentumConfig::burn`](super::MomentumConfig::burn).
+    pub fn burn() -> Self {
+        Self::new()
+    }
+}
+
 impl Rule<0> for SgdConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Sgd";
@@ -58,5 +66,5 @@ impl Rule<0> for SgdConfig {
 optimizer! {
     Sgd(SgdConfig, 0),
     numbers: [],
-    names: { "sgd": [new at 0.1] },
+    names: { "sgd": [new at 0.1, burn at 0.1] },
 }
