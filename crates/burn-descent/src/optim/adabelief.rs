@@ -59,6 +59,7 @@ impl Rule<2> for AdabeliefConfig {
     type Coefficients = [f64; 3];
     const NAME: &'static str = "Adabelief";
     const STATE: [&'static str; 2] = ["moment_1", "variance"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 3] {
         let [correct_m, correct_s] =

@@ -87,6 +87,7 @@ impl Rule<2> for AdadeltaConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Adadelta";
     const STATE: [&'static str; 2] = ["square_average", "delta_average"];
+    const ADDITIVE: bool = true;
 
     fn state_in_use(&self) -> [bool; 2] {
         [true, self.form == AdadeltaForm::Units]

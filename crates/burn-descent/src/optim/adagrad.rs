@@ -78,6 +78,7 @@ impl Rule<1> for AdagradConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Adagrad";
     const STATE: [&'static str; 1] = ["sum"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> f64 {
         lr / (1.0 + (time - 1) as f64 * self.lr_decay)

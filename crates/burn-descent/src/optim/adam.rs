@@ -84,6 +84,7 @@ impl Rule<2> for AdamConfig {
     type Coefficients = [f64; 3];
     const NAME: &'static str = "Adam";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 3] {
         let correction = self.bias_correction;

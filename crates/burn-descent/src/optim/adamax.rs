@@ -58,6 +58,7 @@ impl Rule<2> for AdamaxConfig {
     type Coefficients = [f64; 2];
     const NAME: &'static str = "Adamax";
     const STATE: [&'static str; 2] = ["moment_1", "norm"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 2] {
         [lr, BiasCorrection::Corrected.factor(self.beta_1, time)]

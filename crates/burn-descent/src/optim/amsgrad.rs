@@ -90,6 +90,15 @@ impl Rule<3> for AmsgradConfig {
     type Coefficients = [f64; 4];
     const NAME: &'static str = "Amsgrad";
     const STATE: [&'static str; 3] = ["moment_1", "moment_2", "max_moment_2"];
+    const ADDITIVE: bool = true;
+    const VARIANTS: &'static [&'static str] = &["raw_maximum", "corrected_maximum"];
+
+    fn variant(&self) -> Option<&'static str> {
+        Some(match self.form {
+            AmsgradForm::MaximumThenCorrection | AmsgradForm::Uncorrected => "raw_maximum",
+            AmsgradForm::CorrectionThenMaximum => "corrected_maximum",
+        })
+    }
 
     /// Computes η and the corrections of `m`, of `v` before the maximum and of `v` after it.
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 4] {

@@ -87,6 +87,16 @@ impl Rule<1> for MomentumConfig {
     type Coefficients = [f64; 2];
     const NAME: &'static str = "Momentum";
     const STATE: [&'static str; 1] = ["velocity"];
+    const ADDITIVE: bool = true;
+    const VARIANTS: &'static [&'static str] = &["learning_rate_inside", "mean", "learning_rate_outside"];
+
+    fn variant(&self) -> Option<&'static str> {
+        Some(match self.form {
+            MomentumForm::LearningRateInside => "learning_rate_inside",
+            MomentumForm::Mean => "mean",
+            MomentumForm::LearningRateOutside { .. } => "learning_rate_outside",
+        })
+    }
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 2] {
         match self.form {

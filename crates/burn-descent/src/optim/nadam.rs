@@ -104,7 +104,9 @@ impl Rule<2> for NadamConfig {
     type Coefficients = [f64; 4];
     const NAME: &'static str = "Nadam";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
+    const ADDITIVE: bool = true;
     const SCALAR_STATE: &'static [(&'static str, f64)] = &[("momentum_product", 1.0)];
+    const VARIANTS: &'static [&'static str] = &["schedule", "dozat", "constant"];
 
     fn variant(&self) -> Option<&'static str> {
         Some(match self.form {

@@ -89,6 +89,15 @@ impl Rule<1> for NesterovConfig {
     type Coefficients = [f64; 3];
     const NAME: &'static str = "Nesterov";
     const STATE: [&'static str; 1] = ["velocity"];
+    const ADDITIVE: bool = true;
+    const VARIANTS: &'static [&'static str] = &["change_of_variables", "learning_rate_outside"];
+
+    fn variant(&self) -> Option<&'static str> {
+        Some(match self.form {
+            NesterovForm::ChangeOfVariables => "change_of_variables",
+            NesterovForm::LearningRateOutside { .. } => "learning_rate_outside",
+        })
+    }
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 3] {
         let mu = self.momentum;

@@ -42,6 +42,7 @@ impl Rule<0> for NormalizedGradientConfig {
     type Coefficients = f64;
     const NAME: &'static str = "NormalizedGradient";
     const STATE: [&'static str; 0] = [];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, _time: u64, _scalar_state: &mut [f64]) -> f64 {
         lr

@@ -97,6 +97,7 @@ impl Rule<2> for RadamConfig {
     type Coefficients = (f64, f64, Option<f64>);
     const NAME: &'static str = "Radam";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> Self::Coefficients {
         let [correct_m, correct_v] =

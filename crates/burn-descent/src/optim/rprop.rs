@@ -73,6 +73,7 @@ impl Rule<2> for RpropConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Rprop";
     const STATE: [&'static str; 2] = ["sign", "step_size"];
+    const ADDITIVE: bool = true;
 
     /// Returns what step sizes start from, at the first step; then 0.
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> f64 {

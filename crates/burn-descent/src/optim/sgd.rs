@@ -44,6 +44,7 @@ impl Rule<0> for SgdConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Sgd";
     const STATE: [&'static str; 0] = [];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, _time: u64, _scalar_state: &mut [f64]) -> f64 {
         lr

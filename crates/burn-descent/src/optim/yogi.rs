@@ -71,6 +71,7 @@ impl Rule<2> for YogiConfig {
     type Coefficients = [f64; 5];
     const NAME: &'static str = "Yogi";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
+    const ADDITIVE: bool = true;
 
     /// Computes η, the corrections of `m` and `v`, and what is added to them before the first step.
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 5] {
