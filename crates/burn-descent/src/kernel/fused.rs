@@ -196,9 +196,9 @@ impl<E: Element, R: Rule<N>, const N: usize> Loop<R, E, N> {
                 }
             }
             let (theta, grad) = (Lanes::load(simd, self.theta.add(index)), Lanes::load(simd, self.grad.add(index)));
-            let (theta, grad) = self.decay.apply(theta, grad);
-            let (theta, state) = self.rule.update(&self.coefficients, theta, grad, state);
-            theta.store(self.out.add(index));
+            let (start, grad) = self.decay.before(theta, grad);
+            let (next, state) = self.rule.update(&self.coefficients, start, grad, state);
+            self.decay.after(theta, next).store(self.out.add(index));
             for (value, pointer) in state.iter().zip(&self.state) {
                 if let Some(pointer) = pointer {
                     value.store(pointer.add(index));
