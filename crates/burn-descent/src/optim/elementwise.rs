@@ -77,6 +77,7 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
         let step = Step { rule, coefficients, decay };
         let (theta, tensors) = kernel::run(&step, theta, grad, state.tensors);
         state.tensors = tensors;
+        state.variant = step.rule.variant();
         (theta, state)
     }
 

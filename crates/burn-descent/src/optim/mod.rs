@@ -60,6 +60,7 @@ pub(crate) use clipping::check_clipping;
 pub(crate) use evaluation::{Purpose, evaluate_wrapped, optimizer_by_purpose, purpose};
 pub(crate) use hyperparameters::{names_within, numbers_of, within};
 pub(crate) use named::{Entry, Preset, config_by_serde, preset, sealed};
+pub(crate) use state::{has_wrapper, write_wrapper};
 pub(crate) use varying::Varying;
 
 /// Lists the optimizers: the file of each, and what of it is public. This is the index that a new one is added to.
@@ -94,7 +95,8 @@ index! {
 
 /// Completes an optimizer: names it, gives its configuration `build` and `init`, access to its numbers, and a place in
 /// the table. `numbers` lists the fields that hold numbers, but for the decay of the weights; `names` the optimizer's
-/// names, each with its presets and their learning rates, of which the first is what the name alone stands for.
+/// names, each with its presets and their learning rates, of which the first is what the name alone stands for. A preset
+/// goes by the name of its function, or by another that is given with `as`.
 macro_rules! optimizer {
     (
         $name:ident($config:ident, $state:literal),

@@ -41,6 +41,8 @@ pub struct SwaConfig {
 }
 
 impl Averaging for SwaConfig {
+    const NAME: &'static str = "Swa";
+
     fn start(&self) -> Start {
         Start::FirstTaken
     }
