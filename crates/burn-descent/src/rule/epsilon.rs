@@ -33,7 +33,6 @@ impl Epsilon {
             Self::Outside(epsilon) => v.sqrt() + epsilon,
         }
     }
-}
 
     /// Returns the root of `v̂ = c·v`, an average with the correction `c` of its bias: `√(c·v + ε)` or `√(c·v) + ε`. It is
     /// computed from `√c·√v`, as in PyTorch, which is finite where `c·v` would not be.
@@ -44,3 +43,4 @@ impl Epsilon {
             Self::Outside(epsilon) => v.sqrt() * correction.sqrt() + epsilon,
         }
     }
+}
