@@ -29,8 +29,9 @@ use burn_descent_lab::runs::{
     Backend, Criterion, Dashboard, DatasetKind, Loss, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling,
     Split, TrainError, TransferConfig, WeightLayout, bytes, compare, find_lr, list, peak_memory,
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::de::DeserializeOwned;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -835,8 +836,32 @@ fn predict(
     Ok(())
 }
 
+/// The arguments with the subcommand, if there is one, before all options, so that these may stand on either side of it.
+/// What no subcommand and no training knows stays where it is, for `clap` to tell.
+fn subcommand_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let cli = Cli::command();
+    let takes_value = |option: &str| {
+        let known = cli.get_subcommands().chain([&cli]).flat_map(clap::Command::get_arguments);
+        let mut known = known.filter(|known| known.get_long() == Some(option));
+        known.any(|known| known.get_num_args().map_or(known.get_action().takes_values(), |n| n.min_values() > 0))
+    };
+    let mut index = 1;
+    while let Some(argument) = arguments.get(index).map(|argument| argument.to_string_lossy().into_owned()) {
+        match argument.strip_prefix("--") {
+            Some("") => break,
+            Some(option) => index += if !option.contains('=') && takes_value(option) { 2 } else { 1 },
+            None if cli.find_subcommand(&argument).is_some() => {
+                arguments[1..=index].rotate_right(1);
+                break;
+            }
+            None => break,
+        }
+    }
+    arguments
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(subcommand_first(std::env::args_os().collect()));
     let result = match &cli.command {
         None => cli.train.run(&cli.kept),
         Some(Command::Eval { names, dataset, views, ensemble, place }) => {

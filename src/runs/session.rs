@@ -6,6 +6,7 @@ use super::{
 use crate::networks::MlpConfig;
 use burn::module::ParamGroup;
 use burn::tensor::{Device, Tensor};
+use burn_descent::early_stopping::Goal;
 use burn_descent::sample::Ranking;
 use burn_descent::schedule::{Plateau, RunLength};
 use burn_descent::train::{Batches, GradientUpdate, TrainingState};
@@ -181,7 +182,8 @@ impl<'a> TrainingSession<'a> {
         self.progress.step += taken;
         self.progress.seconds += start.elapsed().as_secs_f64();
         if let Some(plateau) = self.plateau.clone().filter(|_| self.batches.is_none()) {
-            plateau.observe(self.validate()?.loss);
+            let evaluation = self.validate()?;
+            plateau.observe(if plateau.goal() == Goal::Lower { evaluation.loss } else { evaluation.accuracy });
         }
         Ok(Some(self.progress))
     }

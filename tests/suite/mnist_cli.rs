@@ -931,6 +931,30 @@ fn runs_are_listed_compared_and_extended() {
     sandbox.fails("--plain --resume short --epochs 3", &["epochs", "at least as many as have been trained", "is 3"]);
 }
 
+/// As users write them: what is common to all first, or last.
+#[test]
+fn options_stand_before_a_subcommand_or_after_it() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("run", "--epochs 1");
+    let (runs, data) = (sandbox.runs().display().to_string(), sandbox.data().display().to_string());
+    let output = |arguments: &str| output_of(sandbox.raw(arguments));
+    let after = output(&format!("eval run --artifacts {runs} --data {data} --combine logits"));
+    assert!(after.contains("test"), "{after}");
+    for arguments in [
+        format!("--artifacts {runs} --data {data} --combine logits eval run"),
+        format!("--artifacts={runs} eval run --combine logits --data {data}"),
+        format!("--combine logits eval --artifacts {runs} --data={data} run"),
+    ] {
+        assert_eq!(output(&arguments), after, "{arguments}");
+    }
+    assert_eq!(output(&format!("--artifacts {runs} runs")), output(&format!("runs --artifacts {runs}")));
+    // What the subcommand does not take is refused on either side.
+    sandbox.is_refused("--lr 0.1 runs", &["--lr"]);
+    sandbox.is_refused("--epochs 1 --artifacts x eval run", &["--epochs"]);
+    // A value is no subcommand.
+    sandbox.fails_with(sandbox.raw(&format!("--artifacts {runs} --resume runs --plain")), &["runs"]);
+}
+
 #[test]
 fn settings_are_searched_and_the_search_goes_on() {
     let sandbox = Sandbox::new();

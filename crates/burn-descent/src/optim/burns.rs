@@ -1,6 +1,8 @@
 //! Burn's own optimizers by name, beside this crate's.
 
-use super::{Entry, ErasedOptimizer, Hyperparameters, OptimizerConfig, Variations, config_by_serde, preset};
+use super::{
+    Entry, ErasedOptimizer, Hyperparameters, OptimizerConfig, Variations, check_clipping, config_by_serde, preset,
+};
 use crate::error::ConfigError;
 use burn::grad_clipping::GradientClipping;
 use burn::optim::{AdaGradConfig, AdamConfig, AdamWConfig, LionConfig, RmsPropConfig, SgdConfig};
@@ -25,6 +27,7 @@ macro_rules! burns {
                 config_by_serde!();
 
                 fn build_erased(&self, _variations: &Variations) -> Result<ErasedOptimizer, ConfigError> {
+                    check_clipping($name, self.clipping().as_ref())?;
                     Ok(ErasedOptimizer::new(self.build()))
                 }
 

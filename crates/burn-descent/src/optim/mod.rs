@@ -51,9 +51,13 @@
 //! # Gradients that are not finite, very large or very small
 //!
 //! A gradient that is NaN or infinite touches its own value and its own state alone. NaN shows: the value is NaN from
-//! then on. To leave such steps out, put [`apply_if_finite`](crate::gradient::ChainConfig::apply_if_finite) before the
-//! optimizer. In `f32` the square of a gradient above 1.8e19 overflows: a rule that divides by the root of an average
-//! of squares then stands still there for good. The square of one below 1e-23 vanishes, and ε alone decides on the
+//! then on, but under [`Rprop`], which as PyTorch's sees signs alone, and leaves that step out. To leave such steps out
+//! elsewhere, put [`apply_if_finite`](crate::gradient::ChainConfig::apply_if_finite) before the optimizer.
+//!
+//! Finite gradients give no NaN as long as the weights themselves are finite. In `f32` a rule that divides by the root of an average of squares moves as long as
+//! the square fits with its weight: up to a gradient of 5.8e20 with a β₂ of 0.999, 1.8e20 with 0.99, and, where squares
+//! are summed ([`Adagrad`]), 1.8e19, as in PyTorch. Beyond that it stands still there for good; descent along the
+//! gradient itself goes as far as it is told. The square of a gradient below 1e-23 vanishes, and ε alone decides on the
 //! step. In `f64` neither happens between 1e-154 and 1e154.
 
 mod adabelief;
@@ -64,6 +68,7 @@ mod adamax;
 mod amsgrad;
 mod asgd;
 mod burns;
+mod clipping;
 mod elementwise;
 mod erased;
 mod evaluation;
@@ -98,9 +103,11 @@ pub use sgd_noise::SgdNoiseConfig;
 pub use state::RuleState;
 pub use variations::Variations;
 
+pub(crate) use clipping::check_clipping;
 pub(crate) use evaluation::{Purpose, evaluate_wrapped, optimizer_by_purpose, purpose};
 pub(crate) use hyperparameters::{names_within, numbers_of, within};
 pub(crate) use named::{Entry, Preset, config_by_serde, preset, sealed};
+pub(crate) use state::{has_wrapper, write_wrapper};
 pub(crate) use varying::Varying;
 
 /// Lists the optimizers: the file of each, and what of it is public. This is the index that a new one is added to.
@@ -135,12 +142,13 @@ index! {
 
 /// Completes an optimizer: names it, gives its configuration `build` and `init`, access to its numbers, and a place in
 /// the table. `numbers` lists the fields that hold numbers, but for the decay of the weights; `names` the optimizer's
-/// names, each with its presets and their learning rates, of which the first is what the name alone stands for.
+/// names, each with its presets and their learning rates, of which the first is what the name alone stands for. A preset
+/// goes by the name of its function, or by another that is given with `as`.
 macro_rules! optimizer {
     (
         $name:ident($config:ident, $state:literal),
         numbers: [$($number:ident),* $(,)?],
-        names: {$($known:literal: [$($preset:ident at $rate:literal),+ $(,)?]),+ $(,)?}
+        names: {$($known:literal: [$($preset:ident $(as $alias:ident)? at $rate:literal),+ $(,)?]),+ $(,)?}
         $(, averages: $averages:literal)? $(,)?
     ) => {
         #[doc = concat!("Runs the optimizer that [`", stringify!($config), "`] configures.")]
@@ -154,6 +162,8 @@ macro_rules! optimizer {
             ///
             /// Returns the first hyperparameter that is out of range.
             pub fn build(&self) -> Result<$name, $crate::ConfigError> {
+                let clipping = $crate::optim::OptimizerConfig::clipping(self);
+                $crate::optim::check_clipping(stringify!($name), clipping.as_ref())?;
                 $crate::optim::Elementwise::new(self.clone())
             }
 
@@ -202,7 +212,7 @@ macro_rules! optimizer {
         }
 
         pub(super) const ENTRIES: &[$crate::optim::Entry] = &[$(
-            $crate::optim::Entry { name: $known, presets: &[$($crate::optim::preset!($config::$preset at $rate)),+] }
+            $crate::optim::Entry { name: $known, presets: &[$($crate::optim::preset!($config::$preset $(as $alias)? at $rate)),+] }
         ),+];
     };
 }

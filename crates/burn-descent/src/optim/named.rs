@@ -350,10 +350,14 @@ impl<'de> Deserialize<'de> for NamedOptimizer {
     }
 }
 
-/// Makes the preset of a configuration: `preset!(Config::name at rate)`.
+/// Makes the preset of a configuration: `preset!(Config::name at rate)`, or, to go by another name, `preset!(Config::name
+/// as other at rate)`.
 macro_rules! preset {
     ($config:ident::$preset:ident at $rate:literal) => {
-        $crate::optim::Preset { name: stringify!($preset), learning_rate: $rate, make: || Box::new($config::$preset()) }
+        $crate::optim::preset!($config::$preset as $preset at $rate)
+    };
+    ($config:ident::$preset:ident as $name:ident at $rate:literal) => {
+        $crate::optim::Preset { name: stringify!($name), learning_rate: $rate, make: || Box::new($config::$preset()) }
     };
 }
 pub(crate) use preset;

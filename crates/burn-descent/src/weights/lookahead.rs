@@ -38,6 +38,8 @@ pub struct LookaheadConfig {
 }
 
 impl Averaging for LookaheadConfig {
+    const NAME: &'static str = "Lookahead";
+
     fn start(&self) -> Start {
         Start::InitialWeights
     }

@@ -40,6 +40,8 @@ pub struct SwaConfig {
 }
 
 impl Averaging for SwaConfig {
+    const NAME: &'static str = "Swa";
+
     fn start(&self) -> Start {
         Start::FirstTaken
     }

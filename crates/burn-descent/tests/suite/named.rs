@@ -104,3 +104,15 @@ fn a_configuration_has_to_be_its_names_own() {
     let read: Result<NamedOptimizer, _> = serde_json::from_str(r#"{"adam": {"beta_1": "high"}}"#);
     assert!(read.expect_err("no number").to_string().starts_with("adam: "));
 }
+
+/// A number that JSON is read with the usual short cut of would come back as its neighbour, 0.471.
+#[test]
+fn numbers_come_back_from_json_to_the_bit() {
+    for beta_1 in [0.47100000000000003, 0.1 + 0.2, f64::from_bits(0.9_f64.to_bits() + 1)] {
+        let optimizer = NamedOptimizer::with_config("adam", AdamConfig::new().with_beta_1(beta_1)).expect("an Adam");
+        let json = serde_json::to_string(&optimizer).expect("JSON");
+        let mut read: NamedOptimizer = serde_json::from_str(&json).expect("an optimizer");
+        let found = *read.config_mut().number_mut("beta_1").expect("a number of Adam's");
+        assert_eq!(found.to_bits(), beta_1.to_bits(), "{beta_1:?} came back as {found:?}");
+    }
+}
