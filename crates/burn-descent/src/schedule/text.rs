@@ -234,9 +234,7 @@ fn read(name: &str, parameters: &Parameters) -> Result<Schedule, ScheduleError> 
             Schedule::MultiStep { at, decay: parameters.decay("factor")? }
         }
         "inverse-sqrt" => Schedule::InverseSqrt { k: parameters.get_or("k", 1.0)?, per: per()? },
-        "cosine" => {
-            Schedule::Cosine { minimum: parameters.get_or("minimum", 0.0)?, over: parameters.find("over")? }
-        }
+        "cosine" => Schedule::Cosine { minimum: parameters.get_or("minimum", 0.0)?, over: parameters.find("over")? },
         "cosine-restarts" => Schedule::CosineRestarts(read_cosine_restarts(parameters)?),
         "triangular" => Schedule::Triangular(read_triangular(parameters)?),
         "wsd" => Schedule::WarmUpStableDecay(read_stable(parameters)?),
