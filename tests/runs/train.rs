@@ -611,7 +611,7 @@ fn optimizers_go_by_their_names() {
     let known = NamedOptimizer::names().collect::<Vec<_>>().join(", ");
     assert_eq!(error, format!("unknown optimizer `Nadam`; known: {known}"));
     let preset = |name| NamedOptimizer::named(name).expect_err("no such preset").to_string();
-    assert_eq!(preset("nadam:keras"), "unknown preset `nadam:keras`; known: pytorch, optax, dozat, lecture");
+    assert_eq!(preset("nadam:keras"), "unknown preset `nadam:keras`; known: pytorch, optax, dozat, lecture, algoperf");
     assert_eq!(preset("sgd:keras"), "unknown preset `sgd:keras`; known: none");
     let form = |name| {
         serde_json::to_value(NamedOptimizer::named(name).expect("known")).expect("JSON")["nadam"]["form"].clone()
@@ -764,7 +764,7 @@ fn known(error: &str) -> Vec<String> {
 #[test]
 fn every_number_can_vary_and_a_constant_one_is_none() {
     let mut numbers = 0;
-    for name in NamedOptimizer::names().filter(|name| !name.starts_with("burn-") && *name != "lion") {
+    for name in NamedOptimizer::names().filter(|name| !name.starts_with("burn-")) {
         let kind = NamedOptimizer::named(name).expect("a known optimizer");
         let error = varied(kind.clone(), &[("?", "0..1")]).check().expect_err("no such number").to_string();
         let json = serde_json::to_value(&kind).expect("JSON")[name].clone();
@@ -995,7 +995,7 @@ fn a_resumed_run_equals_the_unbroken_one_byte_for_byte() {
     let _seed = seeding();
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_data(folder.path());
-    let ours = NamedOptimizer::names().filter(|name| !name.starts_with("burn-") && *name != "lion");
+    let ours = NamedOptimizer::names().filter(|name| !name.starts_with("burn-"));
     let plain = ours.map(|optimizer| (optimizer, surroundings()[0].clone()));
     let surrounded = surroundings()
         .into_iter()

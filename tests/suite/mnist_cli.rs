@@ -626,7 +626,10 @@ fn hyperparameters_vary() {
     sandbox.fails(&format!("{TINY} {late}"), &["Nadam", "beta_1", "[0, 1)", "is 1.00"]);
     sandbox.fails(&format!("{TINY} --vary beta_1=0.5..1.5"), &["Nadam", "beta_1", "[0, 1)", "is 1"]);
     sandbox.fails(&format!("{TINY} --vary beta_3=0..1"), &["nadam", "no number `beta_3`", "known: beta_1, beta_2"]);
-    sandbox.fails(&format!("{TINY} --optimizer lion --vary beta_1=0..1"), &["lion", "Burn's own", "cannot vary"]);
+    sandbox.fails(
+        &format!("{TINY} --optimizer burn-lion --vary beta_1=0..1"),
+        &["burn-lion", "Burn's own", "cannot vary"],
+    );
     sandbox.fails(&format!("{TINY} --optimizer sgd --vary momentum=0..1"), &["sgd", "no number that could vary"]);
     sandbox.fails(&format!("{TINY} --vary beta_1=0.9:plateau"), &["vary", "plateau", "losses"]);
     sandbox.is_refused("--plain --vary beta_1", &["--vary", "NAME=FROM..TO"]);

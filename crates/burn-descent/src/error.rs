@@ -34,6 +34,8 @@ pub enum ValueRange {
     NonNegative,
     /// Contains the positive numbers, `(0, ∞)`.
     Positive,
+    /// Contains the negative numbers, `(−∞, 0)`.
+    Negative,
     /// Contains the numbers from 0 to 1, both included, `[0, 1]`.
     Fraction,
     /// Contains the numbers above 0 and up to 1, `(0, 1]`.
@@ -59,6 +61,7 @@ impl ValueRange {
             Self::Decay => (0.0..1.0).contains(&value),
             Self::NonNegative => value >= 0.0 && value.is_finite(),
             Self::Positive => value > 0.0 && value.is_finite(),
+            Self::Negative => value < 0.0 && value.is_finite(),
             Self::Fraction => (0.0..=1.0).contains(&value),
             Self::PositiveFraction => value > 0.0 && value <= 1.0,
             Self::OpenFraction => value > 0.0 && value < 1.0,
@@ -89,6 +92,7 @@ impl fmt::Display for ValueRange {
             Self::Decay => f.write_str("in [0, 1)"),
             Self::NonNegative => f.write_str("in [0, ∞)"),
             Self::Positive => f.write_str("in (0, ∞)"),
+            Self::Negative => f.write_str("in (−∞, 0)"),
             Self::Fraction => f.write_str("in [0, 1]"),
             Self::PositiveFraction => f.write_str("in (0, 1]"),
             Self::OpenFraction => f.write_str("in (0, 1)"),

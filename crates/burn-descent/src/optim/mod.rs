@@ -16,6 +16,7 @@ mod adadelta;
 mod adagrad;
 mod adam;
 mod adamax;
+mod adan;
 mod amsgrad;
 mod asgd;
 mod burns;
@@ -23,7 +24,9 @@ mod elementwise;
 mod erased;
 mod evaluation;
 mod hyperparameters;
+mod lion;
 mod momentum;
+mod muon;
 mod nadam;
 mod named;
 mod nesterov;
@@ -45,6 +48,7 @@ pub use elementwise::Elementwise;
 pub use erased::ErasedOptimizer;
 pub use evaluation::{Evaluate, evaluation_weights, step_by_purpose};
 pub use hyperparameters::Hyperparameters;
+pub use muon::MuonAdamwConfig;
 pub use named::{NamedOptimizer, NamedOptimizerError, OptimizerConfig};
 pub use record::{RecordMismatch, check_record, load_record};
 pub use sgd_noise::SgdNoiseConfig;
@@ -62,7 +66,7 @@ macro_rules! index {
         $(pub use $module::{$($public),*};)*
 
         /// The table of optimizers by name.
-        const INDEX: &[&[Entry]] = &[$($module::ENTRIES,)* sgd_noise::ENTRIES, burns::ENTRIES];
+        const INDEX: &[&[Entry]] = &[$($module::ENTRIES,)* sgd_noise::ENTRIES, burns::ENTRIES, muon::ENTRIES];
     };
 }
 
@@ -81,6 +85,8 @@ index! {
     radam::{Radam, RadamConfig, RadamForm};
     yogi::{Yogi, YogiConfig};
     adabelief::{Adabelief, AdabeliefConfig};
+    adan::{Adan, AdanConfig, AdanDecay, AdanForm};
+    lion::{Lion, LionConfig};
     rprop::{Rprop, RpropConfig};
     asgd::{Asgd, AsgdConfig};
     schedule_free::{ScheduleFreeAdamw, ScheduleFreeAdamwConfig, ScheduleFreeSgd, ScheduleFreeSgdConfig};

@@ -10,11 +10,11 @@ use burn_descent::ConfigError;
 use burn_descent::gradient::{GradientNoise, GradientNoiseConfig};
 use burn_descent::optim::{
     Adabelief, AdabeliefConfig, Adadelta, AdadeltaConfig, AdadeltaForm, Adagrad, AdagradConfig, Adam, Adamax,
-    AdamaxConfig, Amsgrad, AmsgradConfig, AmsgradForm, Asgd, AsgdConfig, BiasCorrection, Elementwise, Epsilon,
-    LearningRatePlacement, Momentum, MomentumConfig, MomentumForm, Nadam, NadamConfig, NadamForm, Nesterov,
-    NesterovConfig, NesterovForm, NormalizedGradient, NormalizedGradientConfig, Radam, RadamConfig, RmsProp,
-    RmsPropConfig, RmsPropMomentum, Rprop, RpropConfig, ScheduleFreeAdamw, ScheduleFreeAdamwConfig, ScheduleFreeSgd,
-    ScheduleFreeSgdConfig, Sgd, SgdConfig, WeightDecay, Yogi, YogiConfig,
+    AdamaxConfig, Adan, AdanConfig, AdanDecay, Amsgrad, AmsgradConfig, AmsgradForm, Asgd, AsgdConfig, BiasCorrection,
+    Elementwise, Epsilon, LearningRatePlacement, Lion, LionConfig, Momentum, MomentumConfig, MomentumForm, Nadam,
+    NadamConfig, NadamForm, Nesterov, NesterovConfig, NesterovForm, NormalizedGradient, NormalizedGradientConfig,
+    Radam, RadamConfig, RmsProp, RmsPropConfig, RmsPropMomentum, Rprop, RpropConfig, ScheduleFreeAdamw,
+    ScheduleFreeAdamwConfig, ScheduleFreeSgd, ScheduleFreeSgdConfig, Sgd, SgdConfig, WeightDecay, Yogi, YogiConfig,
 };
 use burn_descent::rule::Rule;
 use std::fmt;
@@ -134,6 +134,14 @@ fn optimizers() -> Vec<Row> {
         row("adabelief", 0.1, || AdabeliefConfig::new().init()),
         row("adabelief L2", 0.1, || AdabeliefConfig::new().with_weight_decay(L2).init()),
         row("adabelief decoupled", 0.1, || AdabeliefConfig::new().with_weight_decay(DECOUPLED).init()),
+        row("lion", 0.02, || LionConfig::new().init()),
+        row("lion optax", 0.02, || LionConfig::optax().init()),
+        row("lion L2", 0.02, || LionConfig::new().with_weight_decay(L2).init()),
+        row("adan", 0.05, || AdanConfig::new().init()),
+        row("adan optax", 0.05, || AdanConfig::optax().init()),
+        row("adan L2", 0.05, || AdanConfig::new().with_weight_decay(L2).init()),
+        row("adan proximal", 0.05, || AdanConfig::new().with_weight_decay(DECOUPLED).init()),
+        row("adan decoupled", 0.05, || AdanConfig::new().with_decay(AdanDecay::BeforeStep).with_weight_decay(DECOUPLED).init()),
         row("rprop", 0.1, || RpropConfig::new().init()),
         row("rprop L2", 0.1, || RpropConfig::new().with_weight_decay(L2).init()),
         row("rprop decoupled", 0.1, || RpropConfig::new().with_weight_decay(DECOUPLED).init()),
@@ -228,7 +236,7 @@ fn the_table_has_every_name_once() {
     let count = names.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((names.len(), count), (101, 101));
+    assert_eq!((names.len(), count), (109, 109));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -473,7 +481,8 @@ fn infinite_and_nan_gradients_touch_their_own_value_alone() {
             let mut poisoned = run(Some(poison));
             // Shading languages may assume that there is no such thing as NaN.
             if case.backend != "wgpu" {
-                let signs_only = case.row.name.starts_with("rprop") && poison.is_infinite();
+                let by_sign = ["rprop", "lion"].iter().any(|name| case.row.name.starts_with(name));
+                let signs_only = by_sign && poison.is_infinite();
                 let trace = poisoned[5].to_bits() != healthy[5].to_bits();
                 assert!(trace || signs_only, "{case}: {poison} should leave a trace");
                 assert!(!poison.is_nan() || poisoned[5].is_nan(), "{case}: NaN should show");
@@ -589,6 +598,8 @@ fn half_precision_parameters_keep_their_state_in_single_precision() {
     check(RadamConfig::new().build());
     check(YogiConfig::new().build());
     check(AdabeliefConfig::new().build());
+    check(LionConfig::new().build());
+    check(AdanConfig::new().build());
     check(RpropConfig::new().build());
     check(AsgdConfig::new().build());
     check(ScheduleFreeSgdConfig::new().build());
@@ -620,6 +631,8 @@ fn a_variant_keeps_no_state_that_it_does_not_use() {
     assert_eq!(kept(RadamConfig::new().build()), 2);
     assert_eq!(kept(YogiConfig::new().build()), 2);
     assert_eq!(kept(AdabeliefConfig::new().build()), 2);
+    assert_eq!(kept(LionConfig::new().build()), 1);
+    assert_eq!(kept(AdanConfig::new().build()), 4);
     assert_eq!(kept(RpropConfig::new().build()), 2);
     assert_eq!(kept(AsgdConfig::new().build()), 1);
     assert_eq!(kept(ScheduleFreeSgdConfig::new().build()), 1);
@@ -670,6 +683,8 @@ fn configured_clipping_clips_the_gradient() {
     check!(RadamConfig::new());
     check!(YogiConfig::new());
     check!(AdabeliefConfig::new());
+    check!(LionConfig::new());
+    check!(AdanConfig::new());
     check!(RpropConfig::new());
     check!(AsgdConfig::new());
     check!(ScheduleFreeSgdConfig::new());
@@ -751,6 +766,15 @@ fn fields() -> Vec<(&'static str, &'static str, Bounds, Build)> {
         ("Adabelief", "beta_1", DECAY, |x| AdabeliefConfig::new().with_beta_1(x).init().map(drop)),
         ("Adabelief", "beta_2", DECAY, |x| AdabeliefConfig::new().with_beta_2(x).init().map(drop)),
         ("Adabelief", "epsilon", POSITIVE, |x| AdabeliefConfig::new().with_epsilon(x).init().map(drop)),
+        ("Lion", "beta_1", DECAY, |x| LionConfig::new().with_beta_1(x).init().map(drop)),
+        ("Lion", "beta_2", DECAY, |x| LionConfig::new().with_beta_2(x).init().map(drop)),
+        ("Adan", "beta_1", DECAY, |x| AdanConfig::new().with_beta_1(x).init().map(drop)),
+        ("Adan", "beta_2", DECAY, |x| AdanConfig::new().with_beta_2(x).init().map(drop)),
+        ("Adan", "beta_3", DECAY, |x| AdanConfig::new().with_beta_3(x).init().map(drop)),
+        ("Adan", "epsilon", POSITIVE, |x| AdanConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adan", "epsilon_root", NON_NEGATIVE, |x| AdanConfig::new().with_epsilon_root(x).init().map(drop)),
+        ("WeightDecay", "lambda", NON_NEGATIVE, |x| AdanConfig::new().with_weight_decay(Some(WeightDecay::Decoupled(x))).init().map(drop)),
+        ("WeightDecay", "lambda", NON_NEGATIVE, |x| LionConfig::new().with_weight_decay(Some(WeightDecay::L2(x))).init().map(drop)),
         ("Rprop", "eta_minus", OPEN_FRACTION, |x| RpropConfig::new().with_eta_minus(x).init().map(drop)),
         ("Rprop", "eta_plus", ABOVE_1, |x| RpropConfig::new().with_eta_plus(x).init().map(drop)),
         ("Rprop", "min_step", POSITIVE, |x| RpropConfig::new().with_min_step(x).with_max_step(1e9).init().map(drop)),
@@ -827,6 +851,8 @@ fn optimizers_travel_between_threads() {
     check::<Radam>();
     check::<Yogi>();
     check::<Adabelief>();
+    check::<Lion>();
+    check::<Adan>();
     check::<Rprop>();
     check::<Asgd>();
     check::<ScheduleFreeSgd>();
@@ -883,6 +909,9 @@ fn configurations_survive_json() {
     check(RadamConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
     check(YogiConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
     check(AdabeliefConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
+    check(LionConfig::optax().with_grad_clipping(clipping()));
+    check(AdanConfig::optax().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
+    check(NadamConfig::algoperf());
     check(RpropConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
     check(AsgdConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
     check(ScheduleFreeSgdConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
