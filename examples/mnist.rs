@@ -14,7 +14,7 @@ mod support;
 
 use burn_descent::augment::{AugmentConfig, Views};
 use burn_descent::ensemble::Combination;
-use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
+use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientNoiseConfig, GradientTransform};
 use burn_descent::nn::{Activation, DropoutForm, Initialization, LabelSmoothing};
 use burn_descent::optim::NamedOptimizer;
 use burn_descent::penalty::Penalty;
@@ -341,6 +341,9 @@ struct TrainArgs {
     /// Clip the norm of all gradients together. These five are done in this order, or in that of --config.
     #[arg(long, value_name = "LIMIT")]
     clip_norm: Option<f64>,
+    /// Add Gaussian noise of a variance of ETA/(1 + t)^GAMMA to the gradients of step t: 0.3, 0.01:0.55.
+    #[arg(long, value_name = "ETA[:GAMMA]", value_parser = gradient_noise)]
+    gradient_noise: Option<GradientNoiseConfig>,
     /// After every K-th step go back to where ALPHA of the way is made: 5:0.5.
     #[arg(long, value_name = "K:ALPHA", value_parser = lookahead)]
     lookahead: Option<LookaheadConfig>,
@@ -429,6 +432,16 @@ fn named<T: DeserializeOwned>(name: &str) -> Result<T, String> {
 fn variation(text: &str) -> Result<(String, Variation), String> {
     let (name, variation) = text.split_once('=').ok_or("expected NAME=FROM..TO, such as momentum=0.5..0.95")?;
     Ok((name.to_owned(), variation.parse().map_err(|error: VariationError| error.to_string())?))
+}
+
+fn gradient_noise(text: &str) -> Result<GradientNoiseConfig, String> {
+    let wrong = || format!("expected ETA or ETA:GAMMA such as 0.3 or 0.01:0.55, but is {text}");
+    let number = |text: &str| text.parse().map_err(|_| wrong());
+    let config = GradientNoiseConfig::new();
+    Ok(match text.split_once(':') {
+        None => config.with_eta(number(text)?),
+        Some((eta, gamma)) => config.with_eta(number(eta)?).with_gamma(number(gamma)?),
+    })
 }
 
 fn lookahead(text: &str) -> Result<LookaheadConfig, String> {
@@ -568,6 +581,9 @@ impl TrainArgs {
         ];
         for transform in transforms.into_iter().flatten() {
             config.gradients = config.gradients.with(transform);
+        }
+        if let Some(noise) = &self.gradient_noise {
+            config.gradient_noise = Some(noise.clone().with_seed(config.seed));
         }
         config.lookahead = self.lookahead.or(config.lookahead);
         config.ema = self.ema.map(|decay| config.ema.unwrap_or(EmaConfig::new()).with_decay(decay)).or(config.ema);

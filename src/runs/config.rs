@@ -6,7 +6,7 @@ use burn_descent::ConfigError;
 use burn_descent::augment::{Augment, AugmentConfig, AugmentError, Views};
 use burn_descent::early_stopping::EarlyStoppingConfig;
 use burn_descent::ensemble::Combination;
-use burn_descent::gradient::{ChainConfig, GradientTransform};
+use burn_descent::gradient::{ChainConfig, GradientNoiseConfig, GradientTransform};
 use burn_descent::nn::LabelSmoothing;
 use burn_descent::optim::NamedOptimizer;
 use burn_descent::penalty::PenaltiesConfig;
@@ -204,6 +204,10 @@ pub struct RunConfig {
     /// Lists the transforms of the gradients before the optimizer sees them, in this order.
     #[serde(default)]
     pub gradients: ChainConfig,
+    /// Configures Gaussian noise on the gradients that the optimizer gets; there is none if absent. It is not allowed with
+    /// an optimizer that has noise of its own, such as `sgd-noise`.
+    #[serde(default)]
+    pub gradient_noise: Option<GradientNoiseConfig>,
     /// Configures Lookahead around the optimizer; it is not used if absent.
     #[serde(default)]
     pub lookahead: Option<LookaheadConfig>,
@@ -274,6 +278,7 @@ impl Default for RunConfig {
             sam: None,
             penalties: PenaltiesConfig::new(),
             gradients: ChainConfig::new(),
+            gradient_noise: None,
             lookahead: None,
             ema: None,
             swa: None,
@@ -344,6 +349,12 @@ impl RunConfig {
                 let expected = "left out where `ema` is given";
                 return Err(TrainError::Value { field: "swa", value: epoch.to_string(), expected });
             }
+        }
+        if let Some(noise) = &self.gradient_noise
+            && self.optimizer.clone().config_mut().noise_seed_mut().is_some()
+        {
+            let expected = "left out where the optimizer has noise of its own";
+            return Err(TrainError::Value { field: "gradient_noise", value: noise.eta.to_string(), expected });
         }
         self.snapshots()?;
         self.init_optimizer(1)?;
@@ -465,9 +476,12 @@ impl RunConfig {
         Self { seed, ..self }
     }
 
-    /// The seed of the optimizer's noise, if it has one.
+    /// The seed of the noise on the gradients, if there is any: the optimizer's own, or what is added by the run.
     pub(super) fn noise_seed(&mut self) -> Option<&mut u64> {
-        self.optimizer.config_mut().noise_seed_mut()
+        match &mut self.gradient_noise {
+            Some(noise) => Some(&mut noise.seed),
+            None => self.optimizer.config_mut().noise_seed_mut(),
+        }
     }
 
     /// Returns the configuration of the same run as an ensemble of so many snapshots, one at the end of each of the
@@ -555,7 +569,11 @@ impl RunConfig {
         let steps =
             (0..self.epochs).flat_map(|epoch| lasts.clone().map(move |last| (epoch * batches + last - 1) as u64));
         let variations = Variation::all(&self.optimizer, &self.vary, steps, length)?;
-        let optimizer = self.weight_transforms(batches).wrap(self.optimizer.build(&variations)?)?;
+        let mut optimizer = self.optimizer.build(&variations)?;
+        if let Some(noise) = &self.gradient_noise {
+            optimizer = noise.wrap_erased(optimizer)?;
+        }
+        let optimizer = self.weight_transforms(batches).wrap(optimizer)?;
         Ok(optimizer.init(self.optimizer.config().clipping()))
     }
 

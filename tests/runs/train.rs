@@ -153,6 +153,13 @@ fn noise_goes_by_the_seed_of_the_run() {
     assert_eq!([1, 7].map(|seed| noise(&config.clone().with_seed(seed))), [1, 7]);
     assert_eq!(config.clone().with_seed(7).seed, 7);
     assert_eq!(RunConfig::default().with_seed(3).seed, 3);
+    // So it is with noise over any optimizer.
+    let gradient_noise = || Some(GradientNoiseConfig::new());
+    let over_any = RunConfig { gradient_noise: gradient_noise(), ..RunConfig::default() };
+    assert_eq!(over_any.with_seed(7).gradient_noise.map(|noise| noise.seed), Some(7));
+    let twice = RunConfig { gradient_noise: gradient_noise(), ..config };
+    let error = twice.check().expect_err("two noises").to_string();
+    assert_eq!(error, "gradient_noise should be left out where the optimizer has noise of its own, but is 0.01");
 }
 
 #[test]
@@ -822,7 +829,7 @@ fn variations_are_read_and_refused() {
 
 /// What surrounds each optimizer in the resumption test, by turns: nothing, and every transform of gradients and weights.
 /// 150 images in batches of 32 are five batches, of which accumulation by twos leaves one over.
-fn surroundings() -> [(&'static str, RunConfig); 7] {
+fn surroundings() -> [(&'static str, RunConfig); 8] {
     let none = RunConfig::default;
     let chain = || ChainConfig::new().apply_if_finite(3).accumulate(2).centralize().clip_value(0.5).clip_norm(1.0);
     let ema = EmaConfig::new().with_decay(0.9);
@@ -842,6 +849,15 @@ fn surroundings() -> [(&'static str, RunConfig); 7] {
         (
             "bootstrap-curriculum-ema",
             RunConfig { sampling: Sampling::Bootstrap, curriculum: Some(curriculum), ema: Some(ema), ..none() },
+        ),
+        (
+            "noise-lookahead-ema",
+            RunConfig {
+                gradient_noise: Some(GradientNoiseConfig::new().with_seed(5)),
+                lookahead: Some(lookahead),
+                ema: Some(ema),
+                ..none()
+            },
         ),
         ("sam-ema", RunConfig { sam: Some(SamConfig::new()), gradients: chain(), ema: Some(ema), ..none() }),
     ]

@@ -565,6 +565,7 @@ fn every_transform_trains() {
         ("centralize", "--centralize"),
         ("value", "--clip-value 0.1"),
         ("norm", "--clip-norm 0.5"),
+        ("noise", "--gradient-noise 1e-3"),
         ("lookahead", "--lookahead 5:0.5"),
         ("ema", "--ema 0.9"),
         ("swa", "--swa 2"),
@@ -1173,7 +1174,7 @@ fn unknown_names_list_the_known() {
 #[test]
 fn values_out_of_range_are_told() {
     let sandbox = Sandbox::new();
-    let cases: [(&str, &[&str]); 38] = [
+    let cases: [(&str, &[&str]); 41] = [
         ("--curriculum linear=0,1", &["Pacing", "start", "(0, 1]", "is 0"]),
         ("--curriculum anti-root=2,1", &["Pacing", "start", "(0, 1]", "is 2"]),
         ("--curriculum step=0.5,0", &["Pacing", "over", "at least 1", "is 0"]),
@@ -1198,6 +1199,9 @@ fn values_out_of_range_are_told() {
         ("--clip-norm 0", &["clip_norm", "(0, ∞)", "is 0"]),
         ("--clip-value -1", &["ClipValue", "limit", "(0, ∞)", "is -1"]),
         ("--accumulate 0", &["accumulate", "at least 1", "is 0"]),
+        ("--gradient-noise -1", &["GradientNoise", "eta", "[0, ∞)", "is -1"]),
+        ("--gradient-noise 1:-1", &["GradientNoise", "gamma", "[0, ∞)", "is -1"]),
+        ("--optimizer sgd-noise --gradient-noise 0.1", &["gradient_noise", "left out", "of its own"]),
         ("--ema 1", &["Ema", "decay", "[0, 1)", "is 1"]),
         ("--lookahead 0:0.5", &["Lookahead", "period", "at least 1", "is 0"]),
         ("--lookahead 5:2", &["Lookahead", "alpha", "[0, 1]", "is 2"]),
@@ -1222,6 +1226,7 @@ fn values_out_of_range_are_told() {
     sandbox.fails("--plain --validation-images 300", &["validation_images", "less than", "is 300"]);
     sandbox.fails("--plain --validation-images 0", &["validation_images", "at least 1", "is 0"]);
     sandbox.is_refused("--plain --lr fast", &["--lr", "'fast'", "float"]);
+    sandbox.is_refused("--plain --gradient-noise 1:x", &["--gradient-noise", "0.01:0.55", "is 1:x"]);
     sandbox.is_refused("--plain --lookahead 5", &["--lookahead", "5:0.5", "is 5"]);
     sandbox.is_refused("--plain --skip-nonfinite -1", &["--skip-nonfinite", "'-1'"]);
     sandbox.is_refused("--plain --epochs -1", &["--epochs", "'-1'"]);

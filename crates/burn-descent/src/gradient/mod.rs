@@ -12,6 +12,7 @@ mod clip;
 mod each;
 mod finite;
 mod noise;
+mod noise_erased;
 mod norm;
 mod tensorwise;
 
