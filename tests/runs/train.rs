@@ -584,7 +584,7 @@ fn sharpness_aware_step(rho: Option<f64>) -> [f32; 3] {
     let step = Step { rate: 0.5.into(), seed: 7, device };
     let (model, output) = update.step(model, batch.clone(), &step).expect("a step");
     // The statistics of batch normalization have moved, by the first pass alone.
-    [output.loss.mean().into_scalar(), before, validate(&model)]
+    [output.classification.loss.mean().into_scalar(), before, validate(&model)]
 }
 
 /// The second pass moves no statistics of batch normalization, drops the units that the first did, and is the one whose
