@@ -24,6 +24,7 @@ pub(crate) trait Reduction {
     fn of_tensor<const D: usize>(tensor: Tensor<D>) -> Tensor<1>;
 
     /// What the results of two parts come to.
+    #[cfg(feature = "_cpu")]
     fn join(one: f64, other: f64) -> f64 {
         one + other
     }
@@ -95,6 +96,7 @@ impl Reduction for AbsoluteMaximum {
         tensor.abs().max().mask_fill(nan, f64::NAN)
     }
 
+    #[cfg(feature = "_cpu")]
     fn join(one: f64, other: f64) -> f64 {
         if one.is_nan() || one > other { one } else { other }
     }
