@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let last = (1..=epochs).rev().find(|&epoch| records.iter().all(|record| record.is_written(epoch)));
     let [models, optimizers, schedules] = records;
     let training = Loader::new(draw(2000), BATCH, &device).shuffled(1).starting_at(last.map_or(1, |last| last + 1));
-    let schedule = Schedule::Cosine { minimum: 0.1 }.scheduler(1e-2, training.run_length(epochs))?;
+    let schedule = Schedule::Cosine { minimum: 0.1, over: None }.scheduler(1e-2, training.run_length(epochs))?;
     let optimizer = LookaheadConfig::new().wrap(NadamConfig::new().build()?)?;
     let mut run = SupervisedTraining::new(FOLDER, Arc::new(training), Arc::new(Loader::new(draw(500), BATCH, &device)))
         .metrics((LossMetric::new(),))

@@ -18,7 +18,7 @@ use burn_descent::gradient::{
     AdaptiveClipConfig, CentralizationConfig, ClipValueConfig, GradientNoiseConfig, GradientTransform, Norm,
 };
 use burn_descent::nn::{Activation, DropoutForm, Initialization, LabelSmoothing};
-use burn_descent::optim::NamedOptimizer;
+use burn_descent::optim::{NamedOptimizer, ParameterGroupConfig};
 use burn_descent::penalty::Penalty;
 use burn_descent::sample::Curriculum;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
@@ -28,11 +28,12 @@ use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::cli::{Dimension, TuneConfig, dashboard, on_signals, print, tune_folder};
 use burn_descent_lab::data::TableTask;
 use burn_descent_lab::runs::{
-    Backend, Criterion, Dashboard, DatasetKind, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling, Split,
-    TrainError, TransferConfig, WeightLayout, bytes, compare, find_lr, list, peak_memory,
+    Backend, Criterion, Dashboard, DatasetKind, Loss, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling,
+    Split, TrainError, TransferConfig, WeightLayout, bytes, compare, find_lr, list, peak_memory,
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::de::DeserializeOwned;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -229,9 +230,10 @@ struct TrainArgs {
     /// With --dataset table: a second file, with the rows to test on [default: a tenth of the first].
     #[arg(long, value_name = "FILE")]
     test_data: Option<PathBuf>,
-    /// With --dataset table: cross-entropy (the labels are classes) or mse (they are numbers) [default: cross-entropy].
-    #[arg(long, value_name = "LOSS", value_parser = task)]
-    loss: Option<TableTask>,
+    /// What to train by: cross-entropy or mse, the mean squared error; with --dataset table, mse says that the labels are
+    /// numbers [default: cross-entropy].
+    #[arg(long, value_name = "LOSS", value_parser = loss)]
+    loss: Option<Loss>,
     /// Train on so many images only.
     #[arg(long, value_name = "N")]
     train_images: Option<usize>,
@@ -267,6 +269,9 @@ struct TrainArgs {
     /// Strides of the CNN's blocks.
     #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
     strides: Option<Vec<usize>>,
+    /// Max pooling after the CNN's blocks: sides of the squares, 1 for none.
+    #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
+    pools: Option<Vec<usize>>,
     /// Units of the CNN's hidden layer.
     #[arg(long, value_name = "N")]
     hidden: Option<usize>,
@@ -325,9 +330,22 @@ struct TrainArgs {
     sam: Option<f64>,
     /// A penalty on the weights: l2, frobenius or l1=STRENGTH as part of the loss; l2-decoupled, frobenius-decoupled or
     /// lasso=STRENGTH by a move after each step, to exact zeros; max-norm=LIMIT of the weights into each unit. With @weight, only
-    /// on parameters with that in their path: lasso=1e-4@weight.
+    /// on parameters with that in their path: lasso=1e-4@weight. tie=STRENGTH@PATH~PATH draws two parameters together.
     #[arg(long = "penalty", value_name = "KIND=STRENGTH")]
     penalties: Vec<Penalty>,
+    /// Measure the penalties on the weights from the kept weights of this run, in place of 0.
+    #[arg(long, value_name = "NAME")]
+    prior: Option<String>,
+    /// A penalty on the activations of the hidden layers, so that few units are active: STRENGTH times their L1 norm.
+    #[arg(long, value_name = "STRENGTH")]
+    sparse_activations: Option<f64>,
+    /// Parameters with an optimizer, a learning rate or a decay of their own: those with one of some words in their path.
+    /// bias,norm:decay=0 or output:rate=0.1,optimizer=sgd. Of two the latter counts.
+    #[arg(long = "group", value_name = "PATHS:WHAT=VALUE")]
+    groups: Vec<ParameterGroupConfig>,
+    /// No weight decay for the parameters with one of these words in their path: bias,norm.
+    #[arg(long, value_name = "PATHS", value_delimiter = ',')]
+    no_decay: Vec<String>,
     /// Skip steps whose gradients are not all finite, at most N in a row.
     #[arg(long, value_name = "N")]
     skip_nonfinite: Option<u64>,
@@ -359,12 +377,18 @@ struct TrainArgs {
     /// Validate, keep and test the mean of the weights from this epoch on.
     #[arg(long, value_name = "EPOCH")]
     swa: Option<usize>,
+    /// Estimate the statistics of batch normalization again for validation and tests, in place of the running ones.
+    #[arg(long)]
+    reestimate: bool,
     /// Passes over the training images [default: 10].
     #[arg(long)]
     epochs: Option<usize>,
     /// Images in a step [default: 64].
     #[arg(long)]
     batch_size: Option<usize>,
+    /// Leave out what is no whole batch at the end of an epoch.
+    #[arg(long)]
+    drop_last: bool,
     /// Share taken from the correct label and given to the others (0.1), or to all classes (all:0.1).
     #[arg(long, value_name = "SHARE", value_parser = label_smoothing)]
     label_smoothing: Option<LabelSmoothing>,
@@ -419,10 +443,10 @@ fn size(text: &str) -> Result<[usize; 2], String> {
     sides.ok_or_else(|| format!("expected HEIGHTxWIDTH such as 32x32, but is {text}"))
 }
 
-fn task(loss: &str) -> Result<TableTask, String> {
-    match loss {
-        "cross-entropy" => Ok(TableTask::Classes),
-        "mse" => Ok(TableTask::Number),
+fn loss(text: &str) -> Result<Loss, String> {
+    match text {
+        "cross-entropy" => Ok(Loss::CrossEntropy),
+        "mse" => Ok(Loss::Mse),
         _ => Err("expected cross-entropy or mse".to_owned()),
     }
 }
@@ -521,6 +545,7 @@ struct NetworkFields<'a> {
     kernel: Option<&'a mut usize>,
     kernels: Option<&'a mut Vec<usize>>,
     strides: Option<&'a mut Vec<usize>>,
+    pools: Option<&'a mut Option<Vec<usize>>>,
     hidden: Option<&'a mut Option<usize>>,
     blocks: Option<&'a mut Vec<usize>>,
 }
@@ -539,10 +564,16 @@ macro_rules! network_fields {
             kernel: None,
             kernels: None,
             strides: None,
+            pools: None,
             hidden: None,
             blocks: None,
         }
     };
+}
+
+/// Whether a run has the group already: a resumed one has those of its flags.
+fn has_group(groups: &[ParameterGroupConfig], group: &ParameterGroupConfig) -> bool {
+    groups.iter().any(|known| serde_json::to_value(known).ok() == serde_json::to_value(group).ok())
 }
 
 impl TrainArgs {
@@ -586,6 +617,17 @@ impl TrainArgs {
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
         config.sam = self.sam.map(|rho| SamConfig::new().with_rho(rho)).or(config.sam);
+        let without_decay = ParameterGroupConfig::new(&self.no_decay).with_weight_decay(0.0);
+        let without_decay = (!self.no_decay.is_empty()).then_some(without_decay);
+        for group in self.groups.iter().cloned().chain(without_decay) {
+            if !has_group(&config.groups, &group) {
+                config.groups.push(group);
+            }
+        }
+        config.prior = self.prior.clone().or(config.prior);
+        set(&mut config.sparse_activations, &self.sparse_activations);
+        config.reestimate |= self.reestimate;
+        config.drop_last |= self.drop_last;
         for penalty in &self.penalties {
             // A resumed run has those of its flags already.
             let same = |known: &Penalty| serde_json::to_value(known).ok() == serde_json::to_value(penalty).ok();
@@ -612,6 +654,9 @@ impl TrainArgs {
         config.swa = self.swa.or(config.swa);
         set(&mut config.epochs, &self.epochs);
         set(&mut config.batch_size, &self.batch_size);
+        if !matches!(config.dataset, DatasetKind::Table { .. }) {
+            set(&mut config.loss, &self.loss);
+        }
         set(&mut config.label_smoothing, &self.label_smoothing);
         set(&mut config.focal_loss, &self.focal_loss);
         config.augment = self.augment.clone().or(config.augment);
@@ -639,7 +684,6 @@ impl TrainArgs {
             ("--categorical", !self.categorical.is_empty(), "table"),
             ("--ignore", !self.ignore.is_empty(), "table"),
             ("--test-data", self.test_data.is_some(), "table"),
-            ("--loss", self.loss.is_some(), "table"),
         ];
         if let Some((field, _, kind)) = given.iter().find(|(_, given, kind)| *given && *kind != dataset.name()) {
             let value = format!("given with --dataset {dataset}");
@@ -658,7 +702,13 @@ impl TrainArgs {
                 set(path, &self.place.data.as_ref().map(absolute));
                 set(&mut table.label, &self.label);
                 table.test = self.test_data.as_ref().map(absolute).or(table.test.take());
-                set(&mut table.task, &self.loss);
+                set(
+                    &mut table.task,
+                    &self.loss.map(|loss| match loss {
+                        Loss::CrossEntropy => TableTask::Classes,
+                        Loss::Mse => TableTask::Number,
+                    }),
+                );
                 for (columns, given) in
                     [(&mut table.categorical, &self.categorical), (&mut table.ignored, &self.ignore)]
                 {
@@ -680,6 +730,7 @@ impl TrainArgs {
             ModelConfig::Cnn(config) => NetworkFields {
                 kernels: Some(&mut config.kernels),
                 strides: Some(&mut config.strides),
+                pools: Some(&mut config.pools),
                 hidden: Some(&mut config.hidden),
                 ..network_fields!(config, channels)
             },
@@ -697,6 +748,7 @@ impl TrainArgs {
         set(fields.activation, &self.activation);
         set(fields.initialization, &self.initialization);
         set_if_there("--strides", name, fields.strides, &self.strides)?;
+        set_if_there("--pools", name, fields.pools, &self.pools.clone().map(Some))?;
         set_if_there("--hidden", name, fields.hidden, &self.hidden.map(Some))?;
         set_if_there("--blocks", name, fields.blocks, &self.blocks)?;
         match (&self.kernels, fields.kernel) {
@@ -828,8 +880,32 @@ fn predict(
     Ok(())
 }
 
+/// The arguments with the subcommand, if there is one, before all options, so that these may stand on either side of it.
+/// What no subcommand and no training knows stays where it is, for `clap` to tell.
+fn subcommand_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let cli = Cli::command();
+    let takes_value = |option: &str| {
+        let known = cli.get_subcommands().chain([&cli]).flat_map(clap::Command::get_arguments);
+        let mut known = known.filter(|known| known.get_long() == Some(option));
+        known.any(|known| known.get_num_args().map_or(known.get_action().takes_values(), |n| n.min_values() > 0))
+    };
+    let mut index = 1;
+    while let Some(argument) = arguments.get(index).map(|argument| argument.to_string_lossy().into_owned()) {
+        match argument.strip_prefix("--") {
+            Some("") => break,
+            Some(option) => index += if !option.contains('=') && takes_value(option) { 2 } else { 1 },
+            None if cli.find_subcommand(&argument).is_some() => {
+                arguments[1..=index].rotate_right(1);
+                break;
+            }
+            None => break,
+        }
+    }
+    arguments
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(subcommand_first(std::env::args_os().collect()));
     let result = match &cli.command {
         None => cli.train.run(&cli.kept),
         Some(Command::Eval { names, dataset, views, ensemble, place }) => {

@@ -1,6 +1,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 use burn_descent::nn::{Activation, Dropout, DropoutForm, Initialization, convolve, normalize};
@@ -8,14 +9,15 @@ use burn_descent::{ConfigError, ValueRange};
 
 /// Configures a convolutional network, [`Cnn`] (coverage J2).
 ///
-/// Each block is a convolution with "same" padding, batch normalization and an activation. Blocks with a
-/// stride of 2 halve the image, in place of pooling.
+/// Each block is a convolution with "same" padding, batch normalization, an activation and, if asked for, max pooling. By
+/// default, blocks with a stride of 2 halve the image, in place of pooling.
 ///
 /// | field | default | meaning |
 /// | --- | --- | --- |
 /// | `channels` | `[16, 32, 64]` | output channels of each block |
 /// | `kernels` | `[5, 5, 3]` | side of each block's kernel, odd |
 /// | `strides` | `[2, 2, 1]` | stride of each block |
+/// | `pools` | none | side of the squares whose largest value each block puts out; 1 for all values |
 /// | `hidden` | none | units of a hidden layer between the blocks and the output |
 /// | `dropout_input` | 0 | share of the pixels dropped in training, in `[0, 1)` |
 /// | `dropout` | 0 | share of the features dropped before the linear layers, in `[0, 1)` |
@@ -34,6 +36,9 @@ pub struct CnnConfig {
     /// Sets the stride of each block's convolution.
     #[config(default = "vec![2, 2, 1]")]
     pub strides: Vec<usize>,
+    /// Sets the side of the squares of which each block puts out the largest value alone, 1 for all values: max pooling,
+    /// which leaves out what is no whole square at the right and at the bottom. There is none if absent.
+    pub pools: Option<Vec<usize>>,
     /// Sets the number of units of a hidden layer between the blocks and the output; there is no such layer if absent.
     pub hidden: Option<usize>,
     /// Sets the share of the pixels dropped in training, in `[0, 1)`.
@@ -61,6 +66,7 @@ pub struct CnnConfig {
 pub struct Cnn {
     blocks: Vec<Conv2d>,
     norms: Vec<BatchNorm>,
+    pools: Vec<MaxPool2d>,
     hidden: Option<Linear>,
     output: Linear,
     dropout_input: Dropout,
@@ -78,7 +84,7 @@ impl CnnConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         ValueRange::Positive.check("Cnn", "channels (their number)", self.channels.len() as f64)?;
         let sides = [("channels", &self.channels), ("kernels", &self.kernels), ("strides", &self.strides)];
-        for (field, sides) in sides {
+        for (field, sides) in sides.into_iter().chain(self.pools.iter().map(|pools| ("pools", pools))) {
             for side in sides {
                 ValueRange::Positive.check("Cnn", field, *side as f64)?;
             }
@@ -105,7 +111,9 @@ impl CnnConfig {
         let [mut last, mut height, mut width] = image;
         let mut blocks = Vec::new();
         let mut norms = Vec::new();
-        for ((&channels, &kernel), &stride) in self.channels.iter().zip(&self.kernels).zip(&self.strides) {
+        let mut pools = Vec::new();
+        for (index, &channels) in self.channels.iter().enumerate() {
+            let (kernel, stride) = (self.kernels[index], self.strides[index]);
             let padding = kernel / 2;
             blocks.push(
                 Conv2dConfig::new([last, channels], [kernel, kernel])
@@ -120,6 +128,12 @@ impl CnnConfig {
             }
             last = channels;
             (height, width) = (height.div_ceil(stride), width.div_ceil(stride));
+            if let Some(list) = &self.pools {
+                let side = list[index];
+                ValueRange::Within(1.0, height.min(width) as f64).check("Cnn", "pools", side as f64)?;
+                pools.push(MaxPool2dConfig::new([side, side]).with_strides([side, side]).init());
+                (height, width) = (height / side, width / side);
+            }
         }
         let features = last * height * width;
         let linear = |inputs, outputs| {
@@ -128,6 +142,7 @@ impl CnnConfig {
         Ok(Cnn {
             blocks,
             norms,
+            pools,
             hidden: self.hidden.map(|hidden| linear(features, hidden)),
             output: linear(self.hidden.unwrap_or(features), classes),
             dropout_input: Dropout::new(self.dropout_input, self.dropout_form)?,
@@ -152,6 +167,11 @@ impl Cnn {
 
     /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward_with(images, &mut None)
+    }
+
+    /// Computes the logits, and adds the activations of each hidden layer, `[batch, values]`, to `activations`.
+    pub(crate) fn forward_with(&self, images: Tensor<4>, activations: &mut Option<Vec<Tensor<2>>>) -> Tensor<2> {
         let mut x = self.dropout_input.forward(images);
         for (index, block) in self.blocks.iter().enumerate() {
             x = convolve(block, x);
@@ -159,10 +179,20 @@ impl Cnn {
                 x = normalize(norm, x);
             }
             x = self.activation.apply(x);
+            if let Some(activations) = activations {
+                activations.push(x.clone().flatten(1, 3));
+            }
+            if let Some(pool) = self.pools.get(index) {
+                x = pool.forward(x);
+            }
         }
         let mut x = self.dropout.forward(x.flatten::<2>(1, 3));
         if let Some(hidden) = &self.hidden {
-            x = self.dropout.forward(self.activation.apply(hidden.forward(x)));
+            x = self.activation.apply(hidden.forward(x));
+            if let Some(activations) = activations {
+                activations.push(x.clone());
+            }
+            x = self.dropout.forward(x);
         }
         self.output.forward(x)
     }

@@ -112,13 +112,22 @@ impl Mlp {
 
     /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward_with(images, &mut None)
+    }
+
+    /// Computes the logits, and adds the activations of each hidden layer, `[batch, units]`, to `activations`.
+    pub(crate) fn forward_with(&self, images: Tensor<4>, activations: &mut Option<Vec<Tensor<2>>>) -> Tensor<2> {
         let mut x = self.dropout_input.forward(images.flatten::<2>(1, 3));
         for (index, layer) in self.hidden.iter().enumerate() {
             x = layer.forward(x);
             if let Some(norm) = self.norms.get(index) {
                 x = norm.forward(x);
             }
-            x = self.dropout.forward(self.activation.apply(x));
+            x = self.activation.apply(x);
+            if let Some(activations) = activations {
+                activations.push(x.clone());
+            }
+            x = self.dropout.forward(x);
         }
         self.output.forward(x)
     }

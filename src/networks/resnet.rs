@@ -163,9 +163,21 @@ impl ResNet {
 
     /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward_with(images, &mut None)
+    }
+
+    /// Computes the logits, and adds what the stem and each block put out, `[batch, values]`, to `activations`.
+    pub(crate) fn forward_with(&self, images: Tensor<4>, activations: &mut Option<Vec<Tensor<2>>>) -> Tensor<2> {
+        let mut observe = |x: &Tensor<4>| {
+            if let Some(activations) = activations {
+                activations.push(x.clone().flatten(1, 3));
+            }
+        };
         let mut x = self.activation.apply(self.stem.forward(self.dropout_input.forward(images)));
+        observe(&x);
         for block in &self.blocks {
             x = block.forward(x, self.activation);
+            observe(&x);
         }
         let means = x.flatten::<3>(2, 3).mean_dim(2).squeeze_dim::<2>(2);
         self.output.forward(self.dropout.forward(means))

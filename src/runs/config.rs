@@ -1,4 +1,4 @@
-use super::{Backend, Criterion, Sampling, Split, TrainError, TransferConfig, files};
+use super::{Backend, Criterion, Loss, Sampling, Split, TrainError, TransferConfig, files};
 use crate::data::{ImageFolderConfig, KnownDataset, TableConfig, TableTask};
 use crate::networks::{CnnConfig, MlpConfig, ResNetConfig};
 use burn::optim::ModuleOptimizer;
@@ -8,9 +8,9 @@ use burn_descent::early_stopping::EarlyStoppingConfig;
 use burn_descent::ensemble::Combination;
 use burn_descent::gradient::{ChainConfig, GradientNoiseConfig, GradientTransform};
 use burn_descent::nn::LabelSmoothing;
-use burn_descent::optim::NamedOptimizer;
-use burn_descent::penalty::PenaltiesConfig;
-use burn_descent::sample::{Curriculum, Ranking};
+use burn_descent::optim::{ErasedOptimizer, NamedOptimizer, ParameterGroupConfig, Variations};
+use burn_descent::penalty::{PenaltiesConfig, Penalty};
+use burn_descent::sample::{Curriculum, Ranking, derived_seed};
 use burn_descent::schedule::{CosineRestartsConfig, OneCycleConfig, RunLength, Schedule, Span, Variation};
 use burn_descent::weights::{EmaConfig, LookaheadConfig, Sam, SamConfig, SwaConfig, WeightTransform, WeightTransforms};
 use serde::{Deserialize, Serialize};
@@ -198,9 +198,18 @@ pub struct RunConfig {
     /// passes a step; it is not used if absent.
     #[serde(default)]
     pub sam: Option<SamConfig>,
+    /// Lists parameters with an optimizer, a learning rate or a decay of their own.
+    #[serde(default)]
+    pub groups: Vec<ParameterGroupConfig>,
     /// Configures the penalties on the weights; the gradients of those that are coupled are added first.
     #[serde(default)]
     pub penalties: PenaltiesConfig,
+    /// Names the run from whose kept weights the penalties on the weights are measured, in place of 0.
+    #[serde(default)]
+    pub prior: Option<String>,
+    /// Sets the strength of the L1 penalty on the activations of the hidden layers, in `[0, ∞)`.
+    #[serde(default)]
+    pub sparse_activations: f64,
     /// Lists the transforms of the gradients before the optimizer sees them, in this order.
     #[serde(default)]
     pub gradients: ChainConfig,
@@ -220,10 +229,20 @@ pub struct RunConfig {
     /// a parameter's own steps: one that `transfer` lets go later begins later by as many.
     #[serde(default)]
     pub swa: Option<usize>,
+    /// Sets whether the statistics of batch normalization, for validation and tests, are estimated again with the weights
+    /// after each epoch, in place of the running ones. Averaged weights need it, and have it anyway.
+    #[serde(default)]
+    pub reestimate: bool,
     /// Sets the number of passes over the training images, at least 1.
     pub epochs: usize,
     /// Sets the number of images in a batch, at least 1.
     pub batch_size: usize,
+    /// Leaves out what is no whole batch at the end of an epoch.
+    #[serde(default)]
+    pub drop_last: bool,
+    /// Selects what a network of classes is trained by.
+    #[serde(default)]
+    pub loss: Loss,
     /// Selects the smoothing of the training labels.
     pub label_smoothing: LabelSmoothing,
     /// Sets γ of the focal loss to train by, in `[0, ∞)`; 0 is cross-entropy.
@@ -276,14 +295,20 @@ impl Default for RunConfig {
             vary: BTreeMap::new(),
             schedule: Schedule::OneCycle(OneCycleConfig::new()),
             sam: None,
+            groups: Vec::new(),
             penalties: PenaltiesConfig::new(),
+            prior: None,
+            sparse_activations: 0.0,
             gradients: ChainConfig::new(),
             gradient_noise: None,
             lookahead: None,
             ema: None,
             swa: None,
+            reestimate: false,
             epochs: 10,
             batch_size: 64,
+            drop_last: false,
+            loss: Loss::default(),
             label_smoothing: LabelSmoothing::None,
             focal_loss: 0.0,
             augment: None,
@@ -336,6 +361,12 @@ impl RunConfig {
         self.schedule.check()?;
         self.label_smoothing.check()?;
         burn_descent::ValueRange::NonNegative.check("Run", "focal_loss", self.focal_loss)?;
+        burn_descent::ValueRange::NonNegative.check("Run", "sparse_activations", self.sparse_activations)?;
+        self.check_groups()?;
+        if self.loss == Loss::Mse && self.focal_loss != 0.0 {
+            let expected = "0 where the `loss` is mse";
+            return Err(TrainError::Value { field: "focal_loss", value: self.focal_loss.to_string(), expected });
+        }
         EarlyStoppingConfig::new(1).with_minimum_improvement(self.minimum_improvement).check()?;
         self.sam()?;
         self.penalties.check()?;
@@ -350,11 +381,14 @@ impl RunConfig {
                 return Err(TrainError::Value { field: "swa", value: epoch.to_string(), expected });
             }
         }
-        if let Some(noise) = &self.gradient_noise
-            && self.optimizer.clone().config_mut().noise_seed_mut().is_some()
-        {
-            let expected = "left out where the optimizer has noise of its own";
-            return Err(TrainError::Value { field: "gradient_noise", value: noise.eta.to_string(), expected });
+        if let Some(noise) = &self.gradient_noise {
+            let groups = self.groups.iter().map(|group| group.optimizer(&self.optimizer));
+            for optimizer in std::iter::once(Ok(self.optimizer.clone())).chain(groups) {
+                if optimizer?.config_mut().noise_seed_mut().is_some() {
+                    let expected = "left out where the optimizer has noise of its own";
+                    return Err(TrainError::Value { field: "gradient_noise", value: noise.eta.to_string(), expected });
+                }
+            }
         }
         self.snapshots()?;
         self.init_optimizer(1)?;
@@ -448,6 +482,24 @@ impl RunConfig {
             }
             None => Ok(()),
         }
+    }
+
+    fn check_groups(&self) -> Result<(), TrainError> {
+        for group in &self.groups {
+            group.check()?;
+            if group.rate != 1.0 && self.transfer.as_ref().is_some_and(|transfer| transfer.layer_decay != 1.0) {
+                let expected = "without a rate of its own where layers have theirs (`layer_decay`)";
+                return Err(TrainError::Value { field: "groups", value: group.to_string(), expected });
+            }
+        }
+        if let Some(prior) = &self.prior {
+            let measures = |penalty: &Penalty| matches!(penalty, Penalty::Parameters { .. });
+            if !self.penalties.penalties.iter().any(measures) {
+                let expected = "left out without penalties on the weights, which it is for";
+                return Err(TrainError::Value { field: "prior", value: prior.clone(), expected });
+            }
+        }
+        Ok(())
     }
 
     fn check_curriculum(&self) -> Result<(), TrainError> {
@@ -544,9 +596,13 @@ impl RunConfig {
         self.batch_size.min(2)
     }
 
-    /// Returns the number of training batches in an epoch of so many images; an image that would be left over alone
+    /// Returns the number of training batches in an epoch of so many images, without what is left over where that is
+    /// dropped (`drop_last`); else an image that would be left over alone
     /// joins the batch before.
     pub fn batches(&self, images: usize) -> usize {
+        if self.drop_last {
+            return (images / self.batch_size.max(1)).max(1);
+        }
         let batches = images.div_ceil(self.batch_size.max(1));
         let alone = self.batch_size > 1 && images % self.batch_size == 1 && batches > 1;
         batches - usize::from(alone)
@@ -562,19 +618,34 @@ impl RunConfig {
         if !self.vary.is_empty() {
             self.ensure_countable(batches)?;
         }
-        let length = RunLength { epochs: self.epochs, steps_per_epoch: batches as u64 };
+        let length = RunLength { epochs: self.epochs, steps_per_epoch: batches };
         // An optimizer's step comes after the last of the batches that are accumulated for it.
         let accumulated = self.accumulated();
         let lasts = (1..=batches).filter(|batch| batch.is_multiple_of(accumulated) || *batch == batches);
         let steps =
             (0..self.epochs).flat_map(|epoch| lasts.clone().map(move |last| (epoch * batches + last - 1) as u64));
-        let variations = Variation::all(&self.optimizer, &self.vary, steps, length)?;
-        let mut optimizer = self.optimizer.build(&variations)?;
-        if let Some(noise) = &self.gradient_noise {
-            optimizer = noise.wrap_erased(optimizer)?;
+        let build = |optimizer: &NamedOptimizer, group: Option<u64>| -> Result<ErasedOptimizer, TrainError> {
+            let variations = match optimizer.name() == self.optimizer.name() {
+                true => Variation::all(optimizer, &self.vary, steps.clone(), length)?,
+                false => Variations::default(),
+            };
+            let mut built = optimizer.build(&variations)?;
+            if let Some(noise) = &self.gradient_noise {
+                let seed = group.map_or(noise.seed, |index| derived_seed(noise.seed, index, GROUP));
+                built = noise.clone().with_seed(seed).wrap_erased(built)?;
+            }
+            Ok(self.weight_transforms(batches).wrap(built)?)
+        };
+        let mut optimizer = build(&self.optimizer, None)?.init(self.optimizer.config().clipping());
+        for (index, group) in self.groups.iter().enumerate() {
+            let mut own = group.optimizer(&self.optimizer)?;
+            if let Some(noise) = own.config_mut().noise_seed_mut() {
+                *noise = derived_seed(*noise, index as u64, GROUP);
+            }
+            let clipping = own.config().clipping();
+            optimizer = optimizer.with_group(group.parameters(), build(&own, Some(index as u64))?, clipping);
         }
-        let optimizer = self.weight_transforms(batches).wrap(optimizer)?;
-        Ok(optimizer.init(self.optimizer.config().clipping()))
+        Ok(optimizer)
     }
 
     /// Checks that there are not more steps, with so many `batches` in an epoch, than can be gone through beforehand.
@@ -608,6 +679,12 @@ impl RunConfig {
         WeightTransforms { inner, outer: self.ema.map(WeightTransform::Ema).or(swa) }
     }
 
+    /// Whether an optimizer itself steers an average of the weights.
+    pub(super) fn averages(&self) -> bool {
+        let of_groups = self.groups.iter().filter_map(|group| group.optimizer.as_ref());
+        self.optimizer.averages() || of_groups.into_iter().any(NamedOptimizer::averages)
+    }
+
     /// How many tensors of a parameter's size the training keeps besides the optimizer's: averages and sums of gradients.
     pub(super) fn weight_copies(&self) -> usize {
         let WeightTransforms { inner, outer } = self.weight_transforms(1);
@@ -622,6 +699,9 @@ impl RunConfig {
         differences
     }
 }
+
+/// The purpose of the seed of a group's noise.
+const GROUP: u64 = u64::MAX - 7;
 
 /// Notes each leaf in which two JSON values differ.
 fn compare(path: &str, one: &Value, other: &Value, differences: &mut Vec<String>) {

@@ -4,6 +4,7 @@ use burn_descent::ConfigError;
 use burn_descent::augment::AugmentError;
 use burn_descent::ensemble::EnsembleError;
 use burn_descent::gradient::NonFiniteGradients;
+use burn_descent::group::NoParameters;
 use burn_descent::optim::NamedOptimizerError;
 use burn_descent::penalty::PenaltyError;
 use burn_descent::sample::SampleError;
@@ -40,6 +41,9 @@ pub enum TrainError {
     /// Says that a penalty is out of range, or that there is no parameter for it.
     #[error(transparent)]
     Penalty(#[from] PenaltyError),
+    /// Says that a group has no parameter.
+    #[error(transparent)]
+    Group(#[from] NoParameters),
     /// Says that the weights of another run do not fit the network.
     #[error(transparent)]
     Transfer(#[from] TransferError),

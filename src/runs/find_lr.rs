@@ -1,6 +1,6 @@
 use super::files::{self, LR_CURVE, run_folder};
 use super::member::MemberTraining;
-use super::run::{difficulty_by, source_network};
+use super::run::{difficulty_by, prior_network, source_network};
 use super::{RunConfig, RunData, RunOptions, TrainError};
 use burn::optim::GradientsParams;
 use burn_descent::sample::derived_seed;
@@ -36,6 +36,7 @@ pub fn find_lr(
     let data = RunData::load(config, &options.source, options.fallback)?;
     data.notices.iter().for_each(|notice| (options.notify)(notice));
     let source = source_network(config, &options.root, &device)?;
+    let prior = prior_network(config, &options.root, &device)?;
     let member = MemberTraining {
         run: name,
         config,
@@ -43,6 +44,7 @@ pub fn find_lr(
         folder: folder.clone(),
         log: None,
         source: source.as_ref(),
+        prior: prior.as_ref(),
     };
     let difficulty = difficulty_by(config, &data, &plain, &options.root)?;
     let loader = member.training_loader(&data, &difficulty, &device)?;

@@ -11,6 +11,7 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
 use burn::train::{FileApplicationLoggerInstaller, SupervisedTraining};
 use burn_descent::gradient::global_norm;
+use burn_descent::group::ensure_parameters;
 use burn_descent::optim::evaluation_weights;
 use burn_descent::schedule::RunLength;
 use burn_descent::train::{
@@ -46,6 +47,8 @@ pub(super) struct MemberTraining<'a> {
     pub(super) log: Option<PathBuf>,
     /// The network whose weights it starts from, where the configuration says so and it is still to start.
     pub(super) source: Option<&'a Classifier>,
+    /// The network from whose weights penalties are measured, where the configuration says so.
+    pub(super) prior: Option<&'a Classifier>,
 }
 
 /// A network as it came out of its training, or after one of the cycles of that.
@@ -116,7 +119,8 @@ impl MemberTraining<'_> {
         if let (Some(transfer), Some(source)) = (&self.config.transfer, self.source) {
             model = transfer.take_over(source, model)?;
         }
-        Ok(model.with_focal_loss(self.config.focal_loss))
+        let RunConfig { focal_loss, loss, sparse_activations, .. } = *self.config;
+        Ok(model.with_focal_loss(focal_loss).with_loss(loss).with_sparse_activations(sparse_activations))
     }
 
     /// Checks that a network can be made and trained as the configuration says, as far as the images' size is needed to
@@ -142,13 +146,21 @@ impl MemberTraining<'_> {
         let mut update = GradientUpdate::new(self.optimizer(data)?)
             .with_chain(self.config.gradients.init()?)
             .with_sam(self.config.sam()?);
-        let penalties = self.config.penalties.init(model)?;
+        let mut penalties = self.config.penalties.init(model)?;
+        if let Some(prior) = self.prior {
+            penalties = penalties.towards(model, prior)?;
+        }
         if !penalties.is_empty() {
             update = update.with_penalties(penalties);
         }
         if let Some(transfer) = &self.config.transfer {
             update = update.with_layers(transfer.layers(model)?);
         }
+        for group in &self.config.groups {
+            ensure_parameters(model, &group.parameters())?;
+        }
+        let rates = self.config.groups.iter().filter(|group| group.rate != 1.0);
+        update = update.with_rates(rates.map(|group| (group.parameters(), group.rate)).collect());
         if let Some(averaging) = self.averaging(data, device)? {
             update = update.with_evaluation(averaging);
         }
@@ -185,13 +197,15 @@ impl MemberTraining<'_> {
         let source = ImageSource::new(data.train.clone(), indices, data.normalization().clone());
         let source = source.distorted(augment, data.outputs(), self.seed);
         let loader = source.loader(batch_size, device).with_smallest_batch(self.config.smallest_batch());
+        let loader = loader.with_drop_last(self.config.drop_last);
         Ok(loader.with_sampler(sampler, self.seed)?.prefetch(PREFETCHED))
     }
 
-    /// How the network to evaluate is made, if it is not the one that trains: averaged weights, and the statistics of
-    /// batch normalization for them, from training images as they are. The same at each time that it is asked for.
+    /// How the network to evaluate is made, if it is not the one that trains: averaged weights, if there are such, and the
+    /// statistics of batch normalization for them, from training images as they are. The same at each time that it is asked for.
     fn averaging(&self, data: &RunData, device: &Device) -> Result<Option<Averaging<Classifier>>, TrainError> {
-        if self.config.weight_transforms(1).is_empty() && !self.config.optimizer.averages() {
+        let averages = !self.config.weight_transforms(1).is_empty() || self.config.averages();
+        if !averages && !self.config.reestimate {
             return Ok(None);
         }
         let RunConfig { sampling, batch_size, .. } = *self.config;
@@ -204,7 +218,7 @@ impl MemberTraining<'_> {
         let source = ImageSource::new(data.train.clone(), images, data.normalization().clone());
         let loader = source.loader(batch_size, &device.clone().autodiff());
         Ok(Some(Arc::new(move |optimizer, model| {
-            let averaged = evaluation_weights(optimizer, model);
+            let averaged = if averages { evaluation_weights(optimizer, model) } else { model.valid() };
             let batches = loader.epoch(1, 0).flatten();
             let forward = |model: &Classifier, batch: &ImageBatch| _ = model.forward(batch.images.clone());
             Ok(reestimate_batch_norm(&averaged, Classifier::batch_norms, batches, forward)?)
@@ -298,7 +312,7 @@ impl MemberTraining<'_> {
         let difficulty = data.difficulty.as_deref().unwrap_or_default();
         let training = self.training_loader(data, difficulty, &autodiff)?;
         let validation = Arc::new(data.validation_loader(self.config.batch_size, device));
-        let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() as u64 };
+        let length = RunLength { epochs: self.config.epochs, steps_per_epoch: training.batches() };
         let model = self.training_model(data, &autodiff)?;
         let outdated = outdated.map(Path::to_owned);
         let (folder, criterion, patience) = (self.folder.clone(), self.config.criterion, self.config.early_stopping);

@@ -167,11 +167,12 @@ impl Run {
         self.config.dataset = data.kind.clone();
         let memory = self.member(0).memory(&data);
         memory.ensure_room()?;
-        (options.notify)(&format!("memory: {memory}"));
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
         let source = self.source(&options.root, &device)?;
-        MemberTraining { source: source.as_ref(), ..self.member(0) }.ensure_trainable(&data, &device)?;
+        let prior = prior_network(&self.config, &options.root, &device)?;
+        let (source, prior) = (source.as_ref(), prior.as_ref());
+        MemberTraining { source, prior, ..self.member(0) }.ensure_trainable(&data, &device)?;
         let known = self.folder.join(DIFFICULTY);
         if self.config.curriculum.is_some() {
             data.difficulty = Some(match !self.replaces && known.exists() {
@@ -199,12 +200,13 @@ impl Run {
         if let Some(difficulty) = data.difficulty.as_ref().filter(|_| !known.exists()) {
             files::write_json(&known, difficulty)?;
         }
+        (options.notify)(&format!("memory: {memory}"));
         let mut trained = Vec::new();
         for index in 0..self.trainings() {
             if self.trainings() > 1 {
                 (options.notify)(&format!("network {} of {}", index + 1, self.trainings()));
             }
-            let member = MemberTraining { source: source.as_ref(), ..self.member(index) };
+            let member = MemberTraining { source, prior, ..self.member(index) };
             trained.extend(member.train(&data, &device, options, &self.folder.join(SUMMARY))?);
         }
         let parameters = trained.first().map_or(0, |trained| trained.model.num_params());
@@ -452,6 +454,7 @@ impl Run {
             folder,
             log,
             source: None,
+            prior: None,
         }
     }
 
@@ -482,6 +485,16 @@ pub(super) fn source_network(
 ) -> Result<Option<Classifier>, TrainError> {
     let network = |transfer: &TransferConfig| Run::open(root, &transfer.from)?.first_network(device);
     config.transfer.as_ref().map(network).transpose()
+}
+
+/// The network from whose weights the penalties of a run of `config` are measured, if any: that of a run under `root`.
+pub(super) fn prior_network(
+    config: &RunConfig,
+    root: &Path,
+    device: &Device,
+) -> Result<Option<Classifier>, TrainError> {
+    let network = |name: &String| Run::open(root, name)?.first_network(device);
+    config.prior.as_ref().map(network).transpose()
 }
 
 /// The difficulty of each training image, where the curriculum of `config` needs one: the loss of the run under `root`

@@ -6,6 +6,7 @@ use super::{
 use crate::networks::MlpConfig;
 use burn::module::ParamGroup;
 use burn::tensor::{Device, Tensor};
+use burn_descent::early_stopping::Goal;
 use burn_descent::sample::Ranking;
 use burn_descent::schedule::{Plateau, RunLength};
 use burn_descent::train::{Batches, GradientUpdate, TrainingState};
@@ -112,7 +113,15 @@ impl<'a> TrainingSession<'a> {
     }
 
     fn member(config: &'a RunConfig) -> MemberTraining<'a> {
-        MemberTraining { run: "", config, seed: config.seed, folder: PathBuf::new(), log: None, source: None }
+        MemberTraining {
+            run: "",
+            config,
+            seed: config.seed,
+            folder: PathBuf::new(),
+            log: None,
+            source: None,
+            prior: None,
+        }
     }
 
     fn start(
@@ -127,7 +136,7 @@ impl<'a> TrainingSession<'a> {
         if let Some(prior) = prior {
             update = update.with_penalties(config.penalties.init(&model)?.towards(&model, prior)?);
         }
-        let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() as u64 };
+        let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() };
         let schedule = config.schedule.scheduler(config.lr, length)?;
         let plateau = schedule.plateau();
         Ok((TrainingState::new(model, update, schedule, config.seed), plateau))
@@ -173,7 +182,8 @@ impl<'a> TrainingSession<'a> {
         self.progress.step += taken;
         self.progress.seconds += start.elapsed().as_secs_f64();
         if let Some(plateau) = self.plateau.clone().filter(|_| self.batches.is_none()) {
-            plateau.observe(self.validate()?.loss);
+            let evaluation = self.validate()?;
+            plateau.observe(if plateau.goal() == Goal::Lower { evaluation.loss } else { evaluation.accuracy });
         }
         Ok(Some(self.progress))
     }

@@ -28,7 +28,9 @@ fn layers(model: &ModelConfig, data: &DataDescription) -> Vec<Layer> {
         }
         ModelConfig::Cnn(config) => {
             let (mut last, mut sides) = (channels, [height, width]);
-            for ((&channels, &kernel), &stride) in config.channels.iter().zip(&config.kernels).zip(&config.strides) {
+            let pools = config.pools.clone().unwrap_or_else(|| vec![1; config.channels.len()]);
+            let blocks = config.channels.iter().zip(&config.kernels).zip(&config.strides).zip(&pools);
+            for (((&channels, &kernel), &stride), &pool) in blocks {
                 let (channels, kernel) = (channels as u128, kernel as u128);
                 sides = sides.map(|side| side.div_ceil((stride as u128).max(1)));
                 layers.push(Layer {
@@ -36,6 +38,7 @@ fn layers(model: &ModelConfig, data: &DataDescription) -> Vec<Layer> {
                     outputs: channels * sides[0] * sides[1],
                 });
                 last = channels;
+                sides = sides.map(|side| side / (pool as u128).max(1));
             }
             let mut features = last * sides[0] * sides[1];
             if let Some(hidden) = config.hidden {
@@ -204,6 +207,7 @@ mod tests {
             ModelConfig::Mlp(MlpConfig::new()),
             ModelConfig::Mlp(MlpConfig::new().with_widths(vec![7]).with_batch_norm(false)),
             ModelConfig::Cnn(CnnConfig::new()),
+            ModelConfig::Cnn(CnnConfig::new().with_strides(vec![1, 1, 1]).with_pools(Some(vec![2, 3, 1]))),
             ModelConfig::ResNet(ResNetConfig::new()),
         ] {
             let network = Classifier::new(&model, LabelSmoothing::None, data.shape, 10, &Device::default());

@@ -23,14 +23,24 @@ import damage  # noqa: E402
 import disk  # noqa: E402
 import kill  # noqa: E402
 import stop  # noqa: E402
+import targets  # noqa: E402
 from program import Program  # noqa: E402
 from report import Report  # noqa: E402
-from runs import KINDS, Bench, Kind, kinds  # noqa: E402
+from runs import KINDS, SEARCHES, Bench, Kind, kinds  # noqa: E402
 
 # The kinds of `all --quick`: those that differ most in what they write.
 FEW = "cnn,ensemble,snapshots,curriculum"
 
 Trial = Callable[[int], list[str]]
+
+
+def span(text: str) -> range:
+    """The numbers from the first to the last: `2..8`, or `5` alone."""
+    first, _, last = text.partition("..")
+    numbers = range(int(first), int(last or first) + 1)
+    if not numbers:
+        raise ValueError
+    return numbers
 
 
 def arguments() -> argparse.Namespace:
@@ -42,7 +52,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="seed of images, instants and damage [default: 1]")
     parser.add_argument("--jobs", type=int, default=1, help="trials at once [default: 1]")
     commands = parser.add_subparsers(dest="command", required=True, metavar="SUBCOMMAND")
-    names = ", ".join(kind.name for kind in KINDS)
     for name, flag, default, text in [
         ("kill", "--times", 90, "SIGKILL at random instants, resume, compare"),
         ("stop", "--times", 63, "signals and Ctrl-C in the dashboard, resume, compare"),
@@ -51,11 +60,13 @@ def arguments() -> argparse.Namespace:
     ]:
         command = commands.add_parser(name, help=text)
         command.add_argument(flag, dest="number", type=int, default=default, metavar="N")
-        command.add_argument("--only", type=int, metavar="TRIAL", help="only this trial of them")
+        command.add_argument("--only", type=span, metavar="TRIAL", help="only this trial of them, or those of A..B")
         if name != "damage":
+            names = ", ".join(kind.name for kind in (KINDS + SEARCHES if name == "kill" else KINDS))
             command.add_argument("--kinds", help=f"kinds of runs, between commas [default: {names}]")
     command = commands.add_parser("crowd", help="processes in one folder at once")
-    command.add_argument("--processes", default="2..4", help="how many, or a range such as 2..8 [default: 2..4]")
+    text = "how many, or a range such as 2..8 [default: 2..4]"
+    command.add_argument("--processes", type=span, default="2..4", help=text)
     command = commands.add_parser("all", help="everything")
     command.add_argument("--quick", action="store_true", help="a short version, for CI")
     return parser.parse_args()
@@ -68,7 +79,7 @@ class Trials:
         self.bench = bench
         self.jobs = jobs
 
-    def each(self, report: Report, numbers: list[int], trial: Trial, again: str, jobs: int) -> None:
+    def each(self, report: Report, numbers: range, trial: Trial, again: str, jobs: int) -> None:
         """Runs the trials of these numbers, and notes what differs."""
 
         def one(number: int) -> None:
@@ -78,10 +89,10 @@ class Trials:
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(one, numbers))
 
-    def broken(self, name: str, number: int, only: int | None, names: str | None) -> Report:
+    def broken(self, name: str, number: int, only: range | None, names: str | None) -> Report:
         """`kill` or `stop`."""
-        report, chosen = Report(name), kinds(names)
-        numbers = list(range(number)) if only is None else [only]
+        report, chosen = Report(name), kinds(names, KINDS + SEARCHES if name == "kill" else KINDS)
+        numbers = only or range(number)
 
         def kind_of(trial: int) -> Kind:
             return chosen[trial % len(chosen)]
@@ -102,9 +113,9 @@ class Trials:
         self.each(report, numbers, run, again, self.jobs)
         return report.done()
 
-    def full_disk(self, number: int, only: int | None, names: str | None) -> Report:
+    def full_disk(self, number: int, only: range | None, names: str | None) -> Report:
         """`disk`."""
-        report, chosen = Report("disk"), kinds(names)
+        report, chosen = Report("disk"), kinds(names, KINDS)
         if not disk.is_permitted(self.bench.program.work):
             report.note("skipped: mounting a small file system is not permitted here")
             return report.done()
@@ -114,28 +125,27 @@ class Trials:
             return disk.run(self.bench, chosen[index % len(chosen)], index, number, peaks, report)
 
         again = f"disk --writes {number}" + (f" --kinds {names}" if names else "")
-        self.each(report, list(range(number)) if only is None else [only], trial, again, 1)
+        self.each(report, only or range(number), trial, again, 1)
         return report.done()
 
-    def damaged(self, number: int, only: int | None) -> Report:
+    def damaged(self, number: int, only: range | None) -> Report:
         """`damage`."""
         report = Report("damage")
-        targets, goods = damage.targets(self.bench, report), damage.Goods(self.bench)
-        numbers = list(range(number)) if only is None else [only]
-        for index in {index % len(targets) for index in numbers}:
-            goods.result(targets[index])
+        found, goods = targets.targets(self.bench), damage.Goods(self.bench)
+        numbers = only or range(number)
+        for index in {index % len(found) for index in numbers}:
+            goods.result(found[index])
 
         def trial(index: int) -> list[str]:
-            return damage.trial(self.bench, targets[index % len(targets)], index, goods, report)
+            return damage.trial(self.bench, found[index % len(found)], index, goods, report)
 
         self.each(report, numbers, trial, f"damage --files {number}", self.jobs)
         return report.done()
 
-    def crowd(self, text: str) -> Report:
+    def crowd(self, numbers: range) -> Report:
         """`crowd`."""
         report = Report("crowd")
-        first, _, last = text.partition("..")
-        for processes in range(int(first), int(last or first) + 1):
+        for processes in numbers:
             crowd.run(self.bench, processes, report, self.bench.again(f"crowd --processes {processes}"))
         return report.done()
 
@@ -147,7 +157,7 @@ class Trials:
             self.broken("stop", 14 if quick else 63, None, few),
             self.full_disk(8 if quick else 45, None, few),
             self.damaged(60 if quick else 500, None),
-            self.crowd("3" if quick else "2..8"),
+            self.crowd(range(3, 4) if quick else range(2, 9)),
         ]
 
 

@@ -8,7 +8,7 @@ import re
 # Fields that differ between two equal runs.
 TIMES = {"seconds", "images_per_second", "name", "versions"}
 # Files that have to be equal, wherever they are in the folder of a run.
-COMPARED = {"model.bpk", "history.json", "summary.json", "config.json", "difficulty.json"}
+COMPARED = {"model.bpk", "history.json", "summary.json", "config.json", "difficulty.json", "tune.json", "report.json"}
 # Burn draws the identities of a network's parameters in every process; they stand in the head of a burnpack file.
 IDENTITY = re.compile(rb"hparam_id\x1b.{8}", re.DOTALL)
 LEFT_OVER = re.compile(r"\.tmp.*|.*\.(tmp|part|partial|new|bak|lock)|\.?lock|.*~")
@@ -86,8 +86,8 @@ def reproducible(one: pathlib.Path, other: pathlib.Path) -> set[str]:
     return {name for name, path in files(one).items() if name in its and content(path) == content(its[name])}
 
 
-# What Burn logs of a run.
-LOG = "experiment.log"
+# What Burn logs of a run, and what the runs of a search print.
+LOG = re.compile(r"experiment\.log|trial-\d+\.log")
 
 
 def differences(reference: pathlib.Path, run: pathlib.Path, also: set[str]) -> list[str]:
@@ -99,8 +99,8 @@ def differences(reference: pathlib.Path, run: pathlib.Path, also: set[str]) -> l
     surplus = [f"`{name}` is not in the reference" for name in found if name not in expected and not is_left_over(name)]
     changed = []
     for name in expected.keys() & found.keys():
-        # Burn's log tells of what went wrong, as it should.
-        if found[name].name != LOG and (name in also or found[name].name in COMPARED):
+        # Logs tell of what went wrong, as they should.
+        if not LOG.fullmatch(found[name].name) and (name in also or found[name].name in COMPARED):
             one, other = content(expected[name]), content(found[name])
             if one != other:
                 changed.append(f"`{name}` differs: {explained(one, other)}")

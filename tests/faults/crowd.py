@@ -127,7 +127,7 @@ def resumed_twice(bench: Bench, place: Place) -> list[str]:
     process = started(bench, place, 2)
     process.kill()
     ended(process)
-    outcomes = at_once(bench, [[*place.resume(), "--plain"]] * 2)
+    outcomes = at_once(bench, [[*place.resume(SLOW), "--plain"]] * 2)
     found = one_wins(outcomes, "two --resume of one run", IN_USE.pattern)
     if not any(outcome.status == 0 for outcome in outcomes):
         found.append("the lock of a killed run stays")
@@ -139,7 +139,7 @@ def live(bench: Bench, place: Place) -> list[str]:
     reference = bench.reference(SLOW)
     process = started(bench, place, 2)
     found = []
-    others = {"--resume": place.resume(), "--overwrite": [*place.start(SLOW), "--overwrite"]}
+    others = {"--resume": place.resume(SLOW), "--overwrite": [*place.start(SLOW), "--overwrite"]}
     for what, arguments in others.items():
         if process.poll() is not None:
             break

@@ -79,14 +79,18 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(seed: int) -> bytes:
-    """A gray PNG picture of one image."""
-    dice = random.Random(f"{seed}/picture")
-    pixels = blurred(strokes(dice)[3], dice)
-    rows = b"".join(b"\0" + pixels[row * SIDE : (row + 1) * SIDE] for row in range(SIDE))
-    header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 0, 0, 0, 0)
+def png(pixels: bytes, side: int) -> bytes:
+    """A square gray PNG picture."""
+    rows = b"".join(b"\0" + pixels[row * side : (row + 1) * side] for row in range(side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def digit(seed: int) -> bytes:
+    """A PNG picture of one image."""
+    dice = random.Random(f"{seed}/picture")
+    return png(blurred(strokes(dice)[3], dice), SIDE)
 
 
 def segment(marker: int, content: bytes) -> bytes:
@@ -94,12 +98,12 @@ def segment(marker: int, content: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
 
 
-def jpeg() -> bytes:
-    """A gray baseline JPEG picture of flat blocks, for which the blocks' means are enough."""
+def jpeg(blocks: list[str]) -> bytes:
+    """A gray baseline JPEG picture of flat blocks, black where there is a `#`: their means are enough for it."""
     # Each symbol of both tables has a code of 4 bits, its number in the table.
     means, details = bytes(range(12)), bytes([0x00, 0x01, 0x02, 0x11, 0x12, 0x21, 0x31, 0xF0])
     bits, before = "", 0
-    for black in "".join(SEVEN):
+    for black in "".join(blocks):
         mean = -60 if black == "#" else 60
         difference, before = mean - before, mean
         size = abs(difference).bit_length()
@@ -115,7 +119,7 @@ def jpeg() -> bytes:
             b"\xff\xd8",
             segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
             segment(0xDB, b"\0" + bytes([16] * 64)),
-            segment(0xC0, struct.pack(">BHHBBBB", 8, 8 * len(SEVEN), 8 * len(SEVEN[0]), 1, 1, 0x11, 0)),
+            segment(0xC0, struct.pack(">BHHBBBB", 8, 8 * len(blocks), 8 * len(blocks[0]), 1, 1, 0x11, 0)),
             *(segment(0xC4, table) for table in tables),
             segment(0xDA, bytes([1, 1, 0, 0, 63, 0])),
             scan,
@@ -124,21 +128,70 @@ def jpeg() -> bytes:
     )
 
 
-def cifar(seed: int) -> dict[str, bytes]:
-    """The six binary files of a small CIFAR-10: records of a label and 32 x 32 pixels of red, green and blue."""
-    dice = random.Random(f"{seed}/cifar")
-    files = [f"data_batch_{number}.bin" for number in range(1, 6)] + ["test_batch.bin"]
-    return {name: b"".join(bytes([label % CLASSES]) + dice.randbytes(3072) for label in range(100)) for name in files}
+def cifar10(seed: int) -> dict[str, bytes]:
+    """The files of a small CIFAR-10, by name: records of a label and 32 x 32 pixels of red, green and blue."""
+    dice = random.Random(f"{seed}/cifar10")
+    files = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
+    batches = {file: b"".join(bytes([number % 10]) + dice.randbytes(3072) for number in range(60)) for file in files}
+    return batches | {"batches.meta.txt": "".join(f"class-{number}\n" for number in range(10)).encode()}
 
 
-def csv(seed: int) -> dict[str, bytes]:
-    """Two CSV files, a row an image: the label, then its 784 pixels."""
-    dice = random.Random(f"{seed}/csv")
-    prototypes = strokes(dice)
-    header = ",".join(["label", *(f"pixel{number}" for number in range(SIDE * SIDE))])
-    files = {}
-    for name, count in [("train.csv", 300), ("test.csv", 100)]:
-        images, labels = labelled(count, prototypes, dice)
-        rows = [",".join(map(str, [label, *image])) for label, image in zip(labels, images)]
-        files[name] = "\n".join([header, *rows, ""]).encode()
-    return files
+def cifar100(seed: int) -> dict[str, bytes]:
+    """The files of a small CIFAR-100, by name: its records have a coarse label before the fine one."""
+    dice = random.Random(f"{seed}/cifar100")
+    files = {
+        file: b"".join(bytes([number % 20, number % 100]) + dice.randbytes(3072) for number in range(count))
+        for file, count in [("train.bin", 300), ("test.bin", 100)]
+    }
+    return files | {"fine_label_names.txt": "".join(f"class-{number}\n" for number in range(100)).encode()}
+
+
+def fruit(seed: int) -> dict[str, bytes]:
+    """Two tables between commas: numbers, some of them missing, a quoted category, and a class for each row."""
+    dice = random.Random(f"{seed}/fruit")
+
+    def row() -> str:
+        size, is_ripe = dice.uniform(1, 9), dice.random() < 0.5
+        color = '"red, dark"' if is_ripe else dice.choice(["green", "pale"])
+        weight = "NA" if dice.random() < 0.1 else f"{10 * size + dice.random():.2f}"
+        return f"{size:.3f},{weight},{color},{'ripe' if is_ripe else 'raw'}"
+
+    def rows(count: int) -> bytes:
+        return "\n".join(["size,weight,color,state", *(row() for _ in range(count)), ""]).encode()
+
+    return {"train.csv": rows(200), "test.csv": rows(60)}
+
+
+def houses(seed: int) -> dict[str, bytes]:
+    """A table between semicolons, with a number for each row."""
+    dice = random.Random(f"{seed}/houses")
+
+    def row() -> str:
+        area, rooms, town = dice.uniform(30, 200), dice.randrange(1, 7), dice.choice(["Ulm", "Köln", "Jena"])
+        return f"{area:.1f};{rooms};{town};{2000 * area + 10_000 * rooms + dice.gauss(0, 5000):.0f}"
+
+    return {"houses.csv": "\r\n".join(["area;rooms;town;price", *(row() for _ in range(200)), ""]).encode()}
+
+
+def pictures(seed: int, train: int) -> dict[str, bytes]:
+    """Gray pictures of two classes below folders for training, validation and testing, PNG and JPEG in turn."""
+    dice = random.Random(f"{seed}/pictures/{train}")
+    found = {}
+    for part, count in [("train", train), ("validation", 4), ("test", 4)]:
+        for name, shades in [("dark", (0, 120)), ("light", (130, 255))]:
+            for number in range(count):
+                if number % 2 == 0:
+                    pixels = bytes(dice.randint(*shades) for _ in range(16 * 16))
+                    found[f"{part}/{name}/{number}.png"] = png(pixels, 16)
+                else:
+                    blocks = "".join(dice.choice("# " if name == "dark" else "    #") for _ in range(4))
+                    found[f"{part}/{name}/{number}.jpg"] = jpeg([blocks[:2], blocks[2:]])
+    return found
+
+
+def write(folder: pathlib.Path, files: dict[str, bytes]) -> None:
+    """Writes files into a new folder, and into folders in it."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

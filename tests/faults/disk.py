@@ -77,7 +77,7 @@ def placed(bench: Bench, kind: Kind, folder: pathlib.Path) -> Place:
     """A folder of runs on a disk, with what the kind starts from."""
     source = bench.place(f"{folder.name}-source", kind)
     subprocess.run(["cp", "-r", f"{source.runs}/.", str(folder)], check=True)
-    return Place(bench, folder)
+    return Place(bench, folder, kind)
 
 
 def judged(place: Place, outcome: Outcome, report: Report) -> list[str]:

@@ -9,9 +9,12 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-# Seconds that any command of this tool may take, far above what it does take.
-PATIENCE = 120.0
-# What the program may tell on standard error beside its error.
+# Seconds of processors that any command of this tool may take, far above what it does take; and how many times as long
+# it may last.
+PATIENCE, WAITING = 60.0, 10
+# Variables that would lead the program to other files, or change what it prints.
+FOREIGN = ("RUST_", "MNIST_", "FASHION_", "CIFAR")
+# What it may tell on standard error beside its error.
 NOTICE = re.compile(r"network \d+ of \d+|kept the weights of epoch \d+|(?!error: ).*--resume.*")
 
 
@@ -50,14 +53,15 @@ class Program:
     work: pathlib.Path
 
     def environment(self) -> dict[str, str]:
-        """The tool's own environment, but for what would lead the program to other files."""
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("RUST_", "MNIST_", "FASHION_"))
-        }
+        """The tool's own environment, but for what would change what the program does."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         return kept | {"XDG_CACHE_HOME": str(self.work / "cache"), "TERM": "xterm-256color"}
 
-    def start(self, arguments: Sequence[str], memory: int | None = None) -> subprocess.Popen[str]:
-        """Starts it, with at most `memory` bytes of address space."""
+    def start(
+        self, arguments: Sequence[str], memory: int | None = None, heirloom: int | None = None
+    ) -> subprocess.Popen[str]:
+        """Starts it, with at most `memory` bytes of address space. With an `heirloom`, a file that it hands down to the
+        processes that it starts, it leads a group of its own."""
         command = [str(self.path), *arguments]
         if memory is not None:
             # By the shell: code between fork and exec may block where there are threads.
@@ -71,6 +75,8 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            start_new_session=heirloom is not None,
+            pass_fds=[] if heirloom is None else [heirloom],
         )
 
     def run(self, arguments: Sequence[str], patience: float = PATIENCE, memory: int | None = None) -> Outcome:
@@ -83,17 +89,31 @@ class Program:
 
 
 def ended(process: subprocess.Popen[str], patience: float = PATIENCE) -> Outcome:
-    """Waits for the end of a process, and ends it where that takes too long."""
+    """Waits for the end of a process, and ends it where it takes so many seconds of processors, or `WAITING` times as
+    many by the clock, in which others may have the processors."""
+    last = time.monotonic() + WAITING * patience
     try:
-        out, err = process.communicate(timeout=patience)
-        return Outcome(process.returncode, out, err)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-        return Outcome(None, out, err)
+        while True:
+            try:
+                out, err = process.communicate(timeout=0.5)
+                return Outcome(process.returncode, out, err)
+            except subprocess.TimeoutExpired:
+                if processor_seconds(process.pid) > patience or time.monotonic() > last:
+                    process.kill()
+                    out, err = process.communicate()
+                    return Outcome(None, out, err)
     finally:
         if process.poll() is None:
             process.kill()
+
+
+def processor_seconds(pid: int) -> float:
+    """The seconds of processors that a process has taken, as far as the system tells."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_json(path: pathlib.Path) -> object:
@@ -105,9 +125,9 @@ def read_json(path: pathlib.Path) -> object:
 
 
 def epochs(run: pathlib.Path) -> int:
-    """How many epochs all networks of a run have behind them."""
+    """How many epochs all networks of a run, or all runs of a search, have behind them."""
     found = 0
-    for path in [run / "history.json", *run.glob("member-*/history.json")]:
+    for path in [run / "history.json", *run.glob("*/history.json")]:
         history = read_json(path)
         if isinstance(history, dict):
             found += len(history.get("epochs", [])) - bool(history.get("broken_off"))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import compare
 import data
-from program import Outcome, Program, epochs, is_complete, state
+from program import Outcome, Program, epochs, is_complete
 from report import Report
 
 NAME = "run"
@@ -24,6 +24,8 @@ class Kind:
     name: str
     flags: str
     epochs: int
+    # What is tried, where this is a search over runs with these flags.
+    search: str = ""
 
     def arguments(self) -> list[str]:
         """The flags of a new run."""
@@ -48,6 +50,11 @@ KINDS = [
         5,
     ),
 ]
+SMALL = "--model mlp --widths 64 --batch-size 2"
+SEARCHES = [
+    Kind("tuning", SMALL, 12, "--over optimizer=adam,nadam --over lr=0.001,0.01 --epochs 3 --jobs 2"),
+    Kind("halving", SMALL, 8, "--over dropout=0..0.5 --over lr=1e-3..1e-1 --trials 4 --halving 2 --epochs 4 --jobs 2"),
+]
 
 
 @dataclasses.dataclass
@@ -63,10 +70,10 @@ class Reference:
 class Place:
     """A folder of runs for one trial."""
 
-    def __init__(self, bench: "Bench", folder: pathlib.Path):
+    def __init__(self, bench: "Bench", folder: pathlib.Path, kind: Kind | None = None):
         self.bench = bench
         self.runs = folder
-        self.run = folder / NAME
+        self.run = folder / "tune" / NAME if kind and kind.search else folder / NAME
 
     def command(self, *arguments: str) -> list[str]:
         """The program's arguments, on the tool's data and in this folder of runs."""
@@ -74,17 +81,21 @@ class Place:
 
     def start(self, kind: Kind) -> list[str]:
         """The arguments that start a run of a kind."""
-        seed = str(self.bench.seed)
-        return self.command("--name", NAME, "--validation-images", "100", "--seed", seed, *kind.arguments())
+        seed = ["--seed", str(self.bench.seed)]
+        flags = ["--validation-images", "100", *seed, *kind.arguments()]
+        if kind.search:
+            search = ["tune", *kind.search.split(), *seed, "--name", NAME, "--artifacts", str(self.runs)]
+            return [*search, "--", "--data", str(self.bench.images), *flags]
+        return self.command("--name", NAME, *flags)
 
-    def resume(self) -> list[str]:
-        """The arguments that go on with the run."""
-        return self.command("--resume", NAME)
+    def resume(self, kind: Kind) -> list[str]:
+        """The arguments that go on with the run; a search goes on by those that started it."""
+        return self.start(kind) if kind.search else self.command("--resume", NAME)
 
     def surplus(self) -> list[str]:
         """What lies beside the run in its folder of runs."""
-        found = sorted(path.name for path in self.runs.iterdir() if path.name not in (NAME, BASE))
-        return [f"`{name}` is left beside the run" for name in found]
+        found = {*self.runs.iterdir(), *self.run.parent.iterdir()} - {self.run, self.run.parent, self.runs / BASE}
+        return [f"`{path.name}` is left beside the run" for path in sorted(found)]
 
 
 class Bench:
@@ -112,7 +123,7 @@ class Bench:
         folder.mkdir()
         if kind and BASE in kind.flags.split():
             shutil.copytree(self.base_run(), folder / BASE)
-        return Place(self, folder)
+        return Place(self, folder, kind)
 
     def base_run(self) -> pathlib.Path:
         """The run that a transfer starts from."""
@@ -145,10 +156,10 @@ class Bench:
         changes: dict[str, Callable[[pathlib.Path], object]] = {
             "a byte of the weights": lambda run: flip_last(next(run.rglob("model.bpk"))),
             "a digit of the history": lambda run: raise_digit(next(run.rglob("history.json"))),
-            "a digit of the summary": lambda run: raise_digit(run / "summary.json"),
+            "a digit of the summary": lambda run: raise_digit(next(run.rglob("summary.json"))),
             "a file left over": lambda run: (run / ".tmpAbCdEf").write_bytes(b"half"),
             "a file lost": lambda run: next(run.rglob("checkpoint/*")).unlink(),
-            "a file cut off": lambda run: (run / "config.json").write_bytes(b"{"),
+            "a file cut off": lambda run: next(run.rglob("config.json")).write_bytes(b"{"),
         }
         for what, change in changes.items():
             copy = self.program.work / "control"
@@ -180,11 +191,11 @@ def must(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def kinds(names: str | None) -> list[Kind]:
+def kinds(names: str | None, all_kinds: list[Kind]) -> list[Kind]:
     """The kinds of these names, between commas."""
     if names is None:
-        return KINDS
-    known = {kind.name: kind for kind in KINDS}
+        return all_kinds
+    known = {kind.name: kind for kind in all_kinds}
     unknown = [name for name in names.split(",") if name not in known]
     if unknown:
         raise SystemExit(f"unknown kind `{unknown[0]}`; known: {', '.join(known)}")
@@ -192,13 +203,15 @@ def kinds(names: str | None) -> list[Kind]:
 
 
 def next_command(place: Place, kind: Kind, outcome: Outcome, before: int) -> list[str] | str | None:
-    """What follows the end of `--resume`: nothing more where the run is complete, a new start where it had nothing to
-    resume, or else what is wrong with that. `before` are the epochs that it had behind it."""
+    """What follows the end of what was to go on: nothing more where that is complete, a new start where there was
+    nothing to resume, or else what is wrong. `before` are the epochs that it had behind it."""
     if outcome.status == 0:
         return None
     wrong = outcome.fault()
     if wrong:
-        return f"--resume failed: {wrong}"
+        return f"it failed to go on: {wrong}"
+    if kind.search:
+        return f"it refused to go on: {outcome.err.strip()}"
     if "complete" in outcome.err and is_complete(place.run):
         return None
     nothing = "--overwrite" in outcome.err or "no run" in outcome.err
@@ -212,7 +225,7 @@ def next_command(place: Place, kind: Kind, outcome: Outcome, before: int) -> lis
 def finish(place: Place, kind: Kind, report: Report) -> list[str]:
     """Brings a broken run to its end, and says what differs from its reference then."""
     before = epochs(place.run)
-    outcome = place.bench.program.run([*place.resume(), "--plain"])
+    outcome = place.bench.program.run([*place.resume(kind), "--plain"])
     following = next_command(place, kind, outcome, before)
     if isinstance(following, str):
         return [following]
@@ -236,12 +249,7 @@ def compared(place: Place, kind: Kind, report: Report) -> list[str]:
 
 def phase(place: Place, kind: Kind) -> str:
     """How far a run has come."""
-    if (place.run / "summary.json").exists():
+    if (place.run / ("report.json" if kind.search else "summary.json")).exists():
         return "after its end"
     done = epochs(place.run)
     return "before the first epoch was over" if done == 0 else "in training" if done < kind.epochs else "at finishing"
-
-
-def usage(folder: pathlib.Path) -> int:
-    """The bytes of all files under a folder."""
-    return sum(size for _, size, _ in state(folder))

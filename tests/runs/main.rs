@@ -7,6 +7,7 @@ mod records;
 
 mod ensembles;
 mod export;
+mod parts;
 mod train;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -27,8 +27,8 @@ use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::data::{DataSource, LabelledImages};
 use burn_descent_lab::networks::MlpConfig;
 use burn_descent_lab::runs::{
-    Backend, Classifier, Evaluation, History, ImageBatch, ImageLoader, ImageSource, ModelConfig, Normalization, Run,
-    RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig, evaluate, losses,
+    Backend, Classifier, Evaluation, History, ImageBatch, ImageLoader, ImageSource, Loss, ModelConfig, Normalization,
+    Run, RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig, evaluate, losses,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -829,12 +829,14 @@ fn variations_are_read_and_refused() {
 
 /// What surrounds each optimizer in the resumption test, by turns: nothing, and every transform of gradients and weights.
 /// 150 images in batches of 32 are five batches, of which accumulation by twos leaves one over.
-fn surroundings() -> [(&'static str, RunConfig); 8] {
+fn surroundings() -> [(&'static str, RunConfig); 9] {
     let none = RunConfig::default;
     let chain = || ChainConfig::new().apply_if_finite(3).accumulate(2).centralize().clip_value(0.5).clip_norm(1.0);
     let ema = EmaConfig::new().with_decay(0.9);
     let lookahead = LookaheadConfig::new().with_period(4);
     let curriculum = "linear=0.3,12steps".parse().expect("a curriculum");
+    let groups = ["bias,gamma,beta:decay=0.1", "output:optimizer=momentum,rate=0.5"];
+    let groups = groups.map(|group| group.parse().expect("a group")).to_vec();
     let penalties = PenaltiesConfig::new().l1(1e-3, ParamGroup::from_predicate("weight"));
     let penalties = penalties.lasso(1e-3, ParamGroup::all()).max_norm(1.0, ParamGroup::all());
     [
@@ -858,6 +860,10 @@ fn surroundings() -> [(&'static str, RunConfig); 8] {
                 ema: Some(ema),
                 ..none()
             },
+        ),
+        (
+            "groups-activations-ema",
+            RunConfig { groups, sparse_activations: 1e-3, loss: Loss::Mse, ema: Some(ema), ..none() },
         ),
         ("sam-ema", RunConfig { sam: Some(SamConfig::new()), gradients: chain(), ema: Some(ema), ..none() }),
     ]

@@ -890,6 +890,55 @@ fn a_table_trains_classes_and_numbers() {
 }
 
 #[test]
+fn parts_of_a_run_are_chosen_by_flag() {
+    let sandbox = Sandbox::new();
+    let parts = "--epochs 1 --optimizer adamw --no-decay bias,norm --group output:rate=0.5,optimizer=sgd --loss mse \
+                 --drop-last --reestimate --sparse-activations 1e-5 --penalty tie=0.1@norms.0.gamma~norms.0.beta";
+    let tied = parts.replace("norms.0.", "network.norms.0.");
+    sandbox.trains("parts", &format!("--batch-norm true {tied}"));
+    let config = sandbox.json("parts", "config.json");
+    assert_eq!(config["groups"][1]["paths"], serde_json::json!(["bias", "norm"]));
+    assert_eq!(
+        (&config["loss"], &config["drop_last"], &config["reestimate"]),
+        (&"mse".into(), &true.into(), &true.into())
+    );
+    sandbox.trains("pooled", "--epochs 1 --model cnn --widths 4,8 --kernels 3,3 --strides 1,1 --pools 2,7");
+    let cnn = "--model cnn --widths 4,8 --kernels 3,3 --strides 1,1";
+    for (arguments, parts) in [
+        ("--no-decay biass", &["no parameter of the module matches", "biass", "bias"][..]),
+        ("--prior absent --penalty l2=1", &["no run `absent`"]),
+        ("--prior parts", &["prior", "left out without penalties"]),
+        ("--pools 2", &["--pools", "mlp", "left out"]),
+        (&format!("{cnn} --pools 2"), &["Cnn: pools should be 2, but is 1"]),
+        (&format!("{cnn} --pools 2,20"), &["Cnn: pools should be in [1, 14], but is 20"]),
+        ("--loss mse --focal-loss 2", &["focal_loss", "the `loss` is mse"]),
+        ("--sparse-activations -1", &["sparse_activations", "[0, ∞)"]),
+        ("--group output:rate=2 --from parts --layer-decay 0.5", &["groups", "layer_decay"]),
+        ("--penalty tie=1@network.output.weight~network.output.bias", &["network.output.weight", "shape"]),
+    ] {
+        sandbox.fails(&format!("--model mlp --widths 16 --validation-images 50 --plain {arguments}"), parts);
+    }
+    sandbox.is_refused("--group output:speed=2", &["nothing is called `speed`"]);
+    sandbox.is_refused("--penalty tie=1@one", &["tie=STRENGTH@PATH~PATH"]);
+}
+
+#[test]
+fn weights_are_exported() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("run", "--epochs 1");
+    let written = sandbox.succeeds_bare("export run");
+    assert_eq!(written.trim(), sandbox.run("run").join("model.safetensors").display().to_string());
+    let file = sandbox.path("weights.safetensors");
+    sandbox.succeeds_bare(&format!("export run --layout burn --out {}", file.display()));
+    let bytes = fs::read(&file).expect("the file is there");
+    let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + length]).expect("a header");
+    assert_eq!(header["network.output.weight"]["shape"], serde_json::json!([16, 10]));
+    sandbox.fails_with(sandbox.bare("export absent"), &["no run `absent`", "known runs: run"]);
+    sandbox.fails_with(sandbox.bare("export run --out /absent/w.safetensors"), &["cannot write /absent/w.safetensors"]);
+}
+
+#[test]
 fn runs_are_listed_compared_and_extended() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.succeeds_bare("runs"), "no runs yet\n");
@@ -905,6 +954,30 @@ fn runs_are_listed_compared_and_extended() {
     assert_eq!(sandbox.epochs("short"), sandbox.epochs("long"));
     assert_eq!(sandbox.summary("short")["test_loss"], sandbox.summary("long")["test_loss"]);
     sandbox.fails("--plain --resume short --epochs 3", &["epochs", "at least as many as have been trained", "is 3"]);
+}
+
+/// As users write them: what is common to all first, or last.
+#[test]
+fn options_stand_before_a_subcommand_or_after_it() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("run", "--epochs 1");
+    let (runs, data) = (sandbox.runs().display().to_string(), sandbox.data().display().to_string());
+    let output = |arguments: &str| output_of(sandbox.raw(arguments));
+    let after = output(&format!("eval run --artifacts {runs} --data {data} --combine logits"));
+    assert!(after.contains("test"), "{after}");
+    for arguments in [
+        format!("--artifacts {runs} --data {data} --combine logits eval run"),
+        format!("--artifacts={runs} eval run --combine logits --data {data}"),
+        format!("--combine logits eval --artifacts {runs} --data={data} run"),
+    ] {
+        assert_eq!(output(&arguments), after, "{arguments}");
+    }
+    assert_eq!(output(&format!("--artifacts {runs} runs")), output(&format!("runs --artifacts {runs}")));
+    // What the subcommand does not take is refused on either side.
+    sandbox.is_refused("--lr 0.1 runs", &["--lr"]);
+    sandbox.is_refused("--epochs 1 --artifacts x eval run", &["--epochs"]);
+    // A value is no subcommand.
+    sandbox.fails_with(sandbox.raw(&format!("--artifacts {runs} --resume runs --plain")), &["runs"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::error::{ConfigError, ValueRange};
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// Says which values of a metric are better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,19 @@ impl Goal {
             Self::Higher => value - other,
         };
         gain > improvement || (other.is_nan() && !value.is_nan())
+    }
+}
+
+impl FromStr for Goal {
+    type Err = ();
+
+    /// Reads `lower` or `higher`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "lower" => Ok(Self::Lower),
+            "higher" => Ok(Self::Higher),
+            _ => Err(()),
+        }
     }
 }
 

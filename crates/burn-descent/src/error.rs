@@ -13,7 +13,7 @@ use std::fmt;
 /// assert_eq!(error.to_string(), "Adadelta: rho should be in [0, 1), but is 1.5");
 /// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{config}: {field} should be {range}, but is {value}")]
+#[error("{config}: {field} should be {range}, but is {}", Readable(*value))]
 pub struct ConfigError {
     /// Names what is being configured, such as `Adadelta`.
     pub config: &'static str,
@@ -36,6 +36,9 @@ pub enum ValueRange {
     Positive,
     /// Contains the negative numbers, `(−∞, 0)`.
     Negative,
+    /// Contains the positive numbers that `f32` does not take for 0, and has all digits of, `[1.2e-38, ∞)`: an ε that is to
+    /// keep a division finite.
+    Epsilon,
     /// Contains the numbers from 0 to 1, both included, `[0, 1]`.
     Fraction,
     /// Contains the numbers above 0 and up to 1, `(0, 1]`.
@@ -62,6 +65,7 @@ impl ValueRange {
             Self::NonNegative => value >= 0.0 && value.is_finite(),
             Self::Positive => value > 0.0 && value.is_finite(),
             Self::Negative => value < 0.0 && value.is_finite(),
+            Self::Epsilon => value >= f64::from(f32::MIN_POSITIVE) && value.is_finite(),
             Self::Fraction => (0.0..=1.0).contains(&value),
             Self::PositiveFraction => value > 0.0 && value <= 1.0,
             Self::OpenFraction => value > 0.0 && value < 1.0,
@@ -86,6 +90,20 @@ impl ValueRange {
     }
 }
 
+/// A number as an error shows it: not with all of its zeros, where there are many.
+struct Readable(f64);
+
+impl fmt::Display for Readable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            value if value != 0.0 && value.is_finite() && !(1e-6..1e15).contains(&value.abs()) => {
+                write!(f, "{value:e}")
+            }
+            value => value.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for ValueRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,6 +111,7 @@ impl fmt::Display for ValueRange {
             Self::NonNegative => f.write_str("in [0, ∞)"),
             Self::Positive => f.write_str("in (0, ∞)"),
             Self::Negative => f.write_str("in (−∞, 0)"),
+            Self::Epsilon => f.write_str("in [1.2e-38, ∞)"),
             Self::Fraction => f.write_str("in [0, 1]"),
             Self::PositiveFraction => f.write_str("in (0, 1]"),
             Self::OpenFraction => f.write_str("in (0, 1)"),

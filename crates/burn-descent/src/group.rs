@@ -1,7 +1,10 @@
-//! Finds the parameters of a module by their paths, and checks the groups that are chosen by them.
+//! Finds the parameters of a module by their paths, checks the groups that are chosen by them, and gives groups learning
+//! rates of their own.
 
 use crate::kernel::{AnyRank, any_rank, of_rank};
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::optim::LearningRate;
 use burn::tensor::Tensor;
 use std::collections::{HashMap, HashSet};
 
@@ -68,6 +71,26 @@ pub fn parameters<M: Module>(module: &M) -> Vec<(ParamId, String)> {
     let mut collector = Collector::default();
     module.visit(&mut collector);
     collector.found
+}
+
+/// Makes learning rates of their own for groups of parameters (Howard & Ruder 2018 call them discriminative), for the
+/// `step` of any Burn optimizer: `rate` times each group's factor, and `rate` itself for parameters in no group. Of two
+/// groups that share a parameter, the latter counts.
+///
+/// ```
+/// use burn::module::{ParamGroup, ParamId};
+/// use burn_descent::group::rates;
+///
+/// let rates = rates(0.1, [(ParamGroup::from_predicate("trunk"), 0.01)]);
+/// assert!((rates.lr_from_param(ParamId::new(), Some("trunk.0.weight")) - 0.001).abs() < 1e-15);
+/// assert_eq!(rates.lr_from_param(ParamId::new(), Some("head.weight")), 0.1);
+/// ```
+pub fn rates(rate: LearningRate, factors: impl IntoIterator<Item = (ParamGroup, f64)>) -> ModuleLearningRate {
+    // A constant is a scheduler to Burn, and nothing but a scheduler makes rates with groups.
+    let constants = ModuleLrScheduler::new(rate);
+    let constants =
+        factors.into_iter().fold(constants, |constants, (group, factor)| constants.with_group(group, rate * factor));
+    { constants }.step()
 }
 
 /// Fails where two parameters that should have the same shape have not.

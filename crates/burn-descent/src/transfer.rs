@@ -1,11 +1,12 @@
 //! Takes over the weights of a trained module, and trains some of them alone: transfer learning (coverage F11; Kao).
 //!
 //! [`transplant`] fills a new module with a trained one's parameters, all but those of a new head; [`freeze`] keeps a
-//! group where it is, and [`thaw`] lets it go again, for gradual unfreezing; [`rates`] makes learning rates by group; a [`LayerSchedule`] does both, epoch by epoch.
+//! group where it is, and [`thaw`] lets it go again, for gradual unfreezing; [`rates`](crate::group::rates) makes learning rates
+//! by group; a [`LayerSchedule`] does both, epoch by epoch.
 
 use crate::error::{ConfigError, ValueRange};
-use crate::group::{NoParameters, ShapeMismatch, Values, Walk, ensure_parameters, on_values, walked};
-use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use crate::group::{NoParameters, ShapeMismatch, Values, Walk, ensure_parameters, on_values, rates, walked};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleMapper, Param, ParamGroup};
 use burn::optim::LearningRate;
 use burn::tensor::Tensor;
@@ -84,26 +85,6 @@ pub fn freeze<M: Module>(module: M, group: &ParamGroup) -> Result<M, NoParameter
 /// Returns an error if the group matches no parameter.
 pub fn thaw<M: Module>(module: M, group: &ParamGroup) -> Result<M, NoParameters> {
     set_require_grad(module, group, true)
-}
-
-/// Makes learning rates of their own for groups of parameters (Howard & Ruder 2018 call them discriminative), for the
-/// `step` of any Burn optimizer: `rate` times each group's factor, and `rate` itself for parameters in no group. Of two
-/// groups that share a parameter, the latter counts.
-///
-/// ```
-/// use burn::module::{ParamGroup, ParamId};
-/// use burn_descent::transfer::rates;
-///
-/// let rates = rates(0.1, [(ParamGroup::from_predicate("trunk"), 0.01)]);
-/// assert!((rates.lr_from_param(ParamId::new(), Some("trunk.0.weight")) - 0.001).abs() < 1e-15);
-/// assert_eq!(rates.lr_from_param(ParamId::new(), Some("head.weight")), 0.1);
-/// ```
-pub fn rates(rate: LearningRate, factors: impl IntoIterator<Item = (ParamGroup, f64)>) -> ModuleLearningRate {
-    // A constant is a scheduler to Burn, and nothing but a scheduler makes rates with groups.
-    let constants = ModuleLrScheduler::new(rate);
-    let constants =
-        factors.into_iter().fold(constants, |constants, (group, factor)| constants.with_group(group, rate * factor));
-    { constants }.step()
 }
 
 /// Selects which layers of a network that was taken over train, and from when on. As text it is `at-once`, `never` or a

@@ -48,11 +48,10 @@ impl OutputAxis {
 /// first; nothing in its shape tells, so leave it out by a parameter group if it matters.
 ///
 /// ```
-/// use burn::optim::ModuleOptimizer;
 /// use burn_descent::gradient::CentralizationConfig;
 /// use burn_descent::optim::NadamConfig;
 ///
-/// let optimizer = ModuleOptimizer::from(CentralizationConfig::new().wrap(NadamConfig::new().build()?)?);
+/// let optimizer = CentralizationConfig::new().wrap(NadamConfig::new().build()?)?.init();
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Config, Debug, Copy, PartialEq)]

@@ -21,8 +21,8 @@ pub enum GradientTransform {
     /// coverage D15). c is in `(0, ∞)`.
     ///
     /// The norm is summed on the device, and the gradients scaled there, without waiting. If one value is NaN or
-    /// infinite, or the square of the norm is beyond `f32` (a norm of 1.8e19), all become NaN or zero: `ApplyIfFinite`
-    /// belongs before it for the former.
+    /// infinite, all become NaN or zero: `ApplyIfFinite` belongs before it. So it is on a GPU where the square of the norm
+    /// is beyond `f32`, from a norm of 1.8e19 on; the CPU backends sum in `f64`.
     ClipNorm(f64),
     /// Clips all gradients by another norm than the Euclidean: `g ← g·min(1, c/‖g‖)`. In a configuration file it reads as
     /// `{"clip_norm_by": {"norm": "maximum", "limit": 0.5}}`.

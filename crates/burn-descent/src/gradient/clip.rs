@@ -20,11 +20,10 @@ use burn::tensor::Tensor;
 /// NaN stays NaN.
 ///
 /// ```
-/// use burn::optim::ModuleOptimizer;
 /// use burn_descent::gradient::ClipValueConfig;
 /// use burn_descent::optim::NadamConfig;
 ///
-/// let optimizer = ModuleOptimizer::from(ClipValueConfig::new(0.5).wrap(NadamConfig::new().build()?)?);
+/// let optimizer = ClipValueConfig::new(0.5).wrap(NadamConfig::new().build()?)?.init();
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Config, Debug, Copy, PartialEq)]

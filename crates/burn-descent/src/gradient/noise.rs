@@ -2,9 +2,10 @@ use crate::error::{ConfigError, ValueRange};
 use crate::kernel::{self, Addend};
 use crate::optim::{
     Evaluate, Purpose, Sgd, SgdConfig, Varying, evaluate_wrapped, numbers_of, optimizer_by_purpose, purpose,
+    write_wrapper,
 };
 use burn::config::Config;
-use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Element, ElementConversion, Tensor};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -32,7 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Noise over any Burn optimizer:
 ///
 /// ```
-/// use burn::optim::{AdamConfig, ModuleOptimizer};
+/// use burn::optim::AdamConfig;
 /// use burn_descent::gradient::GradientNoiseConfig;
 ///
 /// let noisy_adam = GradientNoiseConfig::new().with_eta(0.3).wrap(AdamConfig::new().build())?;
@@ -95,9 +96,10 @@ impl GradientNoiseConfig {
 /// Runs any Burn optimizer with Gaussian noise on its gradients.
 ///
 /// Parameters are told apart by the order in which they take their first step, which is the order in which the module
-/// visits them; a record remembers it. A resumed run therefore draws the noise that it would have drawn unbroken, on
-/// any backend. One exception: a parameter that takes its first step after a resumption, and that the module visits
-/// before those in the record (a trunk that thaws after its head was trained), draws other noise than unbroken.
+/// visits them; a record remembers it. A run that is resumed by [`load_record`](crate::optim::load_record) therefore draws
+/// the noise that it would have drawn unbroken, on any backend. Burn's own `load_record` does not show the record to the
+/// wrapper: a parameter that takes its first step after that, and that the module visits before those in the record (a
+/// trunk that thaws after its head was trained), draws the noise of one of them once more.
 ///
 /// Each wrapper counts by itself: where several go around the optimizers of parameter groups, or one around another,
 /// give them seeds of their own, else they draw the same noise. Clones of a `ModuleOptimizer` share one count.
@@ -137,6 +139,14 @@ impl<O: Optimizer> GradientNoise<O> {
         let taken = u64::from(purpose() == Purpose::Training);
         GradientNoiseState { inner: None, time: 0, parameter: self.parameters.fetch_add(taken, Ordering::Relaxed) }
     }
+    /// Makes the optimizer of a whole module: Burn's `ModuleOptimizer`, which has `step`. For a group of parameters
+    /// `ModuleOptimizer::with_group` takes the wrapper itself.
+    pub fn init(self) -> ModuleOptimizer
+    where
+        Self: Optimizer,
+    {
+        self.into()
+    }
 }
 
 impl<O: Optimizer> Evaluate for GradientNoise<O> {
@@ -149,7 +159,7 @@ impl<O: Optimizer> Evaluate for GradientNoise<O> {
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         let mut state = state.unwrap_or_else(|| self.first_state());
         // A parameter that came with a record keeps its place; new ones come after it.
-        if purpose() == Purpose::Training {
+        if purpose() != Purpose::Inspection {
             self.parameters.fetch_max(state.parameter.saturating_add(1), Ordering::Relaxed);
         }
         state.time += 1;
@@ -182,6 +192,7 @@ impl<S: RecordState> RecordState for GradientNoiseState<S> {
         if let Some(inner) = &self.inner {
             inner.state_flatten(prefix, out);
         }
+        write_wrapper(prefix, "GradientNoise", out);
         out.push_scalar(prefix, "noise_time", self.time.into());
         out.push_scalar(prefix, "noise_parameter", self.parameter.into());
     }

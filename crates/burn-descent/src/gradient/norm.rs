@@ -154,6 +154,7 @@ impl EachGradient for ScaleByTensor {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
+    use burn::module::Param;
     use burn::tensor::Device;
 
     fn check_like_host<R: Reduction>(gradient: &Tensor<1>, working: FloatDType) {
@@ -168,6 +169,21 @@ mod tests {
         }
     }
 
+    /// 1.8e19 is where the square leaves `f32`.
+    #[test]
+    fn a_norm_whose_square_single_precision_cannot_hold_is_clipped() {
+        for (large, limit) in [(3e20_f32, 1.0), (1e30, 1e25), (f32::MAX / 4.0, 10.0)] {
+            let model = Param::from_tensor(Tensor::<1>::zeros([2], &Device::flex().autodiff()));
+            let mut gradients = GradientsParams::new();
+            gradients.register(model.id, Tensor::<1>::from_data([0.6 * large, -0.8 * large], &Device::flex()));
+            clip(Norm::Euclidean, limit, &model, &mut gradients);
+            let clipped = gradients.remove::<1>(model.id).expect("a gradient").into_data().convert::<f64>();
+            for (found, expected) in clipped.iter::<f64>().zip([0.6 * limit, -0.8 * limit]) {
+                assert!((found / expected - 1.0).abs() < 1e-5, "{large:e} to {limit}: {found}, not {expected}");
+            }
+        }
+    }
+
     /// What devices do whose numbers the host has to ask for, done where it need not.
     #[test]
     fn a_device_gets_what_the_host_computes() {
@@ -179,7 +195,9 @@ mod tests {
                 let working = FloatDType::from(kernel::working_dtype(dtype));
                 let norm = SquareSum::of_tensor(gradient.clone().cast(working)).sqrt();
                 let on_host = kernel::reduce::<SquareSum, 1>(&gradient).sqrt();
-                assert_eq!(on_host.dtype(), norm.dtype());
+                // The host's sum has room for squares beyond the gradient's own precision.
+                let wide = if dtype == DType::F16 { norm.dtype() } else { DType::F64 };
+                assert_eq!(on_host.dtype(), wide);
                 let bad = NonFiniteCount::of_tensor(gradient.clone().cast(working));
                 assert_eq!(bad.dtype(), norm.dtype());
                 assert_eq!(bad.into_scalar::<f64>(), values.iter().filter(|value| !value.is_finite()).count() as f64);

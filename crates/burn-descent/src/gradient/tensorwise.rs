@@ -2,7 +2,7 @@ use crate::error::ConfigError;
 use crate::gradient::{EachGradient, Parameter};
 use crate::kernel::on_rank;
 use crate::optim::{Evaluate, evaluate_wrapped, optimizer_by_purpose};
-use burn::optim::{LearningRate, Optimizer};
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::Tensor;
 use burn::tensor::kind::BridgeTensor;
 
@@ -59,6 +59,14 @@ impl<T: TensorTransform, O: Optimizer> Transformed<T, O> {
     pub fn new(transform: T, optimizer: O) -> Result<Self, ConfigError> {
         transform.check()?;
         Ok(Self { transform, optimizer })
+    }
+    /// Makes the optimizer of a whole module: Burn's `ModuleOptimizer`, which has `step`. For a group of parameters
+    /// `ModuleOptimizer::with_group` takes the wrapper itself.
+    pub fn init(self) -> ModuleOptimizer
+    where
+        Self: Optimizer,
+    {
+        self.into()
     }
 }
 

@@ -43,21 +43,19 @@ fn run<B: Buffer<E>, E: Element, R: Rule<N>, const N: usize>(
     let shape = theta.shape();
     let len = shape.num_elements();
     let mut fresh = Vec::new();
-    let target = match theta.unique_pointer() {
-        Some(out) => Target::Theta(out),
-        None => match grad.unique_pointer() {
-            Some(out) => Target::Gradient(out),
-            None => {
-                fresh.reserve_exact(len);
-                Target::Fresh(fresh.as_mut_ptr())
-            }
-        },
+    // A buffer that is written is read through the same pointer: a shared one, taken later, would end the right to write.
+    let (target, out, theta_values, grad_values) = if let Some(out) = theta.unique_pointer() {
+        (Target::Theta, out, out.cast_const(), grad.pointer())
+    } else if let Some(out) = grad.unique_pointer() {
+        (Target::Gradient, out, theta.pointer(), out.cast_const())
+    } else {
+        fresh.reserve_exact(len);
+        (Target::Fresh, fresh.as_mut_ptr(), theta.pointer(), grad.pointer())
     };
-    let (Target::Theta(out) | Target::Gradient(out) | Target::Fresh(out)) = target;
     let pass = Pass {
         step,
-        theta: theta.pointer(),
-        grad: grad.pointer(),
+        theta: theta_values,
+        grad: grad_values,
         out,
         state: state.each_mut().map(|tensor| tensor.as_mut().map(B::owned_pointer)),
         len,
@@ -66,9 +64,9 @@ fn run<B: Buffer<E>, E: Element, R: Rule<N>, const N: usize>(
     // caller), `fresh` has that capacity. Written buffers are unique; `out` equals `theta` or `grad` or neither.
     unsafe { pass.run_on_threads() };
     let theta = match target {
-        Target::Theta(_) => theta,
-        Target::Gradient(_) => grad,
-        Target::Fresh(_) => {
+        Target::Theta => theta,
+        Target::Gradient => grad,
+        Target::Fresh => {
             // SAFETY: the pass has written all `len` values.
             unsafe { fresh.set_len(len) };
             B::from_vec(fresh, shape)
@@ -78,10 +76,10 @@ fn run<B: Buffer<E>, E: Element, R: Rule<N>, const N: usize>(
 }
 
 /// Where the next parameter values go.
-enum Target<E> {
-    Theta(*mut E),
-    Gradient(*mut E),
-    Fresh(*mut E),
+enum Target {
+    Theta,
+    Gradient,
+    Fresh,
 }
 
 struct Pass<'a, E, R: Rule<N>, const N: usize> {
@@ -196,9 +194,9 @@ impl<E: Element, R: Rule<N>, const N: usize> Loop<R, E, N> {
                 }
             }
             let (theta, grad) = (Lanes::load(simd, self.theta.add(index)), Lanes::load(simd, self.grad.add(index)));
-            let (theta, grad) = self.decay.apply(theta, grad);
-            let (theta, state) = self.rule.update(&self.coefficients, theta, grad, state);
-            theta.store(self.out.add(index));
+            let (start, grad) = self.decay.before(theta, grad);
+            let (next, state) = self.rule.update(&self.coefficients, start, grad, state);
+            self.decay.after(theta, next).store(self.out.add(index));
             for (value, pointer) in state.iter().zip(&self.state) {
                 if let Some(pointer) = pointer {
                     value.store(pointer.add(index));

@@ -7,7 +7,7 @@ use super::buffer::Buffer;
 #[cfg(feature = "_cpu")]
 use super::{AnyRank, any_rank, lanes};
 #[cfg(feature = "_cpu")]
-use burn::tensor::Element;
+use burn::tensor::{DType, Element};
 use burn::tensor::{FloatDType, Tensor};
 #[cfg(feature = "_cpu")]
 use std::marker::PhantomData;
@@ -131,7 +131,7 @@ pub(crate) fn reduce<R: Reduction, const D: usize>(tensor: &Tensor<D>) -> Tensor
     #[cfg(feature = "_cpu")]
     if let Some(backend) = CpuBackend::of(tensor, []) {
         let sum = backend.run(Sum::<R> { tensor: any_rank(tensor.clone()), of: PhantomData });
-        return Tensor::from_data([sum], (&tensor.device(), tensor.dtype()));
+        return Tensor::from_data([sum], (&tensor.device(), DType::F64));
     }
     R::of_tensor(tensor.clone().cast(FloatDType::from(super::working_dtype(tensor.dtype()))))
 }

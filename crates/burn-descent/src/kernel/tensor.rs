@@ -51,8 +51,9 @@ pub(super) fn run<R: Rule<N>, const N: usize, const D: usize>(
     let kept = state.each_ref().map(Option::is_some);
     let state = widened(state, &theta);
     let (theta, grad) = (theta.cast(working), grad.cast(working));
-    let (theta, grad) = step.decay.apply(theta, grad);
-    let (theta, state) = step.rule.update(&step.coefficients, theta, grad, state);
+    let (start, grad) = step.decay.before(theta.clone(), grad);
+    let (next, state) = step.rule.update(&step.coefficients, start, grad, state);
+    let theta = step.decay.after(theta, next);
     let mut kept = kept.into_iter();
     let state = state.map(|tensor| kept.next().unwrap_or(false).then_some(tensor));
     (theta.cast(FloatDType::from(dtype)), state)

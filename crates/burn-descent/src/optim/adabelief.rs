@@ -1,4 +1,4 @@
-use super::{BiasCorrection, WeightDecay, optimizer};
+use super::{BiasCorrection, Epsilon, WeightDecay, optimizer};
 use crate::error::{ConfigError, ValueRange};
 use crate::rule::{Real, Rule};
 use burn::config::Config;
@@ -19,9 +19,9 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `(g − m)²` |
-/// | `epsilon` | 1e-16 | `(0, ∞)` | added to `s` at each step, and to its root |
+/// | `epsilon` | 1e-16 | `[1.2e-38, ∞)` | added to `s` at each step, and to its root |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3. ε adds up in `s`, to `ε/(1 − β₂)`.
 ///
@@ -31,6 +31,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// let optimizer = AdabeliefConfig::new().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_betas")]
 #[derive(Config, Debug)]
 pub struct AdabeliefConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.
@@ -39,12 +40,12 @@ pub struct AdabeliefConfig {
     /// Sets β₂, the share of the past in the moving average of `(g − m)²`, in `[0, 1)`.
     #[config(default = 0.999)]
     pub beta_2: f64,
-    /// Sets ε, which is added to the average `s` of `(g − m)²` at each step, and to its root, in `(0, ∞)`.
+    /// Sets ε, which is added to the average `s` of `(g − m)²` at each step, and to its root, in `[1.2e-38, ∞)`.
     #[config(default = 1e-16)]
     pub epsilon: f64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -59,6 +60,7 @@ impl Rule<2> for AdabeliefConfig {
     type Coefficients = [f64; 3];
     const NAME: &'static str = "Adabelief";
     const STATE: [&'static str; 2] = ["moment_1", "variance"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 3] {
         let [correct_m, correct_s] =
@@ -69,10 +71,9 @@ impl Rule<2> for AdabeliefConfig {
     #[inline(always)]
     fn update<R: Real>(&self, &[eta, correct_m, correct_s]: &[f64; 3], theta: R, g: R, [m, s]: [R; 2]) -> (R, [R; 2]) {
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
-        let s = s * self.beta_2 + (g - m.clone()).square() * (1.0 - self.beta_2) + self.epsilon;
-        let m_hat = m.clone() * correct_m;
-        let s_hat = s.clone() * correct_s;
-        (theta - m_hat * eta / (s_hat.sqrt() + self.epsilon), [m, s])
+        let s = s * self.beta_2 + (g - m.clone()).weighted_square(1.0 - self.beta_2) + self.epsilon;
+        let root = Epsilon::Outside(self.epsilon).corrected_root(s.clone(), correct_s);
+        (theta - m.clone() / root * (eta * correct_m), [m, s])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {
@@ -82,7 +83,7 @@ impl Rule<2> for AdabeliefConfig {
     fn check(&self) -> Result<(), ConfigError> {
         ValueRange::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
         ValueRange::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
-        ValueRange::Positive.check(Self::NAME, "epsilon", self.epsilon)
+        ValueRange::Epsilon.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

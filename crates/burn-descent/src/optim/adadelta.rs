@@ -30,10 +30,10 @@ pub enum AdadeltaForm {
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
 /// | `rho` | 0.9 | `[0, 1)` | share of the past in both averages; Zeiler's experiments use 0.95 |
-/// | `epsilon` | 1e-6 | `(0, ∞)` | inside both roots; also starts the first steps off |
+/// | `epsilon` | 1e-6 | `[1.2e-38, ∞)` | inside both roots; also starts the first steps off |
 /// | `form` | `Units` | | final or preliminary update |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1 in the `Units` form. Defaults are PyTorch's and optax's, which agree to the last digit.
 ///
@@ -49,7 +49,7 @@ pub struct AdadeltaConfig {
     /// `[0, 1)`.
     #[config(default = 0.9)]
     pub rho: f64,
-    /// Sets ε, which is added inside the roots of both averages, in `(0, ∞)`.
+    /// Sets ε, which is added inside the roots of both averages, in `[1.2e-38, ∞)`.
     #[config(default = 1e-6)]
     pub epsilon: f64,
     /// Chooses the final or the preliminary update.
@@ -57,7 +57,7 @@ pub struct AdadeltaConfig {
     pub form: AdadeltaForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -87,6 +87,7 @@ impl Rule<2> for AdadeltaConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Adadelta";
     const STATE: [&'static str; 2] = ["square_average", "delta_average"];
+    const ADDITIVE: bool = true;
 
     fn state_in_use(&self) -> [bool; 2] {
         [true, self.form == AdadeltaForm::Units]
@@ -99,14 +100,14 @@ impl Rule<2> for AdadeltaConfig {
     #[inline(always)]
     fn update<R: Real>(&self, eta: &f64, theta: R, g: R, [v, u]: [R; 2]) -> (R, [R; 2]) {
         let rms = Epsilon::Inside(self.epsilon);
-        let v = v * self.rho + g.clone().square() * (1.0 - self.rho);
+        let v = v * self.rho + g.clone().weighted_square(1.0 - self.rho);
         match self.form {
             AdadeltaForm::Units => {
                 let delta = rms.root(u.clone()) / rms.root(v.clone()) * g;
-                let u = u * self.rho + delta.clone().square() * (1.0 - self.rho);
+                let u = u * self.rho + delta.clone().weighted_square(1.0 - self.rho);
                 (theta - delta * *eta, [v, u])
             }
-            AdadeltaForm::Preliminary => (theta - g * *eta / rms.root(v.clone()), [v, u]),
+            AdadeltaForm::Preliminary => (theta - g / rms.root(v.clone()) * *eta, [v, u]),
         }
     }
 
@@ -116,7 +117,7 @@ impl Rule<2> for AdadeltaConfig {
 
     fn check(&self) -> Result<(), ConfigError> {
         ValueRange::Decay.check(Self::NAME, "rho", self.rho)?;
-        ValueRange::Positive.check(Self::NAME, "epsilon", self.epsilon)
+        ValueRange::Epsilon.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

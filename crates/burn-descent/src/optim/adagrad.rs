@@ -15,11 +15,11 @@ use burn::grad_clipping::GradientClippingConfig;
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
-/// | `epsilon` | `Outside(1e-10)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-10)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `initial_sum` | 0 | `[0, ∞)` | G₀, what the sum of squares starts from |
 /// | `lr_decay` | 0 | `[0, ∞)` | λ, a decay of the learning rate on top |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01. The record holds G without G₀. Burn's `AdaGrad` has PyTorch's form with ε 1e-5 and without G₀;
 /// this one adds the lectures' places for ε, the checks and the fused pass.
@@ -43,7 +43,7 @@ pub struct AdagradConfig {
     pub lr_decay: f64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -63,6 +63,11 @@ impl AdagradConfig {
         Self::new().with_epsilon(Epsilon::Inside(1e-8))
     }
 
+    /// Reproduces Burn's `AdaGrad`: ε 1e-5 outside the root, where PyTorch has 1e-10. Learning rate 1e-2.
+    pub fn burn() -> Self {
+        Self::new().with_epsilon(Epsilon::Outside(1e-5))
+    }
+
     /// Follows the lecture (Kao): ν 1e-7 outside the root.
     pub fn kao() -> Self {
         Self::new().with_epsilon(Epsilon::Outside(1e-7))
@@ -73,6 +78,7 @@ impl Rule<1> for AdagradConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Adagrad";
     const STATE: [&'static str; 1] = ["sum"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> f64 {
         lr / (1.0 + (time - 1) as f64 * self.lr_decay)
@@ -99,5 +105,5 @@ impl Rule<1> for AdagradConfig {
 optimizer! {
     Adagrad(AdagradConfig, 1),
     numbers: [epsilon, initial_sum, lr_decay],
-    names: { "adagrad": [new at 0.01, pytorch at 0.01, optax at 0.01, ruder at 0.01, kao at 0.01] },
+    names: { "adagrad": [new at 0.01, pytorch at 0.01, optax at 0.01, ruder at 0.01, kao at 0.01, burn at 0.01] },
 }

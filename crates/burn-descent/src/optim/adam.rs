@@ -17,13 +17,14 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `g²` |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `bias_correction` | `Corrected` | | whether `m̂` and `v̂` correct for the start from zero |
 /// | `weight_decay` | none | | L2 (Adam) or decoupled (AdamW) |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
-/// Learning rate: 1e-3. Burn's `Adam` and `AdamW` compute the corrected form with ε outside; this one adds the
-/// lectures' other forms, the checks and the fused pass.
+/// Learning rate: 1e-3. Burn's `Adam` and `AdamW` compute the corrected form with ε outside, by default 1e-5
+/// ([`burn`](Self::burn)), and `AdamW` decays by 1e-4 ([`burn_adamw`](Self::burn_adamw)), a hundredth of PyTorch's; this
+/// one adds the lectures' other forms, the checks and the fused pass.
 ///
 /// ```
 /// use burn_descent::optim::AdamConfig;
@@ -31,6 +32,9 @@ use burn::grad_clipping::GradientClippingConfig;
 /// let optimizer = AdamConfig::adamw().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_betas")]
+#[doc(alias = "with_eps")]
+#[doc(alias = "with_amsgrad")]
 #[derive(Config, Debug)]
 pub struct AdamConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.
@@ -47,7 +51,7 @@ pub struct AdamConfig {
     pub bias_correction: BiasCorrection,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -62,6 +66,17 @@ impl AdamConfig {
         Self::new().with_weight_decay(Some(WeightDecay::Decoupled(0.01)))
     }
 
+    /// Reproduces Burn's `Adam`: ε 1e-5, where PyTorch has 1e-8. Learning rate 1e-3.
+    pub fn burn() -> Self {
+        Self::new().with_epsilon(Epsilon::Outside(1e-5))
+    }
+
+    /// Reproduces Burn's `AdamW`: ε 1e-5 and a decoupled decay of 1e-4, where PyTorch has 1e-8 and 1e-2. Learning rate
+    /// 1e-3.
+    pub fn burn_adamw() -> Self {
+        Self::burn().with_weight_decay(Some(WeightDecay::Decoupled(1e-4)))
+    }
+
     /// Follows the lecture without bias correction (Kao): β 0.9 and 0.999, ν 1e-7 outside the root. Learning rate 1e-3.
     pub fn kao() -> Self {
         Self::new().with_epsilon(Epsilon::Outside(1e-7)).with_bias_correction(BiasCorrection::Uncorrected)
@@ -72,6 +87,7 @@ impl Rule<2> for AdamConfig {
     type Coefficients = [f64; 3];
     const NAME: &'static str = "Adam";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 3] {
         let correction = self.bias_correction;
@@ -81,10 +97,9 @@ impl Rule<2> for AdamConfig {
     #[inline(always)]
     fn update<R: Real>(&self, &[eta, correct_m, correct_v]: &[f64; 3], theta: R, g: R, [m, v]: [R; 2]) -> (R, [R; 2]) {
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
-        let v = v * self.beta_2 + g.square() * (1.0 - self.beta_2);
-        let m_hat = m.clone() * correct_m;
-        let v_hat = v.clone() * correct_v;
-        (theta - m_hat * eta / self.epsilon.root(v_hat), [m, v])
+        let v = v * self.beta_2 + g.weighted_square(1.0 - self.beta_2);
+        let root = self.epsilon.corrected_root(v.clone(), correct_v);
+        (theta - m.clone() / root * (eta * correct_m), [m, v])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {
@@ -101,5 +116,8 @@ impl Rule<2> for AdamConfig {
 optimizer! {
     Adam(AdamConfig, 2),
     numbers: [beta_1, beta_2, epsilon],
-    names: { "adam": [new at 1e-3, pytorch at 1e-3, kao at 1e-3], "adamw": [adamw at 1e-3] },
+    names: {
+        "adam": [new at 1e-3, pytorch at 1e-3, kao at 1e-3, burn at 1e-3],
+        "adamw": [adamw at 1e-3, adamw as pytorch at 1e-3, burn_adamw as burn at 1e-3],
+    },
 }

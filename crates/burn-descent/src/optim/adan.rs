@@ -44,7 +44,7 @@ pub enum AdanDecay {
 /// | `beta_1` | 0.98 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.92 | `[0, 1)` | share of the past in the mean of the differences `d` |
 /// | `beta_3` | 0.99 | `[0, 1)` | share of the past in the mean of squares |
-/// | `epsilon` | 1e-8 | `(0, ∞)` | outside the root |
+/// | `epsilon` | 1e-8 | `[1.2e-38, ∞)` | outside the root |
 /// | `epsilon_root` | 0 | `[0, ∞)` | inside the root; optax has both |
 /// | `form` | `Paper` | | how far it looks ahead |
 /// | `decay` | `Proximal` | | when a decoupled decay is taken |
@@ -71,7 +71,7 @@ pub struct AdanConfig {
     /// Sets β₃, the share of the past in the moving average of the squares, in `[0, 1)`.
     #[config(default = 0.99)]
     pub beta_3: f64,
-    /// Sets ε, which is added outside the root, in `(0, ∞)`.
+    /// Sets ε, which is added outside the root, in `[1.2e-38, ∞)`.
     #[config(default = 1e-8)]
     pub epsilon: f64,
     /// Sets what is added inside the root, in `[0, ∞)`.
@@ -100,62 +100,58 @@ impl AdanConfig {
     pub fn burn() -> Self {
         Self::new()
     }
-
-    /// `λ` of a decay that the step itself takes.
-    fn proximal_decay(&self) -> f64 {
-        match (self.decay, self.weight_decay) {
-            (AdanDecay::Proximal, Some(WeightDecay::Decoupled(lambda))) => lambda,
-            _ => 0.0,
-        }
-    }
 }
 
 impl Rule<4> for AdanConfig {
-    /// Holds whether there was a gradient before (1 or 0), α, the corrections of `m`, `v` and `n`, η/(1 + ηλ) and
-    /// ηλ/(1 + ηλ).
+    /// Holds the weight of the difference in `v`, α, the corrections of `m`, `v` and `n`, and what the decay leaves of η and
+    /// takes off θ. Of the first step, which has no gradient before it, weight and α are 0.
     type Coefficients = (f64, f64, [f64; 3], f64, f64);
     const NAME: &'static str = "Adan";
     const STATE: [&'static str; 4] = ["moment_1", "difference", "moment_2", "previous_gradient"];
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> Self::Coefficients {
-        let since = if time == 1 { 0.0 } else { 1.0 };
-        let ahead = match self.form {
-            AdanForm::Paper => self.beta_2,
-            AdanForm::Optax => 1.0 - self.beta_2,
+        let [weight, ahead] = match (time, self.form) {
+            (1, _) => [0.0; 2],
+            (_, AdanForm::Paper) => [1.0 - self.beta_2, self.beta_2],
+            (_, AdanForm::Optax) => [1.0 - self.beta_2; 2],
         };
         let corrections =
             [self.beta_1, self.beta_2, self.beta_3].map(|beta| BiasCorrection::Corrected.factor(beta, time));
-        let decay = lr * self.proximal_decay();
-        (since, ahead, corrections, lr / (1.0 + decay), decay / (1.0 + decay))
+        let decay = match self.weight_decay {
+            Some(WeightDecay::Decoupled(lambda)) => lr * lambda,
+            Some(WeightDecay::L2(_)) | None => 0.0,
+        };
+        let (eta, shrink) = match self.decay {
+            AdanDecay::Proximal => (lr / (1.0 + decay), decay / (1.0 + decay)),
+            AdanDecay::BeforeStep => (lr, decay),
+        };
+        (weight, ahead, corrections, eta, shrink)
     }
 
     #[inline(always)]
     fn update<R: Real>(&self, c: &Self::Coefficients, theta: R, g: R, [m, v, n, g_before]: [R; 4]) -> (R, [R; 4]) {
-        let &(since, ahead, [correct_m, correct_v, correct_n], eta, shrink) = c;
-        let d = (g.clone() - g_before) * since;
+        let &(weight, ahead, [correct_m, correct_v, correct_n], eta, shrink) = c;
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
-        let v = v * self.beta_2 + d.clone() * (1.0 - self.beta_2);
-        let n = n * self.beta_3 + (g.clone() + d * ahead).square() * (1.0 - self.beta_3);
-        let look_ahead = m.clone() * correct_m + v.clone() * (correct_v * ahead);
-        let root = (n.clone() * correct_n + self.epsilon_root).sqrt() + self.epsilon;
-        // (θ − step)/(1 + ηλ), as one subtraction: a factor so near to 1 would round to it.
-        let step = look_ahead * eta / root + theta.clone() * shrink;
-        (theta - step, [m, v, n, g])
+        // The difference of large gradients is beyond all numbers where that of their shares is not.
+        let v = v * self.beta_2 + (g.clone() * weight - g_before.clone() * weight);
+        let g_ahead = g.clone() * (1.0 + ahead) - g_before * ahead;
+        let n = n * self.beta_3 + g_ahead.weighted_square(1.0 - self.beta_3);
+        let root = (n.clone() + self.epsilon_root / correct_n).sqrt() * correct_n.sqrt() + self.epsilon;
+        let step = m.clone() / root.clone() * (eta * correct_m) + v.clone() / root * (eta * correct_v * ahead);
+        // A factor of θ so near to 1 would round to it: the decay joins the step.
+        (theta.clone() - (step + theta * shrink), [m, v, n, g])
     }
 
-    /// Returns the decay that is not proximal.
+    /// Returns the decay that is a penalty: the step takes a decoupled one.
     fn weight_decay(&self) -> Option<WeightDecay> {
-        match self.proximal_decay() {
-            0.0 => self.weight_decay,
-            _ => None,
-        }
+        self.weight_decay.filter(|decay| matches!(decay, WeightDecay::L2(_)))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         ValueRange::Decay.check(Self::NAME, "beta_1", self.beta_1)?;
         ValueRange::Decay.check(Self::NAME, "beta_2", self.beta_2)?;
         ValueRange::Decay.check(Self::NAME, "beta_3", self.beta_3)?;
-        ValueRange::Positive.check(Self::NAME, "epsilon", self.epsilon)?;
+        ValueRange::Epsilon.check(Self::NAME, "epsilon", self.epsilon)?;
         ValueRange::NonNegative.check(Self::NAME, "epsilon_root", self.epsilon_root)?;
         self.weight_decay.map_or(Ok(()), WeightDecay::check)
     }

@@ -30,10 +30,10 @@ pub enum AmsgradForm {
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `g²` |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `form` | `MaximumThenCorrection` | | where the bias is corrected |
 /// | `weight_decay` | none | | L2, or decoupled as in AdamW |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3 is usual. Burn's `Adam` has an `amsgrad` flag (PyTorch's form); this one adds the other forms,
 /// `f64` coefficients and the fused pass.
@@ -44,6 +44,8 @@ pub enum AmsgradForm {
 /// let optimizer = AmsgradConfig::pytorch().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_amsgrad")]
+#[doc(alias = "with_betas")]
 #[derive(Config, Debug)]
 pub struct AmsgradConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.
@@ -60,7 +62,7 @@ pub struct AmsgradConfig {
     pub form: AmsgradForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -90,6 +92,15 @@ impl Rule<3> for AmsgradConfig {
     type Coefficients = [f64; 4];
     const NAME: &'static str = "Amsgrad";
     const STATE: [&'static str; 3] = ["moment_1", "moment_2", "max_moment_2"];
+    const ADDITIVE: bool = true;
+    const VARIANTS: &'static [&'static str] = &["raw_maximum", "corrected_maximum"];
+
+    fn variant(&self) -> Option<&'static str> {
+        Some(match self.form {
+            AmsgradForm::MaximumThenCorrection | AmsgradForm::Uncorrected => "raw_maximum",
+            AmsgradForm::CorrectionThenMaximum => "corrected_maximum",
+        })
+    }
 
     /// Computes η and the corrections of `m`, of `v` before the maximum and of `v` after it.
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 4] {
@@ -106,11 +117,10 @@ impl Rule<3> for AmsgradConfig {
     fn update<R: Real>(&self, coefficients: &[f64; 4], theta: R, g: R, [m, v, v_max]: [R; 3]) -> (R, [R; 3]) {
         let &[eta, correct_m, before, after] = coefficients;
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
-        let v = v * self.beta_2 + g.square() * (1.0 - self.beta_2);
+        let v = v * self.beta_2 + g.weighted_square(1.0 - self.beta_2);
         let v_max = v_max.max(v.clone() * before);
-        let m_hat = m.clone() * correct_m;
-        let v_hat = v_max.clone() * after;
-        (theta - m_hat * eta / self.epsilon.root(v_hat), [m, v, v_max])
+        let root = self.epsilon.corrected_root(v_max.clone(), after);
+        (theta - m.clone() / root * (eta * correct_m), [m, v, v_max])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

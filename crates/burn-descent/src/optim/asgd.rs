@@ -22,7 +22,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `alpha` | 0.75 | `[0, ∞)` | α, how fast the learning rate falls |
 /// | `t0` | 1e6 | | the step after which averaging begins |
 /// | `weight_decay` | none | | L2 or decoupled, besides λ |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01 to 0.1. PyTorch takes the rate of the step before into `ηₜ`; under a schedule this one takes the
 /// present rate.
@@ -46,7 +46,7 @@ pub struct AsgdConfig {
     pub t0: u64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -62,18 +62,24 @@ impl Rule<1> for AsgdConfig {
     const NAME: &'static str = "Asgd";
     const STATE: [&'static str; 1] = ["average"];
 
-    /// Computes 1 − λ·ηₜ, ηₜ and μₜ.
+    /// Computes the share of θ that decays, ηₜ and μₜ.
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 3] {
         let past = time - 1;
         let eta = lr / (1.0 + self.lambda * lr * past as f64).powf(self.alpha);
         let mu = 1.0 / past.saturating_sub(self.t0).max(1) as f64;
-        [1.0 - self.lambda * eta, eta, mu]
+        let decoupled = match self.weight_decay {
+            Some(WeightDecay::Decoupled(lambda)) => lambda * lr,
+            Some(WeightDecay::L2(_)) | None => 0.0,
+        };
+        // 1 − (1 − λ·ηₜ)·(1 − the decoupled decay)
+        [self.lambda * eta + decoupled - self.lambda * eta * decoupled, eta, mu]
     }
 
     #[inline(always)]
-    fn update<R: Real>(&self, &[shrink, eta, mu]: &[f64; 3], theta: R, g: R, [a]: [R; 1]) -> (R, [R; 1]) {
-        let theta = theta * shrink - g * eta;
-        let a = a * (1.0 - mu) + theta.clone() * mu;
+    fn update<R: Real>(&self, &[decay, eta, mu]: &[f64; 3], theta: R, g: R, [a]: [R; 1]) -> (R, [R; 1]) {
+        let theta = theta.clone() - (theta * decay + g * eta);
+        // Rounding would keep a + (θ − a) from being θ.
+        let a = if mu == 1.0 { theta.clone() } else { a.clone() + (theta.clone() - a) * mu };
         (theta, [a])
     }
 
@@ -82,10 +88,12 @@ impl Rule<1> for AsgdConfig {
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {
-        self.weight_decay
+        // Decoupled decay is part of the rule, whose average is of what comes after it.
+        self.weight_decay.filter(|decay| matches!(decay, WeightDecay::L2(_)))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        self.weight_decay.map_or(Ok(()), WeightDecay::check)?;
         ValueRange::NonNegative.check(Self::NAME, "lambda", self.lambda)?;
         ValueRange::NonNegative.check(Self::NAME, "alpha", self.alpha)
     }

@@ -1,6 +1,8 @@
 //! Burn's own optimizers by name, beside this crate's.
 
-use super::{Entry, ErasedOptimizer, Hyperparameters, OptimizerConfig, Variations, config_by_serde, preset};
+use super::{
+    Entry, ErasedOptimizer, Hyperparameters, OptimizerConfig, Variations, check_clipping, config_by_serde, preset,
+};
 use crate::error::{ConfigError, ValueRange};
 use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
 use burn::optim::{
@@ -28,12 +30,14 @@ macro_rules! burns {
                 config_by_serde!();
 
                 fn build_erased(&self, _variations: &Variations) -> Result<ErasedOptimizer, ConfigError> {
+                    check_clipping($name, self.clipping().as_ref())?;
                     $($check(self)?;)?
                     Ok(ErasedOptimizer::new(self.build()))
                 }
 
                 fn clipping(&self) -> Option<GradientClipping> {
-                    let clipping = self.to_value().get("grad_clipping").cloned()?;
+                    let value = self.to_value();
+                    let clipping = value.get("grad_clipping").or(value.get("gradient_clipping")).cloned()?;
                     let config: Option<GradientClippingConfig> = serde_json::from_value(clipping).ok()?;
                     config.map(|config| config.init())
                 }

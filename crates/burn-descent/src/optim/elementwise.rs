@@ -73,10 +73,11 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
         state.time += 1;
         let rule = self.rule.at(state.time);
         let coefficients = rule.coefficients(lr, state.time, &mut state.scalars);
-        let decay = DecayStep::new(rule.weight_decay(), lr);
+        let decay = DecayStep::new(rule.weight_decay(), lr, R::ADDITIVE);
         let step = Step { rule, coefficients, decay };
         let (theta, tensors) = kernel::run(&step, theta, grad, state.tensors);
         state.tensors = tensors;
+        state.variant = step.rule.variant();
         (theta, state)
     }
 

@@ -111,7 +111,7 @@ pub fn step_by_purpose<O: Evaluate, const D: usize>(
 ) -> (Tensor<D>, Option<O::State<D>>) {
     match purpose() {
         Purpose::Evaluation => (optimizer.evaluate(tensor, state), None),
-        Purpose::Training | Purpose::Inspection => optimizer.train(lr, tensor, grad, state),
+        Purpose::Training | Purpose::Inspection | Purpose::Resumption => optimizer.train(lr, tensor, grad, state),
     }
 }
 
@@ -190,6 +190,8 @@ pub(crate) enum Purpose {
     Evaluation,
     /// To learn which state an optimizer has after a step. Nothing of it stays.
     Inspection,
+    /// To show the states of a record to what keeps count of them. Nothing else of it stays.
+    Resumption,
 }
 
 thread_local! {

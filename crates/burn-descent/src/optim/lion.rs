@@ -8,7 +8,8 @@ use burn::grad_clipping::GradientClippingConfig;
 ///
 /// A program found it by search ("evolved sign momentum"). Every value moves by η, whatever its gradient, so that it
 /// wants a rate 3 to 10 times smaller than Adam's, and a decay as much larger. The momentum that gives the direction
-/// forgets faster than the one that is kept.
+/// forgets faster than the one that is kept. An infinite gradient leaves the momentum infinite: its value moves by η, always
+/// to the same side, from then on.
 ///
 /// ```text
 /// θ ← θ − η·sign(β₁·m + (1 − β₁)·g)
@@ -60,6 +61,7 @@ impl Rule<1> for LionConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Lion";
     const STATE: [&'static str; 1] = ["moment_1"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, _time: u64, _scalar_state: &mut [f64]) -> f64 {
         lr

@@ -36,7 +36,7 @@ pub enum MomentumForm {
 /// | `momentum` | 0.9 | `[0, 1)` | μ, share of the past in the buffer; 0 is plain descent, dampened where τ > 0, which PyTorch then ignores |
 /// | `form` | `LearningRateOutside { dampening: 0 }` | | what the buffer accumulates |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01 to 0.1, for `Mean` ten times that. Burn's `Sgd` has PyTorch's form, with a dampening of 0.1 by
 /// default; this one adds the lectures' forms, the checks and the fused pass.
@@ -47,6 +47,7 @@ pub enum MomentumForm {
 /// let optimizer = MomentumConfig::serra().with_momentum(0.98).init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_dampening")]
 #[derive(Config, Debug)]
 pub struct MomentumConfig {
     /// Sets μ, the share of the past in the buffer, in `[0, 1)`.
@@ -57,7 +58,7 @@ pub struct MomentumConfig {
     pub form: MomentumForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -65,6 +66,11 @@ impl MomentumConfig {
     /// Reproduces PyTorch's `SGD(momentum=0.9)`, and optax's. The default.
     pub fn pytorch() -> Self {
         Self::new()
+    }
+
+    /// Reproduces Burn's `Sgd` with its `MomentumConfig::new()`: μ 0.9 and a dampening of 0.1, where PyTorch has none.
+    pub fn burn() -> Self {
+        Self::new().with_form(MomentumForm::LearningRateOutside { dampening: 0.1 })
     }
 
     /// Follows the lectures (Ruder, Kitov, Kao): γ 0.9, the learning rate inside the buffer.
@@ -82,6 +88,16 @@ impl Rule<1> for MomentumConfig {
     type Coefficients = [f64; 2];
     const NAME: &'static str = "Momentum";
     const STATE: [&'static str; 1] = ["velocity"];
+    const ADDITIVE: bool = true;
+    const VARIANTS: &'static [&'static str] = &["learning_rate_inside", "mean", "learning_rate_outside"];
+
+    fn variant(&self) -> Option<&'static str> {
+        Some(match self.form {
+            MomentumForm::LearningRateInside => "learning_rate_inside",
+            MomentumForm::Mean => "mean",
+            MomentumForm::LearningRateOutside { .. } => "learning_rate_outside",
+        })
+    }
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 2] {
         match self.form {
@@ -120,7 +136,7 @@ pub(super) fn undampened(dampening: f64, time: u64) -> f64 {
 optimizer! {
     Momentum(MomentumConfig, 1),
     numbers: [momentum, form],
-    names: { "momentum": [new at 0.1, pytorch at 0.1, lecture at 0.1, serra at 1.0] },
+    names: { "momentum": [new at 0.1, pytorch at 0.1, lecture at 0.1, serra at 1.0, burn at 0.1] },
 }
 
 numbers_of!(enum MomentumForm { "learning_rate_outside" = LearningRateOutside { dampening } });

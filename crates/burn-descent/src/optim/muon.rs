@@ -1,5 +1,6 @@
 use super::{
-    AdamConfig, Entry, ErasedOptimizer, Hyperparameters, OptimizerConfig, Variations, config_by_serde, preset,
+    AdamConfig, Entry, ErasedOptimizer, Hyperparameters, OptimizerConfig, Variations, check_clipping, config_by_serde,
+    preset,
 };
 use crate::error::{ConfigError, ValueRange};
 use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
@@ -71,6 +72,7 @@ impl OptimizerConfig for MuonAdamwConfig {
 
     fn build_erased(&self, _variations: &Variations) -> Result<ErasedOptimizer, ConfigError> {
         ValueRange::Positive.check("Muon", "rest_rate", self.rest_rate)?;
+        check_clipping("Muon", self.clipping().as_ref())?;
         let matrices = ErasedOptimizer::new(self.muon.build());
         let rest = ErasedOptimizer::new(self.rest.build()?);
         Ok(ErasedOptimizer::new(ByRank { matrices, rest, rest_rate: self.rest_rate }))

@@ -40,10 +40,10 @@ pub enum NadamForm {
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `g²` |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `form` | `Schedule { momentum_decay: 0.004 }` | | how `m̂` looks ahead |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 2e-3.
 ///
@@ -53,6 +53,8 @@ pub enum NadamForm {
 /// let optimizer = NadamConfig::pytorch().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_betas")]
+#[doc(alias = "with_momentum_decay")]
 #[derive(Config, Debug)]
 pub struct NadamConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.
@@ -69,7 +71,7 @@ pub struct NadamConfig {
     pub form: NadamForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -111,13 +113,23 @@ impl NadamConfig {
 }
 
 impl Rule<2> for NadamConfig {
-    type Coefficients = [f64; 5];
+    type Coefficients = [f64; 4];
     const NAME: &'static str = "Nadam";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
+    const ADDITIVE: bool = true;
     const SCALAR_STATE: &'static [(&'static str, f64)] = &[("momentum_product", 1.0)];
+    const VARIANTS: &'static [&'static str] = &["schedule", "dozat", "constant"];
 
-    /// Computes η, the momentum of `m`, the shares of `m` and `g` in `m̂`, and the correction of `v`.
-    fn coefficients(&self, lr: f64, time: u64, scalar_state: &mut [f64]) -> [f64; 5] {
+    fn variant(&self) -> Option<&'static str> {
+        Some(match self.form {
+            NadamForm::Schedule { .. } => "schedule",
+            NadamForm::Dozat { .. } => "dozat",
+            NadamForm::Constant | NadamForm::Lecture => "constant",
+        })
+    }
+
+    /// Computes the momentum of `m`, the shares of `m` and `g` in `η·m̂`, and the correction of `v`.
+    fn coefficients(&self, lr: f64, time: u64, scalar_state: &mut [f64]) -> [f64; 4] {
         let beta_1 = self.beta_1;
         let correct_v = BiasCorrection::Corrected.factor(self.beta_2, time);
         // μₜ and μₜ₊₁, and their products μ₁⋯μₜ and μ₁⋯μₜ₊₁.
@@ -130,21 +142,20 @@ impl Rule<2> for NadamConfig {
             NadamForm::Constant => ([beta_1; 2], [time, time + 1].map(|t| beta_1.powf(t as f64))),
             NadamForm::Lecture => ([beta_1; 2], [beta_1.powf(time as f64); 2]),
         };
-        let (of_m, of_g) = (mu_next / (1.0 - product_next), (1.0 - mu) / (1.0 - product));
+        let (of_m, of_g) = (lr * mu_next / (1.0 - product_next), lr * (1.0 - mu) / (1.0 - product));
         match self.form {
-            NadamForm::Dozat { .. } => [lr, mu, of_m, of_g, correct_v * self.beta_2],
-            _ => [lr, beta_1, of_m, of_g, correct_v],
+            NadamForm::Dozat { .. } => [mu, of_m, of_g, correct_v * self.beta_2],
+            _ => [beta_1, of_m, of_g, correct_v],
         }
     }
 
     #[inline(always)]
-    fn update<R: Real>(&self, coefficients: &[f64; 5], theta: R, g: R, [m, v]: [R; 2]) -> (R, [R; 2]) {
-        let &[eta, mu, of_m, of_g, correct_v] = coefficients;
+    fn update<R: Real>(&self, coefficients: &[f64; 4], theta: R, g: R, [m, v]: [R; 2]) -> (R, [R; 2]) {
+        let &[mu, of_m, of_g, correct_v] = coefficients;
         let m = m * mu + g.clone() * (1.0 - mu);
-        let v = v * self.beta_2 + g.clone().square() * (1.0 - self.beta_2);
-        let m_hat = m.clone() * of_m + g * of_g;
-        let v_hat = v.clone() * correct_v;
-        (theta - m_hat * eta / self.epsilon.root(v_hat), [m, v])
+        let v = v * self.beta_2 + g.clone().weighted_square(1.0 - self.beta_2);
+        let ahead = m.clone() * of_m + g * of_g;
+        (theta - ahead / self.epsilon.corrected_root(v.clone(), correct_v), [m, v])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

@@ -97,6 +97,14 @@ pub enum NamedOptimizerError {
         /// Lists the known names.
         known: String,
     },
+    /// Says that a text is no group of parameters.
+    #[error("group `{text}`: {reason}; expected PATHS:decay=LAMBDA,rate=FACTOR,optimizer=NAME")]
+    Group {
+        /// Gives the text.
+        text: String,
+        /// Says what is wrong with it.
+        reason: String,
+    },
     /// Says that the value does not fit the hyperparameter.
     #[error("{optimizer}: `{assignment}` does not fit: {reason}")]
     Hyperparameter {
@@ -342,10 +350,14 @@ impl<'de> Deserialize<'de> for NamedOptimizer {
     }
 }
 
-/// Makes the preset of a configuration: `preset!(Config::name at rate)`.
+/// Makes the preset of a configuration: `preset!(Config::name at rate)`, or, to go by another name, `preset!(Config::name
+/// as other at rate)`.
 macro_rules! preset {
     ($config:ident::$preset:ident at $rate:literal) => {
-        $crate::optim::Preset { name: stringify!($preset), learning_rate: $rate, make: || Box::new($config::$preset()) }
+        $crate::optim::preset!($config::$preset as $preset at $rate)
+    };
+    ($config:ident::$preset:ident as $name:ident at $rate:literal) => {
+        $crate::optim::Preset { name: stringify!($name), learning_rate: $rate, make: || Box::new($config::$preset()) }
     };
 }
 pub(crate) use preset;

@@ -42,7 +42,7 @@ pub enum NesterovForm {
 /// | `momentum` | 0.9 | `[0, 1)` | μ, share of the past in the buffer; 0 is plain descent |
 /// | `form` | `LearningRateOutside { dampening: 0 }` | | where the learning rate stands |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01 to 0.1. Burn's `Sgd` has PyTorch's form; this one adds the lecture's, the checks and the fused
 /// pass.
@@ -53,6 +53,7 @@ pub enum NesterovForm {
 /// let optimizer = NesterovConfig::kao().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_nesterov")]
 #[derive(Config, Debug)]
 pub struct NesterovConfig {
     /// Sets μ, the share of the past in the buffer, in `[0, 1)`.
@@ -63,7 +64,7 @@ pub struct NesterovConfig {
     pub form: NesterovForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -71,6 +72,12 @@ impl NesterovConfig {
     /// Reproduces PyTorch's `SGD(momentum=0.9, nesterov=True)`, and optax's. The default.
     pub fn pytorch() -> Self {
         Self::new()
+    }
+
+    /// Reproduces Burn's `Sgd` with its `MomentumConfig::new().with_nesterov(true)`: μ 0.9 and a dampening of 0.1, where
+    /// PyTorch has none.
+    pub fn burn() -> Self {
+        Self::new().with_form(NesterovForm::LearningRateOutside { dampening: 0.1 })
     }
 
     /// Follows the lecture (Kao), after the change of variables: α 0.9.
@@ -83,6 +90,15 @@ impl Rule<1> for NesterovConfig {
     type Coefficients = [f64; 3];
     const NAME: &'static str = "Nesterov";
     const STATE: [&'static str; 1] = ["velocity"];
+    const ADDITIVE: bool = true;
+    const VARIANTS: &'static [&'static str] = &["change_of_variables", "learning_rate_outside"];
+
+    fn variant(&self) -> Option<&'static str> {
+        Some(match self.form {
+            NesterovForm::ChangeOfVariables => "change_of_variables",
+            NesterovForm::LearningRateOutside { .. } => "learning_rate_outside",
+        })
+    }
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 3] {
         let mu = self.momentum;
@@ -117,7 +133,7 @@ impl Rule<1> for NesterovConfig {
 optimizer! {
     Nesterov(NesterovConfig, 1),
     numbers: [momentum, form],
-    names: { "nesterov": [new at 0.1, pytorch at 0.1, kao at 0.1] },
+    names: { "nesterov": [new at 0.1, pytorch at 0.1, kao at 0.1, burn at 0.1] },
 }
 
 numbers_of!(enum NesterovForm { "learning_rate_outside" = LearningRateOutside { dampening } });

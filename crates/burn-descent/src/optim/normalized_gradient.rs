@@ -15,9 +15,9 @@ use burn::grad_clipping::GradientClippingConfig;
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
-/// | `epsilon` | 1e-8 | `(0, ∞)` | keeps the division finite; gradients below it count for less |
+/// | `epsilon` | 1e-8 | `[1.2e-38, ∞)` | keeps the division finite; gradients below it count for less |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3, and falling: the steps do not shrink by themselves.
 ///
@@ -29,12 +29,12 @@ use burn::grad_clipping::GradientClippingConfig;
 /// ```
 #[derive(Config, Debug)]
 pub struct NormalizedGradientConfig {
-    /// Sets ε, which keeps the division finite, in `(0, ∞)`.
+    /// Sets ε, which keeps the division finite, in `[1.2e-38, ∞)`.
     #[config(default = 1e-8)]
     pub epsilon: f64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -42,6 +42,7 @@ impl Rule<0> for NormalizedGradientConfig {
     type Coefficients = f64;
     const NAME: &'static str = "NormalizedGradient";
     const STATE: [&'static str; 0] = [];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, _time: u64, _scalar_state: &mut [f64]) -> f64 {
         lr
@@ -58,7 +59,7 @@ impl Rule<0> for NormalizedGradientConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        ValueRange::Positive.check(Self::NAME, "epsilon", self.epsilon)
+        ValueRange::Epsilon.check(Self::NAME, "epsilon", self.epsilon)
     }
 }
 

@@ -34,10 +34,10 @@ pub enum RadamForm {
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `g²`; up to 0.6 every step is momentum's |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `form` | `EpsilonThenCorrection` | | whether ε or the correction comes first |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3.
 ///
@@ -47,6 +47,7 @@ pub enum RadamForm {
 /// let optimizer = RadamConfig::new().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_betas")]
 #[derive(Config, Debug)]
 pub struct RadamConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.
@@ -63,7 +64,7 @@ pub struct RadamConfig {
     pub form: RadamForm,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -97,6 +98,7 @@ impl Rule<2> for RadamConfig {
     type Coefficients = (f64, f64, Option<f64>);
     const NAME: &'static str = "Radam";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> Self::Coefficients {
         let [correct_m, correct_v] =
@@ -112,13 +114,12 @@ impl Rule<2> for RadamConfig {
     fn update<R: Real>(&self, coefficients: &Self::Coefficients, theta: R, g: R, [m, v]: [R; 2]) -> (R, [R; 2]) {
         let &(eta, correct_m, correct_v) = coefficients;
         let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
-        let v = v * self.beta_2 + g.square() * (1.0 - self.beta_2);
-        let m_hat = m.clone() * correct_m;
+        let v = v * self.beta_2 + g.weighted_square(1.0 - self.beta_2);
         let step = match correct_v {
-            Some(correct_v) => m_hat * eta / self.epsilon.root(v.clone() * correct_v),
-            None => m_hat * eta,
+            Some(correct_v) => m.clone() / self.epsilon.corrected_root(v.clone(), correct_v),
+            None => m.clone(),
         };
-        (theta - step, [m, v])
+        (theta - step * (eta * correct_m), [m, v])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

@@ -1,11 +1,11 @@
 use super::evaluation::{Purpose, PurposeGuard, parameters_as_gradients};
-use super::state::MARK;
+use super::state::{OPTIMIZER, VARIANT, WRAPPER};
 use super::{Elementwise, SgdConfig};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{Bytes, Tensor};
 use burn_pack::{Reader, Scalar};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Fails where a record is not that of an optimizer and its module.
@@ -15,12 +15,13 @@ pub enum RecordMismatch {
     /// Says that the record cannot be read at all.
     #[error("the optimizer's record cannot be read: {0}")]
     Unreadable(String),
-    /// Says that the record is that of another optimizer.
+    /// Says that the record is that of another optimizer, of another variant of it, or of another wrapper around it.
     #[error("{parameter}: the record is that of {found}, not of {expected}")]
     Optimizer {
         /// Names the parameter, by its path in the module.
         parameter: String,
-        /// Says whose record it is: the optimizer's name, if it is of this crate, and its state.
+        /// Says whose record it is, such as `Ema around Momentum, variant mean (velocity, average)`: wrappers, optimizer and
+        /// variant, as far as they are of this crate, and the state.
         found: String,
         /// Says whose record it should be, in the same form.
         expected: String,
@@ -34,7 +35,7 @@ pub enum RecordMismatch {
         optimizer: String,
         /// Gives the record's version.
         found: u64,
-        /// Gives the version that can be read.
+        /// Gives the newest version that can be read.
         expected: u64,
     },
     /// Says that a state has another shape, or another rank, than the parameter.
@@ -74,7 +75,7 @@ pub enum RecordMismatch {
 ///
 /// let nadam = NadamConfig::new().init().expect("in range");
 /// let error = load_record(nadam, adam.to_record(), &model).err().expect("a mismatch");
-/// assert_eq!(error.to_string(), "weight: the record is that of Adam (moment_1, moment_2), not of Nadam (moment_1, moment_2, momentum_product)");
+/// assert_eq!(error.to_string(), "weight: the record is that of Adam (moment_1, moment_2), not of Nadam, variant schedule (moment_1, moment_2, momentum_product)");
 /// ```
 ///
 /// # Errors
@@ -86,8 +87,16 @@ pub fn load_record<M: Module>(
     module: &M,
 ) -> Result<ModuleOptimizer, RecordMismatch> {
     let bytes = record.into_bytes().map_err(unreadable)?;
-    check_record(&optimizer, bytes.clone(), module)?;
-    optimizer.from_bytes(bytes).map_err(unreadable)
+    let states = checked_states(&optimizer, bytes.clone(), module)?;
+    let optimizer = optimizer.from_bytes(bytes).map_err(unreadable)?;
+    let is_counted = |state: &StateLayout| state.wrappers.iter().any(|(_, name)| name == "GradientNoise");
+    if states.values().any(is_counted) {
+        // Noise depends on how many parameters there are already, and sees states in steps alone: a copy takes one.
+        let gradients = parameters_as_gradients(module, |param| states.contains_key(&param.val()));
+        let _resumption = PurposeGuard::begin(Purpose::Resumption);
+        optimizer.clone().step(0.0, module.clone().train(), gradients);
+    }
+    Ok(optimizer)
 }
 
 /// Checks that the bytes of a record are those of such an optimizer on such a module, as [`load_record`] does, without
@@ -97,19 +106,28 @@ pub fn load_record<M: Module>(
 ///
 /// Returns the first state that does not fit.
 pub fn check_record<M: Module>(optimizer: &ModuleOptimizer, record: Bytes, module: &M) -> Result<(), RecordMismatch> {
+    checked_states(optimizer, record, module).map(drop)
+}
+
+/// The states of a record that is one of such an optimizer on such a module.
+fn checked_states<M: Module>(
+    optimizer: &ModuleOptimizer,
+    record: Bytes,
+    module: &M,
+) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
     let mut parameters = Parameters::default();
     module.visit(&mut parameters);
     let found = states(record)?;
     let expected = expected_states(optimizer, module, &found)?;
-    for (id, found) in found {
-        let (path, shape) = parameters.found.get(&id).ok_or(RecordMismatch::Parameter(id))?;
-        let expected = expected.get(&id);
+    for (id, found) in &found {
+        let (path, shape) = parameters.found.get(id).ok_or(RecordMismatch::Parameter(*id))?;
+        let expected = expected.get(id);
         if let Some(expected) = expected {
             found.ensure_like(expected, path)?;
         }
         found.ensure_shape(shape, expected, path)?;
     }
-    Ok(())
+    Ok(found)
 }
 
 fn unreadable(error: impl fmt::Display) -> RecordMismatch {
@@ -121,6 +139,10 @@ fn unreadable(error: impl fmt::Display) -> RecordMismatch {
 struct StateLayout {
     /// Names and versions of the optimizers of this crate that wrote it.
     optimizers: BTreeMap<String, u64>,
+    /// The variant of the optimizer; none in a record of version 1.
+    variant: Option<String>,
+    /// How deep inside of others each wrapper is, and its name; none in a record of version 1.
+    wrappers: BTreeSet<(usize, String)>,
     tensors: BTreeMap<String, Vec<usize>>,
     scalars: Vec<String>,
 }
@@ -128,7 +150,7 @@ struct StateLayout {
 impl StateLayout {
     fn ensure_like(&self, expected: &Self, parameter: &str) -> Result<(), RecordMismatch> {
         for (optimizer, version) in &self.optimizers {
-            if let Some(known) = expected.optimizers.get(optimizer).filter(|known| *known != version) {
+            if let Some(known) = expected.optimizers.get(optimizer).filter(|known| !(1..=**known).contains(version)) {
                 let (parameter, optimizer) = (parameter.to_owned(), optimizer.clone());
                 return Err(RecordMismatch::Version { parameter, optimizer, found: *version, expected: *known });
             }
@@ -140,7 +162,9 @@ impl StateLayout {
             let tensors = layout.tensors.keys().filter(|name| !is_late(name)).cloned();
             (layout.optimizers.keys().cloned().collect::<Vec<_>>(), tensors.collect::<Vec<_>>(), layout.scalars.clone())
         };
-        if names(self) == names(expected) {
+        let same_variant = self.variant.is_none() || self.variant == expected.variant;
+        let same_wrappers = self.wrappers.is_empty() || self.wrappers == expected.wrappers;
+        if names(self) == names(expected) && same_variant && same_wrappers {
             return Ok(());
         }
         Err(RecordMismatch::Optimizer {
@@ -150,13 +174,21 @@ impl StateLayout {
         })
     }
 
-    /// The optimizer's name and state, such as `Adam (moment_1, moment_2)`.
+    /// The names of wrappers, optimizer and variant, and the state, such as `Ema around Adam (average, moment_1,
+    /// moment_2)`.
     fn describe(&self) -> String {
-        let names = self.optimizers.keys().cloned().collect::<Vec<_>>().join(", ");
-        let names = if names.is_empty() { "an optimizer".to_owned() } else { names };
-        let scalars = self.scalars.iter().filter(|name| !["__rank", "time"].contains(&name.as_str()));
-        let state = self.tensors.keys().chain(scalars).cloned().collect::<Vec<_>>().join(", ");
-        if state.is_empty() { format!("{names} (no state)") } else { format!("{names} ({state})") }
+        let mut whose: String = self.wrappers.iter().map(|(_, wrapper)| format!("{wrapper} around ")).collect();
+        whose += &self.optimizers.keys().cloned().collect::<Vec<_>>().join(", ");
+        if self.optimizers.is_empty() {
+            whose += "an optimizer";
+        }
+        if let Some(variant) = &self.variant {
+            whose += &format!(", variant {variant}");
+        }
+        let counts = ["__rank", "time", "average_time", "noise_time", "noise_parameter"];
+        let names = self.tensors.keys().chain(&self.scalars).map(|name| name.rsplit('.').next().unwrap_or(name));
+        let state = names.filter(|name| !counts.contains(name)).collect::<Vec<_>>().join(", ");
+        if state.is_empty() { format!("{whose} (no state)") } else { format!("{whose} ({state})") }
     }
 
     /// That each state has the shape that it has after a step, or, if there is none of it then, the parameter's.
@@ -187,11 +219,14 @@ fn states(record: Bytes) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
         let state = states.entry(id).or_default();
         // Behind the names of what is wrapped around it.
         let name = leaf.rsplit('.').next().unwrap_or(leaf);
-        match (name.strip_prefix(MARK), *value) {
-            (Some(optimizer), Scalar::UInt(version)) => {
-                state.optimizers.insert(optimizer.to_owned(), version);
-            }
-            _ => state.scalars.push(leaf.to_owned()),
+        if let (Some(optimizer), Scalar::UInt(version)) = (name.strip_prefix(OPTIMIZER), *value) {
+            state.optimizers.insert(optimizer.to_owned(), version);
+        } else if let Some(wrapper) = name.strip_prefix(WRAPPER) {
+            state.wrappers.insert((leaf.matches('.').count(), wrapper.to_owned()));
+        } else if let Some(variant) = name.strip_prefix(VARIANT) {
+            state.variant = Some(variant.to_owned());
+        } else {
+            state.scalars.push(leaf.to_owned());
         }
     }
     for tensor in reader.into_tensors().map_err(unreadable)? {

@@ -39,15 +39,22 @@ pub enum RmsPropMomentum {
 /// θ ← θ − v
 /// ```
 ///
+/// Centered, `a` is the variance `E[g²] − E[g]²` of the gradient about its mean, kept up by itself:
+///
+/// ```text
+/// a ← β·(a + (1 − β)·(g − m)²)
+/// m ← β·m + (1 − β)·g
+/// ```
+///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
 /// | `decay` | 0.99 | `[0, 1)` | β, share of the past in the mean of `g²`; Ruder and optax use 0.9 |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `momentum` | `None` | `[0, 1)` | none, classical or Nesterov |
 /// | `learning_rate_placement` | `OutsideBuffer` | | where η meets the buffer |
-/// | `centered` | false | | divides by `√(E[g²] − E[g]²)` (Graves 2013), at the cost of one more state tensor |
+/// | `centered` | false | | divides by the root of the variance (Graves 2013), at the cost of one more state tensor |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1e-3 (PyTorch's own default is 1e-2), with momentum about half of that. Burn's `RmsProp` has
 /// PyTorch's forms; this one adds Kao's and optax's momentum, Nesterov, both places for ε, and the fused pass.
@@ -58,6 +65,7 @@ pub enum RmsPropMomentum {
 /// let optimizer = RmsPropConfig::kao().with_momentum(RmsPropMomentum::Nesterov(0.9)).init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_alpha")]
 #[derive(Config, Debug)]
 pub struct RmsPropConfig {
     /// Sets β, the share of the past in the moving average of the squared gradient `g²` (and of `g`), in `[0, 1)`.
@@ -72,13 +80,13 @@ pub struct RmsPropConfig {
     /// Chooses where the learning rate meets the momentum buffer.
     #[config(default = "LearningRatePlacement::OutsideBuffer")]
     pub learning_rate_placement: LearningRatePlacement,
-    /// Centers the average of squares about the mean of `g`, if set: divides by `√(E[g²] − E[g]²)`, where a difference
-    /// that rounding makes negative counts as 0. PyTorch's square root would give NaN there.
+    /// Centers the average of squares about the mean of `g`, if set: divides by `√(E[g²] − E[g]²)`. PyTorch takes that
+    /// difference, and gives NaN where rounding makes it negative; here it never is.
     #[config(default = false)]
     pub centered: bool,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -112,6 +120,17 @@ impl RmsPropConfig {
         Self::new().with_decay(0.9).with_epsilon(Epsilon::Inside(1e-8))
     }
 
+    /// Follows Graves 2013 (equations 38 to 41): centered, decay 0.95, momentum 0.9 with the rate inside the buffer, ε 1e-4
+    /// inside the root. Learning rate 1e-4.
+    pub fn graves() -> Self {
+        Self::new()
+            .with_decay(0.95)
+            .with_epsilon(Epsilon::Inside(1e-4))
+            .with_momentum(RmsPropMomentum::Classical(0.9))
+            .with_learning_rate_placement(LearningRatePlacement::InsideBuffer)
+            .with_centered(true)
+    }
+
     /// Reproduces Burn's `RmsProp`: decay 0.99, momentum 0.9, ε 1e-5 outside the root.
     pub fn burn() -> Self {
         Self::new().with_epsilon(Epsilon::Outside(1e-5)).with_momentum(RmsPropMomentum::Classical(0.9))
@@ -122,6 +141,28 @@ impl Rule<3> for RmsPropConfig {
     type Coefficients = [f64; 4];
     const NAME: &'static str = "RmsProp";
     const STATE: [&'static str; 3] = ["square_average", "gradient_average", "velocity"];
+    const ADDITIVE: bool = true;
+
+    const VARIANTS: &'static [&'static str] = &["inside_buffer", "outside_buffer"];
+
+    fn variant(&self) -> Option<&'static str> {
+        match (self.momentum, self.learning_rate_placement) {
+            (RmsPropMomentum::None, _) => None,
+            (_, LearningRatePlacement::InsideBuffer) => Some("inside_buffer"),
+            (_, LearningRatePlacement::OutsideBuffer) => Some("outside_buffer"),
+        }
+    }
+
+    /// Version 1 kept `E[g²]` of the centered form too, not the variance.
+    fn upgrade<R: Real>(version: u64, state: [Option<R>; 3]) -> [Option<R>; 3] {
+        match state {
+            [Some(square), Some(mean), v] if version == 1 => {
+                let variance = (square - mean.clone().square()).positive_part();
+                [Some(variance), Some(mean), v]
+            }
+            state => state,
+        }
+    }
 
     fn state_in_use(&self) -> [bool; 3] {
         [true, self.centered, self.momentum != RmsPropMomentum::None]
@@ -143,14 +184,14 @@ impl Rule<3> for RmsPropConfig {
     #[inline(always)]
     fn update<R: Real>(&self, coefficients: &[f64; 4], theta: R, g: R, [a, mean, v]: [R; 3]) -> (R, [R; 3]) {
         let &[alpha, inside, of_u, of_v] = coefficients;
-        let a = a * self.decay + g.clone().square() * (1.0 - self.decay);
-        let (mean, variance) = if self.centered {
-            let mean = mean * self.decay + g.clone() * (1.0 - self.decay);
-            (mean.clone(), (a.clone() - mean.square()).positive_part())
+        let (a, mean) = if self.centered {
+            // E[g²] − E[g]² itself: rounding would ruin the difference where a gradient hardly changes.
+            let spread = (g.clone() - mean.clone()).weighted_square(1.0 - self.decay);
+            ((a + spread) * self.decay, mean * self.decay + g.clone() * (1.0 - self.decay))
         } else {
-            (mean, a.clone())
+            (a * self.decay + g.clone().weighted_square(1.0 - self.decay), mean)
         };
-        let u = g / self.epsilon.root(variance);
+        let u = g / self.epsilon.root(a.clone());
         let v = match self.momentum {
             RmsPropMomentum::None => u.clone() * inside,
             _ => v * alpha + u.clone() * inside,
@@ -176,7 +217,7 @@ optimizer! {
     numbers: [decay, epsilon, momentum],
     names: {
         "rmsprop": [ruder at 1e-3, pytorch at 1e-2, optax at 1e-3, ruder at 1e-3],
-        "rmsprop-momentum": [kao at 5e-4, kao at 5e-4, burn at 5e-4],
+        "rmsprop-momentum": [kao at 5e-4, kao at 5e-4, burn at 5e-4, graves at 1e-4],
     },
 }
 

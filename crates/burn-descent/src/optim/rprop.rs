@@ -8,7 +8,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// PyTorch has (optax's takes each step one step late).
 ///
 /// Each parameter has a step size of its own, which grows while its gradient keeps its sign and shrinks when it
-/// changes. The gradient's size does not matter.
+/// changes. The gradient's size does not matter; NaN counts as 0, as in PyTorch.
 ///
 /// ```text
 /// s = sign(g)·sign(g of the step before)
@@ -23,7 +23,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `min_step` | 1e-6 | `(0, ∞)` | Δmin |
 /// | `max_step` | 50 | `(0, ∞)`, at least `min_step` | Δmax |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// The learning rate of a parameter's first step, 0.01, is the start of its step size. Those that follow are of no
 /// effect, and neither is a schedule: step sizes find themselves. They need the gradient of the whole data set, or of
@@ -52,7 +52,7 @@ pub struct RpropConfig {
     pub max_step: f64,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -73,6 +73,7 @@ impl Rule<2> for RpropConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Rprop";
     const STATE: [&'static str; 2] = ["sign", "step_size"];
+    const ADDITIVE: bool = true;
 
     /// Returns what step sizes start from, at the first step; then 0.
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> f64 {
@@ -81,7 +82,9 @@ impl Rule<2> for RpropConfig {
 
     #[inline(always)]
     fn update<R: Real>(&self, start: &f64, theta: R, g: R, [before, delta]: [R; 2]) -> (R, [R; 2]) {
-        let sign = g.sign();
+        // As PyTorch's, the sign of NaN counts as 0; `max` takes the other number there.
+        let zero = before.clone() * 0.0;
+        let sign = g.clone().max(zero.clone()).sign() - (-g).max(zero).sign();
         let s = sign.clone() * before;
         let kept = s.clone().positive_part();
         let changed = (-s).positive_part();

@@ -28,14 +28,23 @@ use burn::grad_clipping::GradientClippingConfig;
 pub struct SgdConfig {
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
+}
+
+impl SgdConfig {
+    /// Reproduces Burn's `Sgd`, which has no momentum by default. The default; with Burn's momentum it is
+    /// [`MomentumConfig::burn`](super::MomentumConfig::burn).
+    pub fn burn() -> Self {
+        Self::new()
+    }
 }
 
 impl Rule<0> for SgdConfig {
     type Coefficients = f64;
     const NAME: &'static str = "Sgd";
     const STATE: [&'static str; 0] = [];
+    const ADDITIVE: bool = true;
 
     fn coefficients(&self, lr: f64, _time: u64, _scalar_state: &mut [f64]) -> f64 {
         lr
@@ -58,5 +67,5 @@ impl Rule<0> for SgdConfig {
 optimizer! {
     Sgd(SgdConfig, 0),
     numbers: [],
-    names: { "sgd": [new at 0.1] },
+    names: { "sgd": [new at 0.1, burn at 0.1] },
 }

@@ -19,12 +19,12 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `[0, 1)` | share of the past in the mean of `g` |
 /// | `beta_2` | 0.999 | `[0, 1)` | how slowly `v` follows `g²` |
-/// | `epsilon` | `Outside(1e-3)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-3)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `initial_moment_1` | 0 | `[0, ∞)` | what `m` starts from |
 /// | `initial_moment_2` | 1e-6 | `[0, ∞)` | what `v` starts from |
 /// | `bias_correction` | `Uncorrected` | | as in [`Adam`](super::Adam) |
 /// | `weight_decay` | none | | L2 or decoupled |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 0.01. The paper gives no start for `v`; 1e-6 is that of its authors' code.
 ///
@@ -34,6 +34,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// let optimizer = YogiConfig::new().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
+#[doc(alias = "with_betas")]
 #[derive(Config, Debug)]
 pub struct YogiConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.
@@ -56,7 +57,7 @@ pub struct YogiConfig {
     pub bias_correction: BiasCorrection,
     /// Sets the decay of the weights.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -71,6 +72,7 @@ impl Rule<2> for YogiConfig {
     type Coefficients = [f64; 5];
     const NAME: &'static str = "Yogi";
     const STATE: [&'static str; 2] = ["moment_1", "moment_2"];
+    const ADDITIVE: bool = true;
 
     /// Computes η, the corrections of `m` and `v`, and what is added to them before the first step.
     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 5] {
@@ -83,12 +85,12 @@ impl Rule<2> for YogiConfig {
     fn update<R: Real>(&self, coefficients: &[f64; 5], theta: R, g: R, [m, v]: [R; 2]) -> (R, [R; 2]) {
         let &[eta, correct_m, correct_v, start_m, start_v] = coefficients;
         let (m, v) = (m + start_m, v + start_v);
-        let g_2 = g.clone().square();
-        let m = m * self.beta_1 + g * (1.0 - self.beta_1);
-        let v = v.clone() - (v - g_2.clone()).sign() * g_2 * (1.0 - self.beta_2);
-        let m_hat = m.clone() * correct_m;
-        let v_hat = v.clone() * correct_v;
-        (theta - m_hat * eta / self.epsilon.root(v_hat), [m, v])
+        let m = m * self.beta_1 + g.clone() * (1.0 - self.beta_1);
+        let sign = (v.clone() - g.clone().square()).sign();
+        // Never below β₂·v, and that is what it is where ∞ − ∞ would be no number.
+        let v = (v.clone() - sign * g.weighted_square(1.0 - self.beta_2)).max(v * self.beta_2);
+        let root = self.epsilon.corrected_root(v.clone(), correct_v);
+        (theta - m.clone() / root * (eta * correct_m), [m, v])
     }
 
     fn weight_decay(&self) -> Option<WeightDecay> {

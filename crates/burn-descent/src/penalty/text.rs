@@ -7,7 +7,10 @@ use std::str::FromStr;
 
 /// Fails where a text is no penalty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected KIND=STRENGTH or KIND=STRENGTH@PART-OF-PATH with a kind of {}, but is {text}", kinds())]
+#[error(
+    "expected KIND=STRENGTH or KIND=STRENGTH@PART-OF-PATH with a kind of {}, or tie=STRENGTH@PATH~PATH, but is {text}",
+    kinds()
+)]
 pub struct PenaltyTextError {
     /// Gives the text.
     pub text: String,
@@ -27,13 +30,22 @@ fn kinds() -> String {
     KINDS.map(|(name, ..)| name).into_iter().chain([MAX_NORM]).collect::<Vec<_>>().join(", ")
 }
 
-/// Reads `l2=1e-4`, `lasso=1e-4@weight`, `max-norm=3@hidden`: on the parameters with this in their path, or on all.
+const TIE: &str = "tie";
+
+/// Reads `tie=0.1@first.weight~second.weight`; `l2=1e-4`, `lasso=1e-4@weight`, `max-norm=3@hidden`: on the parameters with this in their path, or on all.
 impl FromStr for Penalty {
     type Err = PenaltyTextError;
 
     fn from_str(text: &str) -> Result<Self, PenaltyTextError> {
         let misfit = || PenaltyTextError { text: text.to_owned() };
         let (kind, rest) = text.split_once('=').ok_or_else(misfit)?;
+        if kind == TIE {
+            let (strength, paths) = rest.split_once('@').ok_or_else(misfit)?;
+            let (first, second) = paths.split_once('~').ok_or_else(misfit)?;
+            let strength = strength.parse().map_err(|_| misfit())?;
+            let (first, second) = (first.to_owned(), second.to_owned());
+            return Ok(Self::Tie { norm: Norm::Euclidean, strength, first, second });
+        }
         let (number, group) = match rest.split_once('@') {
             Some((number, part)) => (number, ParamGroup::from_predicate(part)),
             None => (rest, ParamGroup::all()),

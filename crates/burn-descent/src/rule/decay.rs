@@ -25,8 +25,13 @@ pub enum WeightDecay {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DecayStep {
     None,
+    /// Adds this multiple of θ to the gradient.
     Penalize(f64),
+    /// Takes this share of θ off in the subtraction of an additive rule: `θ − (step + ηλθ)` is rounded once. A factor of
+    /// `1 − ηλ` would be 1 in `f32` where ηλ is below 3e-8.
     Shrink(f64),
+    /// Takes this share of θ off before any other rule sees θ.
+    ShrinkFirst(f64),
 }
 
 impl WeightDecay {
@@ -42,20 +47,34 @@ impl WeightDecay {
 }
 
 impl DecayStep {
-    pub(crate) fn new(decay: Option<WeightDecay>, lr: f64) -> Self {
+    /// The decay at the rate `lr` under a rule that is [`additive`](super::Rule::ADDITIVE) or not.
+    pub(crate) fn new(decay: Option<WeightDecay>, lr: f64, additive: bool) -> Self {
         match decay {
             None => Self::None,
             Some(WeightDecay::L2(lambda)) => Self::Penalize(lambda),
-            Some(WeightDecay::Decoupled(lambda)) => Self::Shrink(1.0 - lr * lambda),
+            Some(WeightDecay::Decoupled(lambda)) if additive => Self::Shrink(lr * lambda),
+            Some(WeightDecay::Decoupled(lambda)) => Self::ShrinkFirst(lr * lambda),
         }
     }
 
+    /// θ and g as the rule meets them.
     #[inline(always)]
-    pub(crate) fn apply<R: Real>(self, theta: R, g: R) -> (R, R) {
+    pub(crate) fn before<R: Real>(self, theta: R, g: R) -> (R, R) {
         match self {
             Self::None => (theta, g),
             Self::Penalize(lambda) => (theta.clone(), g + theta * lambda),
-            Self::Shrink(factor) => (theta * factor, g),
+            // From 0 an additive rule gives its step alone.
+            Self::Shrink(_) => (theta * 0.0, g),
+            Self::ShrinkFirst(share) => (theta.clone() - theta * share, g),
+        }
+    }
+
+    /// The next θ, where the rule has made `next` of what [`before`](Self::before) made of `theta`.
+    #[inline(always)]
+    pub(crate) fn after<R: Real>(self, theta: R, next: R) -> R {
+        match self {
+            Self::Shrink(share) => theta.clone() + (next - theta * share),
+            Self::None | Self::Penalize(_) | Self::ShrinkFirst(_) => next,
         }
     }
 }

@@ -29,6 +29,7 @@
 //!     type Coefficients = [f64; 2];
 //!     const NAME: &'static str = "CorrectedRmsProp";
 //!     const STATE: [&'static str; 1] = ["moment_2"];
+//!     const ADDITIVE: bool = true;
 //!
 //!     fn coefficients(&self, lr: f64, time: u64, _scalar_state: &mut [f64]) -> [f64; 2] {
 //!         [lr, self.bias_correction.factor(self.beta, time)]
@@ -88,9 +89,29 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
     /// Names the state's tensors in a record, such as `moment_1`.
     const STATE: [&'static str; N];
 
+    /// Tells that [`update`](Self::update) moves θ by a step that does not depend on θ: from θ it comes to θ plus what it
+    /// comes to from 0. Decoupled decay of the weights then joins that step and is rounded with it, so that it acts
+    /// however small it is; under other rules it comes first, by itself. False by default, which is never wrong.
+    const ADDITIVE: bool = false;
+
     /// Names the numbers that [`coefficients`](Self::coefficients) carries from step to step because they cannot be
     /// recomputed from the step number, with their values before the first step.
     const SCALAR_STATE: &'static [(&'static str, f64)] = &[];
+
+    /// Names the variants among which the state means different things, as a record does. A record of one of them is not
+    /// taken for another's by [`load_record`](crate::optim::load_record).
+    const VARIANTS: &'static [&'static str] = &[];
+
+    /// Returns which of [`VARIANTS`](Self::VARIANTS) this is; none by default.
+    fn variant(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Brings the state of a record up to date whose layout has an older version, from 1; by default it is as it was.
+    /// `state` is in the order of [`STATE`](Self::STATE).
+    fn upgrade<R: Real>(_version: u64, state: [Option<R>; N]) -> [Option<R>; N] {
+        state
+    }
 
     /// Tells which of the state values this variant uses. A value that is not used costs no memory; `update` sees an
     /// arbitrary number in its place and must not use it.
@@ -112,7 +133,7 @@ pub trait Rule<const N: usize>: Clone + Send + Sync + 'static {
         theta
     }
 
-    /// Returns the decay of the weights that is applied before the rule; none by default.
+    /// Returns the decay of the weights that is applied besides the rule; none by default.
     fn weight_decay(&self) -> Option<WeightDecay> {
         None
     }

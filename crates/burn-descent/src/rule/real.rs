@@ -37,6 +37,13 @@ pub trait Real:
     fn square(self) -> Self {
         self.clone() * self
     }
+
+    /// Returns the square times a weight, `w·x²`, as averages of squares take it in. It is computed as `x·(w·x)`, which a
+    /// small weight keeps finite where `x²` alone would not be.
+    #[inline(always)]
+    fn weighted_square(self, weight: f64) -> Self {
+        self.clone() * weight * self
+    }
 }
 
 impl<const D: usize> Real for Tensor<D> {

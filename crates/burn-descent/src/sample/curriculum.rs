@@ -140,7 +140,7 @@ impl Pacing {
     }
 
     /// Returns the share at step `step`, from 0, where an epoch has `steps_per_epoch` steps.
-    pub fn share(&self, step: u64, steps_per_epoch: u64) -> f64 {
+    pub fn share(&self, step: u64, steps_per_epoch: usize) -> f64 {
         let over = self.over.steps(RunLength { epochs: 1, steps_per_epoch });
         if step >= over {
             return 1.0;
@@ -154,7 +154,7 @@ impl Pacing {
     }
 
     /// As many of `examples` are at hand: the share, rounded, and never none.
-    pub(super) fn at_hand(&self, examples: usize, step: u64, steps_per_epoch: u64) -> usize {
+    pub(super) fn at_hand(&self, examples: usize, step: u64, steps_per_epoch: usize) -> usize {
         let share = self.share(step, steps_per_epoch);
         ((share * examples as f64).round() as usize).clamp(1, examples)
     }

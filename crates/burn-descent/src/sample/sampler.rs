@@ -121,7 +121,7 @@ impl Sampler {
                 let (mut pool, mut known) = (Vec::new(), 0);
                 let draw = |place: usize| {
                     let step = before.saturating_add((place / batch_size) as u64);
-                    let at_hand = pacing.at_hand(self.examples, step, steps as u64);
+                    let at_hand = pacing.at_hand(self.examples, step, steps);
                     pool.extend(&ranked[known..at_hand]);
                     known = at_hand;
                     if pool.is_empty() {

@@ -29,7 +29,7 @@ impl Span {
     pub fn steps(self, length: RunLength) -> u64 {
         match self {
             Self::Steps(steps) => steps,
-            Self::Epochs(epochs) => epochs.saturating_mul(length.steps_per_epoch),
+            Self::Epochs(epochs) => epochs.saturating_mul(length.steps_per_epoch as u64),
         }
     }
 
@@ -45,13 +45,13 @@ pub struct RunLength {
     /// Sets the number of epochs, at least 1.
     pub epochs: usize,
     /// Sets the number of steps in an epoch, one for each batch, at least 1.
-    pub steps_per_epoch: u64,
+    pub steps_per_epoch: usize,
 }
 
 impl RunLength {
     /// Returns the number of steps in the run.
     pub fn steps(self) -> u64 {
-        (self.epochs as u64).saturating_mul(self.steps_per_epoch)
+        (self.epochs as u64).saturating_mul(self.steps_per_epoch as u64)
     }
 
     pub(super) fn check(self) -> Result<(), ConfigError> {
@@ -84,7 +84,7 @@ impl Moment {
     pub(super) fn over(self, unit: Unit) -> f64 {
         match unit {
             Unit::Step => self.step as f64,
-            Unit::Epoch => (self.step / self.length.steps_per_epoch.max(1)) as f64,
+            Unit::Epoch => (self.step / self.length.steps_per_epoch.max(1) as u64) as f64,
         }
     }
 

@@ -54,7 +54,7 @@ use serde::{Deserialize, Serialize};
 /// | `step=EVERY:FACTOR`, `step=EVERY,k=K` | `η·f^⌊n/T⌋`, `η·e^(−k·⌊n/T⌋)` | | Serra, Ruder (f 0.5, T 10 epochs); B3 |
 /// | `multi-step=TIMES:FACTOR` | `η·fᵏ`, k of the times are over | | PyTorch's `MultiStepLR` |
 /// | `inverse-sqrt=K` | `η·k/√(n + 1)` | k 1, per epoch | Serra; B4 |
-/// | `cosine`, `cosine=MINIMUM` | `η·(m + (1 − m)·(1 + cos πp)/2)` | m 0 | PyTorch's `CosineAnnealingLR` |
+/// | `cosine`, `cosine=MINIMUM`, `cosine=MINIMUM,OVER` | `η·(m + (1 − m)·(1 + cos πp)/2)`, `… cos(πn/T)` | m 0, over the run | PyTorch's `CosineAnnealingLR` |
 /// | `cosine-restarts=FIRST` | [`CosineRestartsConfig`] | | Kao, Huang & Li; B6 |
 /// | `triangular=RISE` | [`TriangularConfig`] | | Smith 2017, PyTorch's `CyclicLR` |
 /// | `one-cycle` | [`OneCycleConfig`] | | PyTorch's `OneCycleLR` |
@@ -80,7 +80,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(scheduler.step(), 0.01);
 ///
 /// let warmed = "warm-up=500steps+cosine".parse::<Schedule>().expect("a schedule");
-/// assert_eq!(warmed, Schedule::Cosine { minimum: 0.0 }.after_warm_up(Span::Steps(500)));
+/// assert_eq!(warmed, Schedule::Cosine { minimum: 0.0, over: None }.after_warm_up(Span::Steps(500)));
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,6 +136,9 @@ pub enum Schedule {
     Cosine {
         /// Sets m, the lowest rate as a share of η, in `[0, 1]`.
         minimum: f64,
+        /// Sets T, the length over which the rate falls, at least 1; none is the whole run. Beyond it the rate rises along
+        /// the cosine for as long, falls again, and so on, without end: PyTorch's `CosineAnnealingLR(T_max=T)`.
+        over: Option<Span>,
     },
     /// Lowers the rate along half a cosine in each of several cycles: cosine annealing with warm restarts.
     CosineRestarts(CosineRestartsConfig),
@@ -181,7 +184,10 @@ impl Schedule {
                 at.iter().try_for_each(|time| time.check("at")).and_then(|()| decay.check("factor"))
             }
             Self::InverseSqrt { k, .. } => ValueRange::Positive.check("Schedule", "k", *k),
-            Self::Cosine { minimum } => ValueRange::Fraction.check("Schedule", "minimum", *minimum),
+            Self::Cosine { minimum, over } => {
+                over.map_or(Ok(()), |over| over.check("over"))?;
+                ValueRange::Fraction.check("Schedule", "minimum", *minimum)
+            }
             Self::CosineRestarts(config) => config.check(),
             Self::Triangular(config) => config.check(),
             Self::OneCycle(config) => config.check(),
@@ -212,7 +218,10 @@ impl Schedule {
                 decay.after(at.iter().filter(|time| moment.steps_in(**time) <= moment.step).count() as f64)
             }
             Self::InverseSqrt { k, per } => k / (n(per) + 1.0).sqrt(),
-            Self::Cosine { minimum } => half_cosine(1.0, *minimum, p),
+            Self::Cosine { minimum, over: None } => half_cosine(1.0, *minimum, p),
+            Self::Cosine { minimum, over: Some(over) } => {
+                half_cosine(1.0, *minimum, moment.step as f64 / moment.steps_in(*over) as f64)
+            }
             Self::CosineRestarts(config) => config.at(moment),
             Self::Triangular(config) => config.at(moment),
             Self::OneCycle(config) => config.at(moment),

@@ -1,15 +1,17 @@
+use crate::early_stopping::Goal;
 use crate::error::{ConfigError, ValueRange};
 use burn::config::Config;
 use burn::lr_scheduler::LrSchedulerRecord;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Configures the reduction of the learning rate when the validation loss stops falling (Kao; coverage B5): PyTorch's
-/// `ReduceLROnPlateau` in mode `min`.
+/// Configures the reduction of the learning rate when the validation loss stops falling (Kao; coverage B5), or when another
+/// metric stops rising: PyTorch's `ReduceLROnPlateau` in mode `min` or `max`.
 ///
 /// A validation loss is *better* if it is lower than the best by more than the threshold. After more than `patience`
 /// losses in a row that are not better, the rate is multiplied by `factor`, but not below `minimum`; the next
-/// `cooldown` losses do not count as bad.
+/// `cooldown` losses do not count as bad. With [`Goal::Higher`] all of that is so for a metric of which high values are
+/// better, such as the accuracy.
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
@@ -18,9 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// | `threshold` | `Relative(1e-4)` | `[0, 1)`; absolute `[0, ∞)` | by how much a loss has to be lower than the best |
 /// | `cooldown` | 0 | | so many losses after a reduction do not count as bad |
 /// | `minimum` | 0 | `[0, 1]` | the lowest rate, as a share of the run's |
+/// | `goal` | `Lower` | | which values are better: PyTorch's `mode` |
 ///
-/// Where PyTorch ignores a reduction of the rate by less than `eps`, none is ignored here. To watch an accuracy, feed
-/// it the share of errors.
+/// Where PyTorch ignores a reduction of the rate by less than `eps`, none is ignored here. An `Engine` feeds it the
+/// validation loss; where high values are better its criterion's metric, if that is one of those, else the accuracy.
 #[derive(Config, Debug, Copy, PartialEq)]
 pub struct PlateauConfig {
     /// Sets what the rate is multiplied by, in `(0, 1)`.
@@ -38,24 +41,30 @@ pub struct PlateauConfig {
     /// Sets the lowest rate as a share of the run's, in `[0, 1]`.
     #[config(default = 0.0)]
     pub minimum: f64,
+    /// Sets which values are better.
+    #[config(default = "Goal::Lower")]
+    pub goal: Goal,
 }
 
-/// Says by how much a loss has to be lower than the best to be better.
+/// Says by how much a loss has to be lower than the best to be better, or another metric higher.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Threshold {
-    /// Asks for a loss below `best·(1 − threshold)`, for losses that are not negative. The threshold is in `[0, 1)`.
+    /// Asks for a loss below `best·(1 − threshold)`, or another metric above `best·(1 + threshold)`, of values that are not
+    /// negative. The threshold is in `[0, 1)`.
     Relative(f64),
-    /// Asks for a loss below `best − threshold`. The threshold is in `[0, ∞)`.
+    /// Asks for a loss below `best − threshold`, or another metric above `best + threshold`. The threshold is in `[0, ∞)`.
     Absolute(f64),
 }
 
 impl Threshold {
-    /// Whether `loss` is better than `best`. NaN never is.
-    fn is_better(self, loss: f64, best: f64) -> bool {
-        match self {
-            Self::Relative(threshold) => loss < best * (1.0 - threshold),
-            Self::Absolute(threshold) => loss < best - threshold,
+    /// Whether `value` is better than `best`. NaN never is.
+    fn is_better(self, goal: Goal, value: f64, best: f64) -> bool {
+        match (goal, self) {
+            (Goal::Lower, Self::Relative(threshold)) => value < best * (1.0 - threshold),
+            (Goal::Lower, Self::Absolute(threshold)) => value < best - threshold,
+            (Goal::Higher, Self::Relative(threshold)) => value > best * (1.0 + threshold),
+            (Goal::Higher, Self::Absolute(threshold)) => value > best + threshold,
         }
     }
 }
@@ -117,13 +126,19 @@ impl Plateau {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a validation loss, and reduces the rate if too many in a row were not better. NaN counts as not
-    /// better.
-    pub fn observe(&self, loss: f64) {
-        let PlateauConfig { factor, patience, threshold, cooldown, minimum } = self.config;
+    /// Returns which values are better.
+    pub fn goal(&self) -> Goal {
+        self.config.goal
+    }
+
+    /// Takes note of a validation loss, or of the metric that is watched in its place, and reduces the rate if too many
+    /// in a row were not better. NaN counts as not better.
+    pub fn observe(&self, value: f64) {
+        let PlateauConfig { factor, patience, threshold, cooldown, minimum, goal } = self.config;
         let mut state = self.state();
-        if threshold.is_better(loss, state.best.unwrap_or(f64::INFINITY)) {
-            state.best = Some(loss);
+        let worst = if goal == Goal::Lower { f64::INFINITY } else { f64::NEG_INFINITY };
+        if threshold.is_better(goal, value, state.best.unwrap_or(worst)) {
+            state.best = Some(value);
             state.bad = 0;
         } else {
             state.bad += 1;

@@ -5,6 +5,7 @@ use super::{
     CosineRestartsConfig, Decay, DecayForm, OneCycleConfig, PlateauConfig, Schedule, SequenceConfig, Span, Threshold,
     TriangularConfig, Unit, WarmUpConfig, WarmUpForm, WarmUpStableDecayConfig,
 };
+use crate::early_stopping::Goal;
 use std::fmt;
 use std::str::FromStr;
 
@@ -46,7 +47,7 @@ const fn form(name: &'static str, usage: &'static str, parameters: &'static [&'s
 const FORMS: [Form; 15] = [
     form("constant", "constant", &[], 0),
     form("linear", "linear", &[], 0),
-    form("cosine", "cosine", &["minimum"], 1),
+    form("cosine", "cosine", &["minimum", "over"], 2),
     form("one-cycle", "one-cycle", &["peak", "start", "end"], 3),
     form("exponential", "exponential=BETA", &["beta", "k", "per"], 1),
     form("step", "step=EPOCHS:FACTOR", &["every", "factor", "k"], 2),
@@ -57,7 +58,12 @@ const FORMS: [Form; 15] = [
     form("cosine-restarts", "cosine-restarts=EPOCHS", &["first", "growth", "minimum"], 3),
     form("triangular", "triangular=EPOCHS", &["rise", "fall", "minimum", "shrink", "decay"], 3),
     form("wsd", "wsd=EPOCHS:EPOCHS", &["warm-up", "decay", "from", "minimum", "form"], 2),
-    form("plateau", "plateau", &["factor", "patience", "threshold", "absolute-threshold", "cooldown", "minimum"], 2),
+    form(
+        "plateau",
+        "plateau",
+        &["factor", "patience", "threshold", "absolute-threshold", "cooldown", "minimum", "goal"],
+        2,
+    ),
     form("warm-up", "warm-up=EPOCHS+SCHEDULE", &["over", "from", "form"], 2),
 ];
 
@@ -186,6 +192,10 @@ impl Parameter for WarmUpForm {
     const KIND: &'static str = "before or times";
 }
 
+impl Parameter for Goal {
+    const KIND: &'static str = "lower or higher";
+}
+
 impl FromStr for Schedule {
     type Err = ScheduleError;
 
@@ -224,7 +234,7 @@ fn read(name: &str, parameters: &Parameters) -> Result<Schedule, ScheduleError> 
             Schedule::MultiStep { at, decay: parameters.decay("factor")? }
         }
         "inverse-sqrt" => Schedule::InverseSqrt { k: parameters.get_or("k", 1.0)?, per: per()? },
-        "cosine" => Schedule::Cosine { minimum: parameters.get_or("minimum", 0.0)? },
+        "cosine" => Schedule::Cosine { minimum: parameters.get_or("minimum", 0.0)?, over: parameters.find("over")? },
         "cosine-restarts" => Schedule::CosineRestarts(read_cosine_restarts(parameters)?),
         "triangular" => Schedule::Triangular(read_triangular(parameters)?),
         "wsd" => Schedule::WarmUpStableDecay(read_stable(parameters)?),
@@ -293,6 +303,7 @@ fn read_plateau(parameters: &Parameters) -> Result<PlateauConfig, ScheduleError>
         threshold: threshold.unwrap_or(usual.threshold),
         cooldown: parameters.get_or("cooldown", usual.cooldown)?,
         minimum: parameters.get_or("minimum", usual.minimum)?,
+        goal: parameters.get_or("goal", usual.goal)?,
     })
 }
 
@@ -336,7 +347,8 @@ impl fmt::Display for Schedule {
                 write!(f, "multi-step=at={at},{}={decay}", decayed(decay, "factor"))
             }
             Self::InverseSqrt { k, per } => write!(f, "inverse-sqrt=k={k},per={per}"),
-            Self::Cosine { minimum } => write!(f, "cosine=minimum={minimum}"),
+            Self::Cosine { minimum, over: None } => write!(f, "cosine=minimum={minimum}"),
+            Self::Cosine { minimum, over: Some(over) } => write!(f, "cosine=minimum={minimum},over={over}"),
             Self::CosineRestarts(CosineRestartsConfig { first, growth, minimum }) => {
                 write!(f, "cosine-restarts=first={first},growth={growth},minimum={minimum}")
             }
@@ -350,7 +362,7 @@ impl fmt::Display for Schedule {
             Self::OneCycle(OneCycleConfig { peak, start, end }) => {
                 write!(f, "one-cycle=peak={peak},start={start},end={end}")
             }
-            Self::Plateau(PlateauConfig { factor, patience, threshold, cooldown, minimum }) => {
+            Self::Plateau(PlateauConfig { factor, patience, threshold, cooldown, minimum, goal }) => {
                 let (name, threshold) = match threshold {
                     Threshold::Relative(threshold) => ("threshold", threshold),
                     Threshold::Absolute(threshold) => ("absolute-threshold", threshold),
@@ -359,7 +371,9 @@ impl fmt::Display for Schedule {
                     f,
                     "plateau=factor={factor},patience={patience},{name}={threshold},cooldown={cooldown},\
                      minimum={minimum}"
-                )
+                )?;
+                // As in files from before there was a choice.
+                if *goal == Goal::Higher { f.write_str(",goal=higher") } else { Ok(()) }
             }
             Self::WarmUp(WarmUpConfig { over, from, form, then }) => {
                 write!(f, "warm-up=over={over},from={from},form={form}+{then}")

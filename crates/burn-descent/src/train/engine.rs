@@ -6,7 +6,7 @@ use super::loader::TrainingLoader;
 use super::state::TrainingState;
 use super::update::{Batch, Output, Update};
 use super::{EngineError, MetricFiles, StopSignal};
-use crate::early_stopping::EarlyStoppingConfig;
+use crate::early_stopping::{EarlyStoppingConfig, Goal};
 use crate::schedule::{Plateau, ScheduledLearningRate};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::SgdConfig;
@@ -90,7 +90,8 @@ pub enum End {
 
 impl<U> Engine<U> {
     /// Creates a training by the steps of `update`, with a constant learning rate, any of Burn's schedules or one of this
-    /// crate's, which is told the validation loss of each epoch if it reduces on plateau.
+    /// crate's, which is told the validation loss of each epoch if it reduces on plateau (or, by the plateau's goal, the
+    /// criterion's metric or the accuracy).
     pub fn new(update: U, schedule: impl Into<ModuleLrScheduler> + 'static) -> Self {
         let plateau = (&schedule as &dyn Any).downcast_ref().and_then(ScheduledLearningRate::plateau);
         Self {
@@ -547,12 +548,19 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
             items: self.progress.items,
         };
         if !record.validation.contains_key(&self.criterion.metric) {
-            let names: Vec<&str> = record.validation.keys().map(String::as_str).collect();
-            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            return Err(EngineError::NoMetric { metric: self.criterion.metric.clone(), known });
+            return Err(no_metric(&self.criterion.metric, &record));
         }
-        if let (Some(plateau), Some(loss)) = (&self.plateau, record.validation.get("Loss")) {
-            plateau.observe(*loss);
+        if let Some(plateau) = &self.plateau {
+            let metric = match plateau.goal() {
+                Goal::Lower => "Loss",
+                Goal::Higher if self.criterion.goal == Goal::Higher => &self.criterion.metric,
+                Goal::Higher => "Accuracy",
+            };
+            match record.validation.get(metric) {
+                Some(value) => plateau.observe(*value),
+                None if plateau.goal() == Goal::Lower => {}
+                None => return Err(no_metric(metric, &record)),
+            }
         }
         let before = self.history.best(&self.criterion).map(|record| record.epoch);
         let diverged = !self.criterion.of(&record).is_finite();
@@ -636,4 +644,11 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
         self.load(&path)?;
         Ok(Some(self.state.evaluated()?))
     }
+}
+
+/// The error of a validation that does not compute `metric`.
+fn no_metric(metric: &str, record: &EpochRecord) -> EngineError {
+    let names: Vec<&str> = record.validation.keys().map(String::as_str).collect();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    EngineError::NoMetric { metric: metric.to_owned(), known }
 }

@@ -204,6 +204,7 @@ pub struct Loader<B> {
     part: Range<usize>,
     batch_size: usize,
     smallest: usize,
+    drop_last: bool,
     prefetch: usize,
     device: Device,
     cursor: Cursor,
@@ -246,6 +247,7 @@ impl<B: Send + 'static> Loader<B> {
             part,
             batch_size: batch_size.max(1),
             smallest: 1,
+            drop_last: false,
             prefetch: 0,
             device: device.clone(),
             cursor: Cursor::new(1),
@@ -274,6 +276,12 @@ impl<B: Send + 'static> Loader<B> {
         Self { smallest: smallest.max(1), ..self }
     }
 
+    /// Leaves out what is left over at the end of an epoch where it is no whole batch, as PyTorch's `drop_last` does; other
+    /// examples in each epoch, if they are shuffled. An epoch that is shorter than a batch stays as it is.
+    pub fn with_drop_last(self, drop_last: bool) -> Self {
+        Self { drop_last, ..self }
+    }
+
     /// Makes up to `batches` batches ahead, on a thread of their own; 0 makes each when it is asked for.
     pub fn prefetch(self, batches: usize) -> Self {
         Self { prefetch: batches, ..self }
@@ -291,7 +299,7 @@ impl<B: Send + 'static> Loader<B> {
 
     /// Returns the length of a training of `epochs`, for [`Schedule::scheduler`](crate::schedule::Schedule::scheduler).
     pub fn run_length(&self, epochs: usize) -> RunLength {
-        RunLength { epochs, steps_per_epoch: self.batches() as u64 }
+        RunLength { epochs, steps_per_epoch: self.batches() }
     }
 
     /// Returns the batches of `epoch` (from 1), but for the first `skipped`.
@@ -315,7 +323,7 @@ impl<B: Send + 'static> Loader<B> {
             epoch,
         };
         let cuts = self.cuts();
-        let (done, total) = (cuts.iter().take(skipped).map(ExactSizeIterator::len).sum(), self.part.len());
+        let (done, total) = (cuts.iter().take(skipped).map(ExactSizeIterator::len).sum(), self.num_items());
         let cuts: Vec<Range<usize>> = cuts.into_iter().skip(skipped).collect();
         let batches = match self.prefetch {
             0 => Made::Here { maker: Box::new(maker), cuts: cuts.into_iter() },
@@ -342,6 +350,9 @@ impl<B: Send + 'static> Loader<B> {
         let starts = (0..length).step_by(self.batch_size);
         let mut cuts: Vec<Range<usize>> =
             starts.map(|start| start..start.saturating_add(self.batch_size).min(length)).collect();
+        if self.drop_last && cuts.len() > 1 && cuts.last().is_some_and(|last| last.len() < self.batch_size) {
+            cuts.pop();
+        }
         if cuts.len() > 1 && cuts.last().is_some_and(|last| last.len() < self.smallest) {
             cuts.pop();
             if let Some(last) = cuts.last_mut() {
@@ -421,7 +432,7 @@ impl<B: Send + 'static> DataLoader<B> for Loader<B> {
     }
 
     fn num_items(&self) -> usize {
-        self.part.len()
+        self.cuts().last().map_or(0, |last| last.end)
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<B>> {

@@ -2,11 +2,13 @@
 
 use super::EngineError;
 use crate::gradient::Chain;
+use crate::group::rates;
 use crate::optim::{RecordMismatch, evaluation_weights, load_record};
 use crate::penalty::Penalties;
 use crate::transfer::LayerSchedule;
 use crate::weights::Sam;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::ParamGroup;
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Device;
 use burn::train::{LearnerModel, TrainOutput, TrainStep};
@@ -155,6 +157,7 @@ pub struct GradientUpdate<M: LearnerModel> {
     penalties: Option<Penalties>,
     sam: Option<Sam>,
     layers: Option<LayerSchedule>,
+    rates: Vec<(ParamGroup, f64)>,
     evaluation: Option<Evaluation<M>>,
     observer: Option<GradientObserver<M>>,
 }
@@ -163,8 +166,16 @@ impl<M: LearnerModel> GradientUpdate<M> {
     /// Creates steps of this optimizer, which may be of several groups of parameters, by the gradients as they are. What
     /// is evaluated are the weights that train.
     pub fn new(optimizer: ModuleOptimizer) -> Self {
-        let (penalties, sam, layers, evaluation, observer) = (None, None, None, None, None);
-        Self { optimizer, chain: Chain::default(), penalties, sam, layers, evaluation, observer }
+        Self {
+            optimizer,
+            chain: Chain::default(),
+            penalties: None,
+            sam: None,
+            layers: None,
+            rates: Vec::new(),
+            evaluation: None,
+            observer: None,
+        }
     }
 
     /// Sets the transforms of the gradients.
@@ -194,6 +205,12 @@ impl<M: LearnerModel> GradientUpdate<M> {
     /// Sets which layers train in each epoch, and the share of the learning rate that each has.
     pub fn with_layers(self, layers: LayerSchedule) -> Self {
         Self { layers: Some(layers), ..self }
+    }
+
+    /// Sets the learning rates of groups of parameters, as multiples of that of a step; of two groups that share a
+    /// parameter, the latter counts. The rates of [layers](Self::with_layers) take their place where these differ.
+    pub fn with_rates(self, rates: Vec<(ParamGroup, f64)>) -> Self {
+        Self { rates, ..self }
     }
 
     /// Sets that the weights that the optimizer means to be used are evaluated: an average, where it keeps one.
@@ -259,7 +276,8 @@ impl<M: LearnerModel> GradientUpdate<M> {
         if gradients.is_empty() {
             return model;
         }
-        let rates = self.layers.as_ref().and_then(|layers| layers.rates(rate.base()));
+        let of_groups = || (!self.rates.is_empty()).then(|| rates(rate.base(), self.rates.iter().cloned()));
+        let rates = self.layers.as_ref().and_then(|layers| layers.rates(rate.base())).or_else(of_groups);
         let rate = rates.as_ref().unwrap_or(rate);
         let model = model.optimize(&mut self.optimizer, rate.clone(), gradients);
         match &self.penalties {

@@ -1,9 +1,11 @@
+use super::{EmaConfig, LookaheadConfig, SwaConfig};
 use crate::error::ConfigError;
 use crate::kernel::{self, Step};
-use crate::optim::{Evaluate, evaluate_wrapped, optimizer_by_purpose};
+use crate::optim::{Evaluate, evaluate_wrapped, has_wrapper, optimizer_by_purpose, write_wrapper};
 use crate::rule::{DecayStep, Real, Rule};
-use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, FloatDType, Tensor};
+use std::marker::PhantomData;
 
 /// Says where an average of weights begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,14 @@ pub enum Start {
 /// s ← s + α·(θ − s)       after steps that have a share α
 /// ```
 pub trait Averaging: Clone + Send + Sync + 'static {
+    /// Names the wrapper, in errors and records.
+    const NAME: &'static str;
+
+    /// Returns the name of the wrapper; that of the kind where it is chosen at run time alone.
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
     /// Says where the average begins.
     fn start(&self) -> Start;
 
@@ -51,12 +61,14 @@ pub struct Averaged<A, O> {
     optimizer: O,
 }
 
-/// Holds the state of one parameter under [`Averaged`]: the wrapped optimizer's, the average and the number of steps.
-#[derive(Clone, Debug)]
-pub struct AveragedState<S, const D: usize> {
+/// Holds the state of one parameter under [`Averaged`]: the wrapped optimizer's, the average and the number of steps. A
+/// record has besides, from version 2 on, the name of the [`Averaging`].
+#[derive(Debug)]
+pub struct AveragedState<A, S, const D: usize> {
     inner: Option<S>,
     average: Option<Tensor<D>>,
     time: u64,
+    averaging: PhantomData<fn() -> A>,
 }
 
 impl<A: Averaging, O: Optimizer> Averaged<A, O> {
@@ -69,6 +81,15 @@ impl<A: Averaging, O: Optimizer> Averaged<A, O> {
         averaging.check()?;
         Ok(Self { averaging, optimizer })
     }
+
+    /// Makes the optimizer of a whole module: Burn's `ModuleOptimizer`, which has `step`. For a group of parameters
+    /// `ModuleOptimizer::with_group` takes the wrapper itself.
+    pub fn init(self) -> ModuleOptimizer
+    where
+        Self: Optimizer,
+    {
+        self.into()
+    }
 }
 
 impl<A: Averaging, O: Optimizer> Evaluate for Averaged<A, O> {
@@ -79,12 +100,12 @@ impl<A: Averaging, O: Optimizer> Evaluate for Averaged<A, O> {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let AveragedState { inner, average, time } = state.unwrap_or_default();
+        let AveragedState { inner, average, time, averaging } = state.unwrap_or_default();
         let average = begun(&self.averaging, average, &tensor);
         let time = time + 1;
         let (tensor, inner) = self.optimizer.step(lr, tensor, grad, inner);
         let (tensor, average) = moved(&self.averaging, average, tensor, time);
-        (tensor, Some(AveragedState { inner, average, time }))
+        (tensor, Some(AveragedState { inner, average, time, averaging }))
     }
 
     fn evaluate<const D: usize>(&self, tensor: Tensor<D>, state: Option<Self::State<D>>) -> Tensor<D> {
@@ -96,11 +117,11 @@ impl<A: Averaging, O: Optimizer> Evaluate for Averaged<A, O> {
     }
 }
 
-optimizer_by_purpose!([A: Averaging, O: Optimizer] Averaged<A, O>, D => AveragedState<O::State<D>, D>, |state, device| {
+optimizer_by_purpose!([A: Averaging, O: Optimizer] Averaged<A, O>, D => AveragedState<A, O::State<D>, D>, |state, device| {
     AveragedState {
         inner: state.inner.map(|inner| O::to_device(inner, device)),
         average: state.average.map(|average| average.to_device(device)),
-        time: state.time,
+        ..state
     }
 });
 
@@ -165,9 +186,15 @@ impl Rule<0> for Towards {
     }
 }
 
-impl<S, const D: usize> Default for AveragedState<S, D> {
+impl<A, S, const D: usize> Default for AveragedState<A, S, D> {
     fn default() -> Self {
-        Self { inner: None, average: None, time: 0 }
+        Self { inner: None, average: None, time: 0, averaging: PhantomData }
+    }
+}
+
+impl<A, S: Clone, const D: usize> Clone for AveragedState<A, S, D> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), average: self.average.clone(), ..*self }
     }
 }
 
@@ -176,34 +203,47 @@ pub(super) fn inner_prefix(prefix: &str) -> String {
     format!("{prefix}.inner")
 }
 
-impl<S: RecordState, const D: usize> RecordState for AveragedState<S, D> {
+impl<A: Averaging, S: RecordState, const D: usize> RecordState for AveragedState<A, S, D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         if let Some(inner) = &self.inner {
             inner.state_flatten(&inner_prefix(prefix), out);
         }
-        write(prefix, self.average.as_ref(), self.time, out);
+        write(prefix, A::NAME, self.average.as_ref(), self.time, out);
     }
 
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
-        let (average, time) = read(prefix, src, device)?;
-        Some(Self { inner: S::state_unflatten(&inner_prefix(prefix), src, device), average, time })
+        let (average, time) = read(prefix, A::NAME, src, device)?;
+        let inner = S::state_unflatten(&inner_prefix(prefix), src, device);
+        Some(Self { inner, average, time, averaging: PhantomData })
     }
 }
 
-/// Writes an average and the number of steps into a record.
-pub(super) fn write<const D: usize>(prefix: &str, average: Option<&Tensor<D>>, time: u64, out: &mut StateSink) {
+/// Writes an average of the kind `name` and the number of steps into a record.
+pub(super) fn write<const D: usize>(
+    prefix: &str,
+    name: &str,
+    average: Option<&Tensor<D>>,
+    time: u64,
+    out: &mut StateSink,
+) {
+    write_wrapper(prefix, name, out);
     if let Some(average) = average {
         out.push_tensor(prefix, "average", average.to_data());
     }
     out.push_scalar(prefix, "average_time", time.into());
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write`] wrote; nothing where it was another of this crate's kinds.
 pub(super) fn read<const D: usize>(
     prefix: &str,
+    name: &str,
     src: &mut StateSource,
     device: &Device,
 ) -> Option<(Option<Tensor<D>>, u64)> {
+    let kinds = [EmaConfig::NAME, SwaConfig::NAME, LookaheadConfig::NAME];
+    if kinds.into_iter().any(|kind| kind != name && has_wrapper(prefix, kind, src)) {
+        return None;
+    }
     let time = src.take_scalar(prefix, "average_time")?.try_into().ok()?;
     let average = src.take_tensor(prefix, "average").map(|data| {
         let dtype = data.dtype();

@@ -16,6 +16,9 @@ pub enum DecayWarmUp {
     BiasCorrection,
     /// Starts the average from the weights before the first step, with the decay β.
     None,
+    /// Starts the average from the weights after the first step, with the decay β: PyTorch's `AveragedModel` with
+    /// `get_ema_avg_fn(β)`, updated after each step.
+    FirstStep,
 }
 
 /// Configures [`Ema`], an exponential moving average of the weights (Polyak & Juditsky 1992; coverage C1, C2).
@@ -32,10 +35,10 @@ pub enum DecayWarmUp {
 /// Training itself is that of the wrapped optimizer, bit by bit.
 ///
 /// ```
-/// use burn::optim::{AdamConfig, ModuleOptimizer};
+/// use burn::optim::AdamConfig;
 /// use burn_descent::weights::EmaConfig;
 ///
-/// let optimizer = ModuleOptimizer::from(EmaConfig::new().with_decay(0.99).wrap(AdamConfig::new().build())?);
+/// let optimizer = EmaConfig::new().with_decay(0.99).wrap(AdamConfig::new().build())?.init();
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Config, Debug, Copy, PartialEq)]
@@ -48,11 +51,21 @@ pub struct EmaConfig {
     pub warm_up: DecayWarmUp,
 }
 
+impl EmaConfig {
+    /// Reproduces PyTorch's `AveragedModel` with `get_ema_avg_fn()`: β 0.999, from the weights after the first step. Its
+    /// plain mean is [`Swa`](super::Swa).
+    pub fn pytorch() -> Self {
+        Self::new().with_warm_up(DecayWarmUp::FirstStep)
+    }
+}
+
 impl Averaging for EmaConfig {
+    const NAME: &'static str = "Ema";
+
     fn start(&self) -> Start {
         match self.warm_up {
             DecayWarmUp::Ramp | DecayWarmUp::None => Start::InitialWeights,
-            DecayWarmUp::BiasCorrection => Start::FirstTaken,
+            DecayWarmUp::BiasCorrection | DecayWarmUp::FirstStep => Start::FirstTaken,
         }
     }
 
@@ -62,7 +75,7 @@ impl Averaging for EmaConfig {
             DecayWarmUp::Ramp => 1.0 - self.decay.min((1.0 + t) / (10.0 + t)),
             // v̂ₜ = v̂ₜ₋₁ + (θ − v̂ₜ₋₁)·(1 − β)/(1 − βᵗ)
             DecayWarmUp::BiasCorrection => (1.0 - self.decay) / (1.0 - self.decay.powf(t)),
-            DecayWarmUp::None => 1.0 - self.decay,
+            DecayWarmUp::None | DecayWarmUp::FirstStep => 1.0 - self.decay,
         })
     }
 

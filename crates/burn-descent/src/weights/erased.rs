@@ -66,11 +66,11 @@ impl<A: Averaging> AveragedErased<A> {
         if let Some(inner) = inner {
             self.optimizer.state_flatten(&inner_prefix(prefix), inner, out);
         }
-        write(prefix, average.as_ref(), *time, out);
+        write(prefix, self.averaging.name(), average.as_ref(), *time, out);
     }
 
     fn unflatten<const D: usize>(&self, prefix: &str, src: &mut StateSource, device: &Device) -> Option<DynState> {
-        let (average, time) = read::<D>(prefix, src, device)?;
+        let (average, time) = read::<D>(prefix, self.averaging.name(), src, device)?;
         let inner = self.optimizer.state_unflatten(D, &inner_prefix(prefix), src, device);
         Some(DynState::create(State { inner, average, time }, D))
     }

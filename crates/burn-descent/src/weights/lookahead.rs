@@ -21,11 +21,10 @@ use burn::config::Config;
 /// The wrapped optimizer keeps its state when the weights return, as in optax's `lookahead`.
 ///
 /// ```
-/// use burn::optim::ModuleOptimizer;
 /// use burn_descent::optim::AdamConfig;
 /// use burn_descent::weights::LookaheadConfig;
 ///
-/// let optimizer = ModuleOptimizer::from(LookaheadConfig::new().wrap(AdamConfig::new().build()?)?);
+/// let optimizer = LookaheadConfig::new().wrap(AdamConfig::new().build()?)?.init();
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Config, Debug, Copy, PartialEq)]
@@ -39,6 +38,8 @@ pub struct LookaheadConfig {
 }
 
 impl Averaging for LookaheadConfig {
+    const NAME: &'static str = "Lookahead";
+
     fn start(&self) -> Start {
         Start::InitialWeights
     }

@@ -5,9 +5,12 @@
 //! where the loss is highest nearby. [`reestimate_batch_norm`] fits the statistics of batch normalization to weights
 //! that were not trained at.
 //!
+//! An average is of the parameters of the optimizer that it wraps. Where groups of parameters have optimizers of their own,
+//! wrap each of them: those of a bare one are evaluated as they train, without a word.
+//!
 //! ```
 //! use burn::nn::LinearConfig;
-//! use burn::optim::{GradientsParams, ModuleOptimizer};
+//! use burn::optim::GradientsParams;
 //! use burn::tensor::{Device, Tensor};
 //! use burn_descent::gradient::GradientNoiseConfig;
 //! use burn_descent::optim::{NadamConfig, evaluation_weights};
@@ -17,8 +20,7 @@
 //! let mut model = LinearConfig::new(4, 1).init(&device);
 //! // Wrappers nest. The innermost steps first; the outermost average is the one that is evaluated.
 //! let noisy = GradientNoiseConfig::new().wrap(NadamConfig::new().build()?)?;
-//! let optimizer = EmaConfig::new().wrap(LookaheadConfig::new().wrap(noisy)?)?;
-//! let mut optimizer = ModuleOptimizer::from(optimizer);
+//! let mut optimizer = EmaConfig::new().wrap(LookaheadConfig::new().wrap(noisy)?)?.init();
 //!
 //! let loss = model.forward(Tensor::<2>::ones([8, 4], &device)).square().mean();
 //! let gradients = GradientsParams::from_grads(loss.backward(), &model);

@@ -26,6 +26,12 @@ macro_rules! on_config {
 }
 
 impl Averaging for WeightTransform {
+    const NAME: &'static str = "WeightTransform";
+
+    fn name(&self) -> &'static str {
+        on_config!(self, config => config.name())
+    }
+
     fn start(&self) -> Start {
         on_config!(self, config => Averaging::start(config))
     }

@@ -1,6 +1,7 @@
 use super::retrained::retrained;
 use crate::error::{ConfigError, ValueRange};
 use crate::gradient::{EachGradient, Parameter, for_each_shared_gradient, global_norm};
+use crate::kernel;
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
@@ -105,8 +106,9 @@ struct Ascent {
 
 impl EachGradient for Ascent {
     fn each<const D: usize>(&mut self, parameter: Parameter<'_>, gradient: Tensor<D>) -> Option<Tensor<D>> {
-        let (dtype, working) = (FloatDType::from(gradient.dtype()), FloatDType::from(self.scale.dtype()));
-        let scale = self.scale.clone().to_device(&gradient.device()).reshape([1; D]);
+        let dtype = FloatDType::from(gradient.dtype());
+        let working = FloatDType::from(kernel::working_dtype(gradient.dtype()));
+        let scale = self.scale.clone().to_device(&gradient.device()).cast(working).reshape([1; D]);
         self.steps.register(parameter.id, (gradient.cast(working) * scale).cast(dtype));
         None
     }
@@ -117,7 +119,8 @@ struct Climb(GradientsParams);
 
 impl ModuleMapper for Climb {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.0.remove::<D>(param.id) {
+        // A tied parameter comes by more than once.
+        match self.0.get::<D>(param.id) {
             Some(step) => param.map(|theta| theta + step),
             None => param,
         }

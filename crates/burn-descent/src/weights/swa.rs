@@ -20,13 +20,12 @@ use burn::config::Config;
 /// PyTorch's `AveragedModel`.
 ///
 /// ```
-/// use burn::optim::ModuleOptimizer;
 /// use burn_descent::optim::MomentumConfig;
 /// use burn_descent::weights::SwaConfig;
 ///
 /// let (epochs, steps) = (8, 1000);
 /// let swa = SwaConfig::new().with_start(6 * steps).with_every(steps);
-/// let optimizer = ModuleOptimizer::from(swa.wrap(MomentumConfig::new().build()?)?);
+/// let optimizer = swa.wrap(MomentumConfig::new().build()?)?.init();
 /// # let _ = epochs;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
@@ -41,6 +40,8 @@ pub struct SwaConfig {
 }
 
 impl Averaging for SwaConfig {
+    const NAME: &'static str = "Swa";
+
     fn start(&self) -> Start {
         Start::FirstTaken
     }

@@ -142,6 +142,25 @@ fn the_smallest_batch_joins_the_one_before() {
 }
 
 #[test]
+fn what_is_no_whole_batch_is_dropped() {
+    let loader = |examples| asked(examples, 4).with_smallest_batch(2).with_drop_last(true);
+    let sized = |examples| sizes(&epoch(&loader(examples), 1, 0));
+    assert_eq!([sized(8), sized(9), sized(11)], [[4, 4], [4, 4], [4, 4]]);
+    assert_eq!(sized(3), [3], "there is no other");
+    assert_eq!((loader(11).num_items(), loader(11).batches()), (8, 2));
+    // Others in each epoch, in the same order as without.
+    let shuffled = |drop_last| asked(11, 4).shuffled(3).with_drop_last(drop_last);
+    for number in 1..4 {
+        let whole = epoch(&shuffled(false), number, 0);
+        for ahead in [0, 2] {
+            let batches = shuffled(true).prefetch(ahead);
+            assert_eq!(epoch(&batches, number, 0), whole[..2]);
+            assert_eq!(epoch(&batches, number, 1), whole[1..2]);
+        }
+    }
+}
+
+#[test]
 fn slices_are_parts_of_the_same_order() {
     let whole = Arc::new(asked(10, 2).shuffled(3));
     let all =

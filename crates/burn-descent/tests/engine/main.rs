@@ -251,7 +251,7 @@ enum Break {
 
 impl Setup {
     fn length(&self) -> RunLength {
-        RunLength { epochs: self.epochs, steps_per_epoch: STEPS }
+        RunLength { epochs: self.epochs, steps_per_epoch: STEPS as usize }
     }
 
     fn engine(&self, update: Breaking) -> Broken {

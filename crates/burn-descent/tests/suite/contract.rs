@@ -12,11 +12,13 @@ use burn_descent::optim::{
     Adabelief, AdabeliefConfig, Adadelta, AdadeltaConfig, AdadeltaForm, Adagrad, AdagradConfig, Adam, Adamax,
     AdamaxConfig, Adan, AdanConfig, AdanDecay, Amsgrad, AmsgradConfig, AmsgradForm, Asgd, AsgdConfig, BiasCorrection,
     Elementwise, Epsilon, LearningRatePlacement, Lion, LionConfig, Momentum, MomentumConfig, MomentumForm, Nadam,
-    NadamConfig, NadamForm, Nesterov, NesterovConfig, NesterovForm, NormalizedGradient, NormalizedGradientConfig,
-    Radam, RadamConfig, RmsProp, RmsPropConfig, RmsPropMomentum, Rprop, RpropConfig, ScheduleFreeAdamw,
-    ScheduleFreeAdamwConfig, ScheduleFreeSgd, ScheduleFreeSgdConfig, Sgd, SgdConfig, WeightDecay, Yogi, YogiConfig,
+    NadamConfig, NadamForm, NamedOptimizer, Nesterov, NesterovConfig, NesterovForm, NormalizedGradient,
+    NormalizedGradientConfig, Radam, RadamConfig, RmsProp, RmsPropConfig, RmsPropMomentum, Rprop, RpropConfig,
+    ScheduleFreeAdamw, ScheduleFreeAdamwConfig, ScheduleFreeSgd, ScheduleFreeSgdConfig, Sgd, SgdConfig, WeightDecay,
+    Yogi, YogiConfig,
 };
 use burn_descent::rule::Rule;
+use serde_json::Value;
 use std::fmt;
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -135,12 +137,12 @@ fn optimizers() -> Vec<Row> {
         row("adabelief L2", 0.1, || AdabeliefConfig::new().with_weight_decay(L2).init()),
         row("adabelief decoupled", 0.1, || AdabeliefConfig::new().with_weight_decay(DECOUPLED).init()),
         row("lion", 0.02, || LionConfig::new().init()),
-        row("lion optax", 0.02, || LionConfig::optax().init()),
+        row("lion optax decoupled", 0.02, || LionConfig::optax().init()),
         row("lion L2", 0.02, || LionConfig::new().with_weight_decay(L2).init()),
         row("adan", 0.05, || AdanConfig::new().init()),
         row("adan optax", 0.05, || AdanConfig::optax().init()),
         row("adan L2", 0.05, || AdanConfig::new().with_weight_decay(L2).init()),
-        row("adan proximal", 0.05, || AdanConfig::new().with_weight_decay(DECOUPLED).init()),
+        row("adan proximal decoupled", 0.05, || AdanConfig::new().with_weight_decay(DECOUPLED).init()),
         row("adan decoupled", 0.05, || AdanConfig::new().with_decay(AdanDecay::BeforeStep).with_weight_decay(DECOUPLED).init()),
         row("rprop", 0.1, || RpropConfig::new().init()),
         row("rprop L2", 0.1, || RpropConfig::new().with_weight_decay(L2).init()),
@@ -481,11 +483,12 @@ fn infinite_and_nan_gradients_touch_their_own_value_alone() {
             let mut poisoned = run(Some(poison));
             // Shading languages may assume that there is no such thing as NaN.
             if case.backend != "wgpu" {
-                let by_sign = ["rprop", "lion"].iter().any(|name| case.row.name.starts_with(name));
-                let signs_only = by_sign && poison.is_infinite();
+                // Rprop sees signs, and 0 for that of NaN, as PyTorch's; Lion sees the sign of a momentum.
+                let signs_only = case.row.name.starts_with("rprop");
+                let by_sign = signs_only || case.row.name.starts_with("lion") && poison.is_infinite();
                 let trace = poisoned[5].to_bits() != healthy[5].to_bits();
-                assert!(trace || signs_only, "{case}: {poison} should leave a trace");
-                assert!(!poison.is_nan() || poisoned[5].is_nan(), "{case}: NaN should show");
+                assert!(trace || by_sign, "{case}: {poison} should leave a trace");
+                assert!(!poison.is_nan() || poisoned[5].is_nan() != signs_only, "{case}: NaN should show");
             }
             poisoned[5] = healthy[5];
             case.assert_same(&poisoned, &healthy, &format!("the neighbours of {poison}"));
@@ -525,6 +528,99 @@ fn gradients_of_any_magnitude_leave_finite_numbers() {
     });
 }
 
+/// What the documentation of `optim` promises of every rule, of gradients from 0 to beyond all numbers, which keep their sign,
+/// change it, or are followed by one of 1.
+#[test]
+fn gradients_of_every_kind_do_what_the_documentation_says() {
+    // Gradients of such a size overflow by themselves where they are summed up or the weights' decay is added to them.
+    let goes_as_far_as_told = ["sgd", "momentum", "nesterov", "asgd", "schedule-free sgd", "radam"];
+    let largest = |dtype| if dtype == DType::F64 { f64::MAX } else { f64::from(f32::MAX) };
+    for_each(optimizers(), |case| {
+        if case.backend == "wgpu" {
+            return;
+        }
+        let wide = case.dtype == DType::F64;
+        let smallest = if wide { 5e-324 } else { 1e-45 };
+        let overflowing = if wide { [2e153, 1e154, 1e160, 1e300] } else { [2e19, 1e20, 1e22, 1e30] };
+        let finite = [[0.0, smallest, 1e-30, 1.0].as_slice(), &overflowing, &[largest(case.dtype)]].concat();
+        for gradient in finite {
+            let plain = goes_as_far_as_told.iter().any(|name| case.row.name.starts_with(name));
+            for signs in [[1.0, 1.0, 1.0], [1.0, -1.0, 1.0]] {
+                let mut trainee = case.trainee(&[1.0]);
+                for (step, sign) in signs.into_iter().enumerate() {
+                    trainee.step(case.row.lr, case.vector(&[sign * gradient]));
+                    let theta = trainee.values()[0];
+                    let numbers = theta.is_finite() || plain && gradient > 1e30;
+                    assert!(numbers, "{case}: {theta} after step {step} of {gradient:e}");
+                }
+                let decays = ["L2", "decoupled", "adamw", "asgd"].iter().any(|name| case.row.name.contains(name));
+                let decays = decays && case.row.name != "schedule-free adamw";
+                if gradient == 0.0 && !decays {
+                    assert_eq!(trainee.values(), [1.0], "{case}: a gradient of 0 should move nothing");
+                }
+                trainee.step(case.row.lr, case.vector(&[1.0]));
+                assert!(trainee.values()[0].is_finite() || plain && gradient > 1e30, "{case}: 1 after {gradient:e}");
+            }
+        }
+        for gradient in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            let mut trainee = case.trainee(&[1.0]);
+            for g in [gradient, 1.0, 1.0, 1.0] {
+                trainee.step(case.row.lr, case.vector(&[g]));
+            }
+            let by_sign =
+                case.row.name.starts_with("rprop") || case.row.name.starts_with("lion") && gradient.is_infinite();
+            assert_eq!(trainee.values()[0].is_finite(), by_sign, "{case}: {gradient}");
+        }
+    });
+}
+
+/// What PyTorch makes of such gradients in `f32`, so does this crate, as long as PyTorch's is a number.
+#[test]
+fn extreme_gradients_move_as_in_pytorch() {
+    let golden: Value = serde_json::from_str(include_str!("golden/extremes.json")).expect("the golden file is JSON");
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok()).expect("a number");
+    let start = |name: &str| match name {
+        "sgd" => SgdConfig::new().init(),
+        "momentum" => MomentumConfig::pytorch().init(),
+        "adagrad" => AdagradConfig::pytorch().init(),
+        "adadelta" => AdadeltaConfig::pytorch().init(),
+        "rmsprop" => RmsPropConfig::pytorch().init(),
+        "rmsprop momentum" => RmsPropConfig::pytorch().with_momentum(RmsPropMomentum::Classical(0.9)).init(),
+        "adam" => burn_descent::optim::AdamConfig::pytorch().init(),
+        "amsgrad" => AmsgradConfig::pytorch().init(),
+        "adamax" => AdamaxConfig::pytorch().init(),
+        "nadam" => NadamConfig::pytorch().init(),
+        "radam" => RadamConfig::pytorch().init(),
+        "rprop" => RpropConfig::pytorch().init(),
+        name => panic!("no configuration for `{name}`"),
+    };
+    let lr = number(&golden["lr"]);
+    let cases = golden["cases"].as_array().expect("cases");
+    assert!(cases.len() > 150, "{}", cases.len());
+    for (backend, device) in cpu_devices() {
+        for case in cases {
+            let (name, g) = (case["optimizer"].as_str().expect("a name"), number(&case["gradient"]));
+            // PyTorch multiplies two gradients to compare their signs, and gets 0 there; its NAdam corrects before the root,
+            // and gets ∞.
+            let otherwise = name == "rprop" && g > 0.0 && g < 1e-22 || name == "nadam" && (1e19..1e21).contains(&g);
+            let mut trainee = Trainee::new(start(name).expect("in range"), vector(&[1.0], &device, DType::F32));
+            for (step, expected) in case["theta"].as_array().expect("steps").iter().map(number).enumerate() {
+                let gradient = if step < 3 { g } else { 1.0 };
+                trainee.step(lr, vector(&[gradient], &device, DType::F32));
+                let found = trainee.values()[0];
+                let what = format!("{name} on {backend}, step {step} of {g:e}: {found}, not {expected}");
+                match expected.is_finite() {
+                    true if otherwise => assert!(found.is_finite() && found != 1.0, "{what}"),
+                    true => assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{what}"),
+                    false => {
+                        assert!(g.is_finite() && !found.is_nan() || !g.is_finite() && !found.is_finite(), "{what}")
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// What the documentation of `optim` says of squares that overflow or vanish.
 #[test]
 fn squares_beyond_single_precision_stop_adam_or_leave_the_step_to_epsilon() {
@@ -537,8 +633,9 @@ fn squares_beyond_single_precision_stop_adam_or_leave_the_step_to_epsilon() {
             (0..5).for_each(|_| trainee.step(0.1, vector(&[then], &device, dtype)));
             (before, trainee.values()[0])
         };
-        assert_eq!(moved(DType::F32, 1e20, 1.0), (0.0, 0.0), "{backend}: it should stand still");
-        assert!(moved(DType::F64, 1e20, 1.0).0 < -0.09, "{backend}: not in double precision");
+        assert!(moved(DType::F32, 5e20, 1.0).0 < -0.09, "{backend}: its weighted square is a number");
+        assert_eq!(moved(DType::F32, 6e20, 1.0), (0.0, 0.0), "{backend}: it should stand still");
+        assert!(moved(DType::F64, 6e20, 1.0).0 < -0.09, "{backend}: not in double precision");
         let (vanished, _) = moved(DType::F32, 1e-24, 1.0);
         assert!((vanished / (-0.1 * 1e-24 / 1e-8) - 1.0).abs() < 1e-3, "{backend}: {vanished:e}");
     }
@@ -703,6 +800,8 @@ const FRACTION: Bounds = Bounds("in [0, 1]", [0.0, 0.5, 1.0], [-0.1, 1.1, f64::N
 const NON_NEGATIVE: Bounds = Bounds("in [0, ∞)", [0.0, 0.5, 1e9], [-0.1, f64::INFINITY, f64::NAN]);
 const POSITIVE: Bounds = Bounds("in (0, ∞)", [f64::MIN_POSITIVE, 0.5, 1e9], [0.0, f64::INFINITY, f64::NAN]);
 
+/// 1e-46 is 0 in `f32`, and 1e-40 has lost digits there.
+const EPSILON: Bounds = Bounds("in [1.2e-38, ∞)", [f32::MIN_POSITIVE as f64, 0.5, 1e9], [0.0, 1e-46, f64::NAN]);
 const OPEN_FRACTION: Bounds = Bounds("in (0, 1)", [f64::MIN_POSITIVE, 0.5, 0.999_999], [0.0, 1.0, f64::NAN]);
 const ABOVE_1: Bounds = Bounds("above 1", [1.000_001, 2.0, 1e9], [1.0, f64::INFINITY, f64::NAN]);
 const FROM_2: Bounds = Bounds("at least 2", [2.0, 2.5, 1e9], [1.9, f64::INFINITY, f64::NAN]);
@@ -723,55 +822,55 @@ fn fields() -> Vec<(&'static str, &'static str, Bounds, Build)> {
     type G = GradientNoiseConfig;
     vec![
         ("Adadelta", "rho", DECAY, |x| A::new().with_rho(x).init().map(drop)),
-        ("Adadelta", "epsilon", POSITIVE, |x| A::new().with_epsilon(x).init().map(drop)),
+        ("Adadelta", "epsilon", EPSILON, |x| A::new().with_epsilon(x).init().map(drop)),
         ("Amsgrad", "beta_1", DECAY, |x| M::new().with_beta_1(x).init().map(drop)),
         ("Amsgrad", "beta_2", DECAY, |x| M::new().with_beta_2(x).init().map(drop)),
-        ("Amsgrad", "epsilon", POSITIVE, |x| M::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("Amsgrad", "epsilon", POSITIVE, |x| M::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Amsgrad", "epsilon", EPSILON, |x| M::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Amsgrad", "epsilon", EPSILON, |x| M::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Nadam", "beta_1", DECAY, |x| N::new().with_beta_1(x).init().map(drop)),
         ("Nadam", "beta_2", DECAY, |x| N::new().with_beta_2(x).init().map(drop)),
-        ("Nadam", "epsilon", POSITIVE, |x| N::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("Nadam", "epsilon", POSITIVE, |x| N::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Nadam", "epsilon", EPSILON, |x| N::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Nadam", "epsilon", EPSILON, |x| N::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Nadam", "momentum_decay", NON_NEGATIVE, |x| N::new().with_form(NadamForm::Schedule { momentum_decay: x }).init().map(drop)),
         ("Nadam", "momentum_decay", NON_NEGATIVE, |x| N::new().with_form(NadamForm::Dozat { momentum_decay: x }).init().map(drop)),
         ("RmsProp", "decay", DECAY, |x| R::new().with_decay(x).init().map(drop)),
-        ("RmsProp", "epsilon", POSITIVE, |x| R::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("RmsProp", "epsilon", POSITIVE, |x| R::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("RmsProp", "epsilon", EPSILON, |x| R::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("RmsProp", "epsilon", EPSILON, |x| R::new().with_epsilon(Outside(x)).init().map(drop)),
         ("RmsProp", "momentum", DECAY, |x| R::new().with_momentum(RmsPropMomentum::Classical(x)).init().map(drop)),
         ("RmsProp", "momentum", DECAY, |x| R::new().with_momentum(RmsPropMomentum::Nesterov(x)).init().map(drop)),
         ("Momentum", "momentum", DECAY, |x| MomentumConfig::new().with_momentum(x).init().map(drop)),
         ("Momentum", "dampening", FRACTION, |x| MomentumConfig::new().with_form(MomentumForm::LearningRateOutside { dampening: x }).init().map(drop)),
         ("Nesterov", "momentum", DECAY, |x| NesterovConfig::new().with_momentum(x).init().map(drop)),
         ("Nesterov", "dampening", FRACTION, |x| NesterovConfig::new().with_form(NesterovForm::LearningRateOutside { dampening: x }).init().map(drop)),
-        ("NormalizedGradient", "epsilon", POSITIVE, |x| NormalizedGradientConfig::new().with_epsilon(x).init().map(drop)),
-        ("Adagrad", "epsilon", POSITIVE, |x| AdagradConfig::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("Adagrad", "epsilon", POSITIVE, |x| AdagradConfig::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("NormalizedGradient", "epsilon", EPSILON, |x| NormalizedGradientConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adagrad", "epsilon", EPSILON, |x| AdagradConfig::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Adagrad", "epsilon", EPSILON, |x| AdagradConfig::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Adagrad", "initial_sum", NON_NEGATIVE, |x| AdagradConfig::new().with_initial_sum(x).init().map(drop)),
         ("Adagrad", "lr_decay", NON_NEGATIVE, |x| AdagradConfig::new().with_lr_decay(x).init().map(drop)),
         ("Adam", "beta_1", DECAY, |x| D::new().with_beta_1(x).init().map(drop)),
         ("Adam", "beta_2", DECAY, |x| D::new().with_beta_2(x).init().map(drop)),
-        ("Adam", "epsilon", POSITIVE, |x| D::new().with_epsilon(Inside(x)).init().map(drop)),
-        ("Adam", "epsilon", POSITIVE, |x| D::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Adam", "epsilon", EPSILON, |x| D::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Adam", "epsilon", EPSILON, |x| D::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Adamax", "beta_1", DECAY, |x| AdamaxConfig::new().with_beta_1(x).init().map(drop)),
         ("Adamax", "beta_2", DECAY, |x| AdamaxConfig::new().with_beta_2(x).init().map(drop)),
-        ("Adamax", "epsilon", POSITIVE, |x| AdamaxConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adamax", "epsilon", EPSILON, |x| AdamaxConfig::new().with_epsilon(x).init().map(drop)),
         ("Radam", "beta_1", DECAY, |x| RadamConfig::new().with_beta_1(x).init().map(drop)),
         ("Radam", "beta_2", DECAY, |x| RadamConfig::new().with_beta_2(x).init().map(drop)),
-        ("Radam", "epsilon", POSITIVE, |x| RadamConfig::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("Radam", "epsilon", EPSILON, |x| RadamConfig::new().with_epsilon(Inside(x)).init().map(drop)),
         ("Yogi", "beta_1", DECAY, |x| YogiConfig::new().with_beta_1(x).init().map(drop)),
         ("Yogi", "beta_2", DECAY, |x| YogiConfig::new().with_beta_2(x).init().map(drop)),
-        ("Yogi", "epsilon", POSITIVE, |x| YogiConfig::new().with_epsilon(Outside(x)).init().map(drop)),
+        ("Yogi", "epsilon", EPSILON, |x| YogiConfig::new().with_epsilon(Outside(x)).init().map(drop)),
         ("Yogi", "initial_moment_1", NON_NEGATIVE, |x| YogiConfig::new().with_initial_moment_1(x).init().map(drop)),
         ("Yogi", "initial_moment_2", NON_NEGATIVE, |x| YogiConfig::new().with_initial_moment_2(x).init().map(drop)),
         ("Adabelief", "beta_1", DECAY, |x| AdabeliefConfig::new().with_beta_1(x).init().map(drop)),
         ("Adabelief", "beta_2", DECAY, |x| AdabeliefConfig::new().with_beta_2(x).init().map(drop)),
-        ("Adabelief", "epsilon", POSITIVE, |x| AdabeliefConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adabelief", "epsilon", EPSILON, |x| AdabeliefConfig::new().with_epsilon(x).init().map(drop)),
         ("Lion", "beta_1", DECAY, |x| LionConfig::new().with_beta_1(x).init().map(drop)),
         ("Lion", "beta_2", DECAY, |x| LionConfig::new().with_beta_2(x).init().map(drop)),
         ("Adan", "beta_1", DECAY, |x| AdanConfig::new().with_beta_1(x).init().map(drop)),
         ("Adan", "beta_2", DECAY, |x| AdanConfig::new().with_beta_2(x).init().map(drop)),
         ("Adan", "beta_3", DECAY, |x| AdanConfig::new().with_beta_3(x).init().map(drop)),
-        ("Adan", "epsilon", POSITIVE, |x| AdanConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adan", "epsilon", EPSILON, |x| AdanConfig::new().with_epsilon(x).init().map(drop)),
         ("Adan", "epsilon_root", NON_NEGATIVE, |x| AdanConfig::new().with_epsilon_root(x).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| AdanConfig::new().with_weight_decay(Some(WeightDecay::Decoupled(x))).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| LionConfig::new().with_weight_decay(Some(WeightDecay::L2(x))).init().map(drop)),
@@ -785,7 +884,7 @@ fn fields() -> Vec<(&'static str, &'static str, Bounds, Build)> {
         ("ScheduleFreeSgd", "weight_power", NON_NEGATIVE, |x| ScheduleFreeSgdConfig::new().with_weight_power(x).init().map(drop)),
         ("ScheduleFreeAdamw", "beta_1", OPEN_FRACTION, |x| ScheduleFreeAdamwConfig::new().with_beta_1(x).init().map(drop)),
         ("ScheduleFreeAdamw", "beta_2", DECAY, |x| ScheduleFreeAdamwConfig::new().with_beta_2(x).init().map(drop)),
-        ("ScheduleFreeAdamw", "epsilon", POSITIVE, |x| ScheduleFreeAdamwConfig::new().with_epsilon(Inside(x)).init().map(drop)),
+        ("ScheduleFreeAdamw", "epsilon", EPSILON, |x| ScheduleFreeAdamwConfig::new().with_epsilon(Inside(x)).init().map(drop)),
         ("ScheduleFreeAdamw", "weight_power", NON_NEGATIVE, |x| ScheduleFreeAdamwConfig::new().with_weight_power(x).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| ScheduleFreeAdamwConfig::new().with_weight_decay(Some(WeightDecay::Decoupled(x))).init().map(drop)),
         ("WeightDecay", "lambda", NON_NEGATIVE, |x| A::new().with_weight_decay(Some(WeightDecay::L2(x))).init().map(drop)),
@@ -807,10 +906,38 @@ fn values_out_of_range_are_refused_by_name() {
         }
         for value in refused {
             let error = build(value).expect_err(&format!("{config}: {field} {value} should be refused"));
-            assert_eq!(error.to_string(), format!("{config}: {field} should be {range}, but is {value}"));
+            let value_text = if value == 1e-46 { "1e-46".to_owned() } else { value.to_string() };
+            assert_eq!(error.to_string(), format!("{config}: {field} should be {range}, but is {value_text}"));
             assert_eq!((error.config, error.field), (config, field));
             assert!(error.value == value || value.is_nan() && error.value.is_nan());
         }
+    }
+}
+
+/// A threshold below 0 would turn every gradient round, or make it 1; NaN would spoil it.
+#[test]
+fn thresholds_of_clipping_out_of_range_are_refused() {
+    for name in NamedOptimizer::names() {
+        let named = NamedOptimizer::named(name).expect("a known name");
+        let fields = named.config().to_value();
+        // Of the descent under noise, and of what is beside Muon.
+        let part = ["sgd", "rest"].into_iter().find(|part| fields.get(part).is_some());
+        let of_part = part.map_or(&fields, |part| &fields[part]);
+        let field = ["grad_clipping", "gradient_clipping"].into_iter().find(|field| of_part.get(field).is_some());
+        let field = field.unwrap_or_else(|| panic!("{name} should have a clipping: {fields}"));
+        let path = part.map_or(field.to_owned(), |part| format!("{part}.{field}"));
+        for (kind, threshold) in [("Norm", "-1.0"), ("Value", "-1.0"), ("Norm", "0.0"), ("Value", "0.0")] {
+            let clipped = named.with(&format!("{path}={{\"{kind}\":{threshold}}}")).expect("a clipping");
+            let error = clipped.init().err().unwrap_or_else(|| panic!("{name}: {kind}({threshold}) should be refused"));
+            let expected = format!("grad_clipping should be in (0, ∞), but is {}", threshold.trim_end_matches(".0"));
+            assert!(error.to_string().ends_with(&expected), "{name}: {error}");
+        }
+        let clipped = named.with(&format!("{path}={{\"Norm\":0.5}}")).expect("a clipping");
+        assert!(clipped.init().is_ok(), "{name}");
+    }
+    for clipping in [GradientClippingConfig::Norm(f32::NAN), GradientClippingConfig::Value(f32::INFINITY)] {
+        let config = SgdConfig::new().with_grad_clipping(Some(clipping));
+        assert_eq!(config.init().err().map(|error| (error.config, error.field)), Some(("Sgd", "grad_clipping")));
     }
 }
 
@@ -827,7 +954,7 @@ fn errors_read_like_this() {
     );
     assert_eq!(
         message(RmsPropConfig::new().with_epsilon(Epsilon::Inside(0.0)).init().err()),
-        "RmsProp: epsilon should be in (0, ∞), but is 0"
+        "RmsProp: epsilon should be in [1.2e-38, ∞), but is 0"
     );
     assert_eq!(
         message(GradientNoiseConfig::new().with_eta(f64::INFINITY).sgd(&SgdConfig::new()).err()),
@@ -882,7 +1009,7 @@ fn configurations_survive_json() {
     check(AmsgradConfig::optax());
     check(AmsgradConfig::lecture());
     check(AmsgradConfig::burn().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
-    check(AmsgradConfig::new().with_form(AmsgradForm::Uncorrected).with_epsilon(Epsilon::Inside(1e-300)));
+    check(AmsgradConfig::new().with_form(AmsgradForm::Uncorrected).with_epsilon(Epsilon::Inside(1e-30)));
     check(NadamConfig::pytorch());
     check(NadamConfig::optax());
     check(NadamConfig::dozat());

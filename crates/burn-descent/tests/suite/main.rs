@@ -7,6 +7,7 @@ mod convolution;
 mod early_stopping;
 mod ensembles;
 mod golden;
+mod groups;
 mod multitask;
 mod named;
 mod noise;

@@ -85,6 +85,21 @@ fn muon_is_for_matrices_and_adamw_for_the_rest() {
     assert_ne!(found, matrices(AdamConfig::adamw().init().expect("in range")));
 }
 
+/// Both rules of `burn-muon` decay, or neither.
+#[test]
+fn muon_and_the_rest_decay_alike() {
+    let value = |lambda| {
+        let named = NamedOptimizer::named("burn-muon").expect("a known name").with_weight_decay(lambda);
+        named.expect("it decays").config().to_value()
+    };
+    let decayed = value(0.25);
+    assert_eq!(decayed.pointer("/rest/weight_decay/decoupled"), Some(&0.25.into()));
+    assert_eq!(decayed.pointer("/muon/weight_decay/penalty"), Some(&0.25.into()));
+    let without = value(0.0);
+    assert_eq!(without.pointer("/rest/weight_decay/decoupled"), Some(&0.0.into()));
+    assert_eq!(without.pointer("/muon/weight_decay"), Some(&serde_json::Value::Null));
+}
+
 /// What Burn's configurations panic at is an error here.
 #[test]
 fn burns_own_are_refused_where_they_would_panic() {
@@ -105,7 +120,8 @@ fn burns_own_clip_as_they_are_told() {
     for name in ["burn-adafactor", "burn-lamb", "burn-sgd", "burn-adan"] {
         let plain = NamedOptimizer::named(name).expect("a known name");
         assert!(plain.config().clipping().is_none(), "{name}");
-        let clipping = plain.with(r#"grad_clipping={"Norm":0.1}"#).expect("a clipping").config().clipping();
+        let field = if name == "burn-sgd" { "gradient_clipping" } else { "grad_clipping" };
+        let clipping = plain.with(&format!("{field}={{\"Norm\":0.1}}")).expect("a clipping").config().clipping();
         assert!(matches!(clipping, Some(burn::grad_clipping::GradientClipping::Norm(0.1))), "{name}");
     }
 }
@@ -164,4 +180,16 @@ fn a_configuration_has_to_be_its_names_own() {
     assert!(read.expect_err("a preset is no name").to_string().contains("unknown optimizer `nadam:dozat`"));
     let read: Result<NamedOptimizer, _> = serde_json::from_str(r#"{"adam": {"beta_1": "high"}}"#);
     assert!(read.expect_err("no number").to_string().starts_with("adam: "));
+}
+
+/// A number that JSON is read with the usual short cut of would come back as its neighbour, 0.471.
+#[test]
+fn numbers_come_back_from_json_to_the_bit() {
+    for beta_1 in [0.47100000000000003, 0.1 + 0.2, f64::from_bits(0.9_f64.to_bits() + 1)] {
+        let optimizer = NamedOptimizer::with_config("adam", AdamConfig::new().with_beta_1(beta_1)).expect("an Adam");
+        let json = serde_json::to_string(&optimizer).expect("JSON");
+        let mut read: NamedOptimizer = serde_json::from_str(&json).expect("an optimizer");
+        let found = *read.config_mut().number_mut("beta_1").expect("a number of Adam's");
+        assert_eq!(found.to_bits(), beta_1.to_bits(), "{beta_1:?} came back as {found:?}");
+    }
 }

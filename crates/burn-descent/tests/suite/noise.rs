@@ -9,6 +9,7 @@ use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, Optimizer};
 use burn::tensor::{DType, Device, Tensor};
 use burn_descent::gradient::{GradientNoise, GradientNoiseConfig};
 use burn_descent::optim::{NadamConfig, NamedOptimizer, SgdConfig, Variations, evaluation_weights, load_record};
+use burn_descent::weights::EmaConfig;
 
 /// Many more values than one stream of random numbers fills, and no multiple of its length.
 const COUNT: usize = 200_003;
@@ -320,6 +321,37 @@ fn noise_over_an_erased_optimizer_is_the_same() {
 
 /// A parameter that joins late, after the others in the module, takes the next place in the order, in a resumed run
 /// too. (Before the others it draws differently, as the documentation says.)
+/// A trunk that thaws after a break, before its head in the module: a place in the order of its own, that of the unbroken
+/// run, and not the noise of the head once more.
+#[test]
+fn a_parameter_that_thaws_after_a_resumption_draws_as_it_would_have_drawn() {
+    let device = a_device();
+    let averaged = || -> ModuleOptimizer {
+        let noisy = GradientNoiseConfig::new().with_eta(0.3).wrap(SgdConfig::new().build().unwrap()).unwrap();
+        EmaConfig::new().wrap(noisy).expect("a valid configuration").into()
+    };
+    let starts = wrapped().into_iter().chain([("ema sgd", averaged as Start)]);
+    for (name, start) in starts {
+        let (mut unbroken, mut optimizer) = (Pair::new(&device), start());
+        for step in 0..3 {
+            let gradients = unbroken.gradients(step, [false, true]);
+            unbroken = optimizer.step(0.1, unbroken, gradients);
+        }
+        let record = optimizer.to_record();
+        let mut restored = load_record(start(), record, &unbroken).expect("the record fits");
+        for step in 3..6 {
+            let gradients = || unbroken.gradients(step, [true, true]);
+            let expected = optimizer.step(0.1, unbroken.clone(), gradients());
+            let found = restored.step(0.1, unbroken.clone(), gradients()).values();
+            assert!(same_bits(&found[0], &expected.values()[0]), "{name}, step {step}: what thawed");
+            assert!(same_bits(&found[1], &expected.values()[1]), "{name}, step {step}: what was there");
+            unbroken = expected;
+        }
+    }
+}
+
+/// A parameter that joins late, after the others in the module, takes the next place in the order, in a run that Burn's own
+/// `load_record` resumes too. (Before the others it draws differently then, as the documentation says.)
 #[test]
 fn a_parameter_that_joins_after_a_resumption_draws_as_it_would_have_drawn() {
     let device = a_device();

@@ -4,8 +4,8 @@
 //! in plain `f64`. The tests draw hyperparameters, rates that change from step to step, lengths and gradients, and
 //! compare. Draws are the same in every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others and for more.
 
-use crate::common::{Trainee, cpu_devices, deviation, values, vector};
-use burn::optim::ModuleOptimizer;
+use crate::common::{Trainee, cpu_devices, deviation, scattered, values, vector};
+use burn::optim::{ModuleOptimizer, Optimizer};
 use burn::tensor::DType;
 use burn_descent::ConfigError;
 use burn_descent::optim::{
@@ -15,6 +15,7 @@ use burn_descent::optim::{
     RadamConfig, RadamForm, RmsPropConfig, RmsPropMomentum, RpropConfig, ScheduleFreeAdamwConfig,
     ScheduleFreeSgdConfig, SgdConfig, WeightDecay, YogiConfig, evaluation_weights,
 };
+use burn_descent::weights::{EmaConfig, SwaConfig};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 use rand::rngs::ChaCha8Rng;
@@ -1175,6 +1176,149 @@ fn the_rate_inside_the_velocity_differs_from_outside_once_it_changes() {
     assert!((inside - outside).abs() < 1e-12, "{inside} and {outside}");
     let (inside, outside) = both([0.1, 0.1, 0.01]);
     assert!((inside - outside).abs() > 0.1, "{inside} and {outside}");
+}
+
+/// A factor of `1 − ηλ` is 1 in `f32` here. Taken off together with the step, the decay acts by how that rounds.
+#[test]
+fn decoupled_decay_acts_however_small_it_is() {
+    let (steps, lr, share) = (50_000, 0.1, 1e-8);
+    let decay = Some(WeightDecay::Decoupled(share / lr));
+    type Build = fn(Option<WeightDecay>) -> Result<ModuleOptimizer, ConfigError>;
+    let rules: [(&str, Build); 3] = [
+        ("sgd", |decay| SgdConfig::new().with_weight_decay(decay).init()),
+        ("momentum", |decay| MomentumConfig::new().with_weight_decay(decay).init()),
+        ("asgd", |decay| AsgdConfig::new().with_lambda(0.0).with_weight_decay(decay).init()),
+    ];
+    for (backend, device) in cpu_devices() {
+        for (name, build) in rules {
+            let mean = |dtype, decay| {
+                let start = vector(&[1.0; 64], &device, dtype);
+                let mut trainee = Trainee::new(build(decay).expect("in range"), start);
+                for step in 0..steps {
+                    let gradient: Vec<f64> =
+                        scattered(64, step).into_iter().map(|g| f64::from(g as f32 * 1e-3)).collect();
+                    trainee.step(lr, vector(&gradient, &device, dtype));
+                }
+                trainee.values().iter().sum::<f64>() / 64.0
+            };
+            let decayed = |dtype| mean(dtype, None) - mean(dtype, decay);
+            let (single, double) = (decayed(DType::F32), decayed(DType::F64));
+            assert!((double / (steps as f64 * share) - 1.0).abs() < 0.2, "{name}: {double:e}");
+            assert!((single / double - 1.0).abs() < 0.1, "{name} on {backend}: {single:e}, not {double:e}");
+        }
+    }
+}
+
+/// Of a gradient that does not change the variance fades with the mean's start from zero; `E[g²] − E[g]²` is lost in `f32`
+/// long before.
+#[test]
+fn the_variance_of_a_constant_gradient_is_that_of_double_precision() {
+    for (backend, device) in cpu_devices() {
+        for config in [RmsPropConfig::pytorch().with_centered(true), RmsPropConfig::graves()] {
+            let steps = |dtype| {
+                let optimizer = config.build().expect("in range");
+                let (zeros, g) = (vector(&[0.0; 3], &device, dtype), vector(&[1e-3, 0.7, -3.0], &device, dtype));
+                let mut state = None;
+                let mut taken = Vec::new();
+                for _ in 0..1200 {
+                    let (theta, next) = optimizer.step(1.0, zeros.clone(), g.clone(), state);
+                    taken.extend(values(&theta));
+                    state = next;
+                }
+                taken
+            };
+            let (single, double) = (steps(DType::F32), steps(DType::F64));
+            for (index, (single, double)) in single.iter().zip(&double).enumerate() {
+                let apart = (single / double - 1.0).abs();
+                assert!(apart < 2e-3, "{config:?} on {backend}, step {}: {single:e}, not {double:e}", index / 3);
+            }
+        }
+    }
+}
+
+/// A million steps in `f32` beside `f64`. `cargo test --test suite -- --ignored --nocapture a_million` prints the figures.
+#[test]
+#[ignore = "takes a minute or more"]
+fn a_million_steps_in_single_precision_stay_beside_double() {
+    const STEPS: usize = 1_000_000;
+    let (_, device) = cpu_devices().remove(0);
+    let apart = |single: f64, double: f64| (single / double - 1.0).abs();
+    // The average of weights that swing about 1, by steps that both precisions have exactly.
+    let swing = |step: usize| [0.25, -0.75, 1.0, 0.125, -0.25, -0.75, 0.375][step % 7];
+    type Build = fn() -> ModuleOptimizer;
+    let averages: [(&str, Build, f64); 4] = [
+        ("ASGD", || AsgdConfig::new().with_lambda(0.0).with_t0(0).init().unwrap(), 1e-3),
+        ("EMA 0.999", || EmaConfig::new().wrap(SgdConfig::new().build().unwrap()).unwrap().into(), 1e-5),
+        ("EMA 0.99999", || ema(0.999_99), 1e-3),
+        ("SWA", || SwaConfig::new().wrap(SgdConfig::new().build().unwrap()).unwrap().into(), 1e-3),
+    ];
+    fn ema(decay: f64) -> ModuleOptimizer {
+        EmaConfig::new().with_decay(decay).wrap(SgdConfig::new().build().unwrap()).unwrap().into()
+    }
+    for (name, build, bound) in averages {
+        let [single, double] = [DType::F32, DType::F64].map(|dtype| {
+            let mut trainee = Trainee::new(build(), vector(&[1.0], &device, dtype));
+            let gradients: Vec<_> = (0..7).map(|step| vector(&[swing(step)], &device, dtype)).collect();
+            (0..STEPS).for_each(|step| trainee.step(0.5, gradients[step % 7].clone()));
+            values(&evaluation_weights(&trainee.optimizer, trainee.param.clone()).val())[0]
+        });
+        println!("{name:12} average {single:.9}, {double:.9}: {:.1e} apart", apart(single, double));
+        assert!(apart(single, double) < bound, "{name}");
+    }
+    // The length of a step by a gradient that does not change: 1 times the rate, whatever β₂.
+    for (beta_2, bound) in [(0.999, 1e-4), (0.9999, 1e-3), (0.999_99, 1e-2), (0.999_999, 5e-2)] {
+        let [single, double] = [DType::F32, DType::F64].map(|dtype| {
+            let adam = AdamConfig::new().with_beta_2(beta_2).build().expect("in range");
+            let (zeros, g) = (vector(&[0.0], &device, dtype), vector(&[0.3], &device, dtype));
+            let mut state = None;
+            let mut step = 0.0;
+            for _ in 0..STEPS {
+                let (theta, next) = adam.step(1.0, zeros.clone(), g.clone(), state);
+                (step, state) = (values(&theta)[0], next);
+            }
+            step
+        });
+        println!("Adam β₂ {beta_2:8} step {single:.9}, {double:.9}: {:.1e} apart", apart(single, double));
+        assert!(apart(single, double) < bound, "β₂ {beta_2}");
+    }
+}
+
+/// Presets named after Burn take the steps of Burn's own.
+#[test]
+fn presets_of_burn_walk_as_burns_own() {
+    use burn::optim::momentum::MomentumConfig as BurnsMomentum;
+    type Build = fn() -> ModuleOptimizer;
+    let pairs: [(&str, Build, Build); 6] = [
+        ("adam", || AdamConfig::burn().init().unwrap(), || burn::optim::AdamConfig::new().init()),
+        ("adamw", || AdamConfig::burn_adamw().init().unwrap(), || burn::optim::AdamWConfig::new().init()),
+        ("adagrad", || AdagradConfig::burn().init().unwrap(), || burn::optim::AdaGradConfig::new().init()),
+        ("sgd", || SgdConfig::burn().init().unwrap(), || burn::optim::SgdConfig::new().init()),
+        (
+            "momentum",
+            || MomentumConfig::burn().init().unwrap(),
+            || burn::optim::SgdConfig::new().with_momentum(Some(BurnsMomentum::new())).init(),
+        ),
+        (
+            "nesterov",
+            || NesterovConfig::burn().init().unwrap(),
+            || burn::optim::SgdConfig::new().with_momentum(Some(BurnsMomentum::new().with_nesterov(true))).init(),
+        ),
+    ];
+    for (backend, device) in cpu_devices() {
+        for (name, ours, burns) in pairs {
+            let [ours, burns] = [ours(), burns()].map(|optimizer| {
+                let mut trainee = Trainee::new(optimizer, vector(&scattered(40, 1), &device, DType::F32));
+                for step in 0..50 {
+                    // Small enough that an ε of 1e-5 tells.
+                    let gradient: Vec<f64> = scattered(40, 2 + step).iter().map(|g| g * 1e-4).collect();
+                    trainee.step(0.01, vector(&gradient, &device, DType::F32));
+                }
+                trainee.values()
+            });
+            // Burn's β are f32: 1 − β₂ is 1.3e-5 off.
+            assert!(deviation(&ours, &burns) < 2e-5, "{name} on {backend}: {:e}", deviation(&ours, &burns));
+        }
+    }
 }
 
 /// Gradients that do not change have no variance: rounding makes the difference negative now and then, which must not

@@ -1,17 +1,19 @@
 //! What a record is refused for, and that one which fits is taken as it is.
 
-use crate::common::{cpu_devices, same_bits, values};
+use crate::common::{cpu_devices, deviation, same_bits, values};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::store::ModuleRecord;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bytes, Device, Tensor};
 use burn_descent::gradient::GradientNoiseConfig;
 use burn_descent::optim::{
-    AdamConfig, AmsgradConfig, MomentumConfig, NadamConfig, RecordMismatch, ScheduleFreeSgdConfig, SgdConfig,
-    load_record,
+    AdamConfig, AmsgradConfig, ErasedOptimizer, LearningRatePlacement, MomentumConfig, NadamConfig, NesterovConfig,
+    RecordMismatch, RmsPropConfig, ScheduleFreeSgdConfig, SgdConfig, load_record,
 };
-use burn_descent::weights::{EmaConfig, SwaConfig};
+use burn_descent::weights::{
+    Averaged, Averaging, EmaConfig, LookaheadConfig, SwaConfig, WeightTransform, WeightTransforms,
+};
 use burn_pack::{Reader, Scalar, Writer};
 
 fn step(model: Linear, optimizer: &mut ModuleOptimizer) -> Linear {
@@ -112,7 +114,7 @@ fn the_record_of_another_optimizer_is_refused_with_both_names() {
     let ours = "weight: the record is that of Adam (moment_1, moment_2), not of ";
     assert_eq!(
         mismatch(nadam(), adam.to_record(), &model).replace("bias:", "weight:"),
-        format!("{ours}Nadam (moment_1, moment_2, momentum_product)")
+        format!("{ours}Nadam, variant schedule (moment_1, moment_2, momentum_product)")
     );
     assert_eq!(
         mismatch(SgdConfig::new().init().unwrap(), adam.to_record(), &model).replace("bias:", "weight:"),
@@ -121,7 +123,7 @@ fn the_record_of_another_optimizer_is_refused_with_both_names() {
     let noisy = GradientNoiseConfig::new().wrap(AdamConfig::new().build().unwrap()).unwrap();
     assert_eq!(
         mismatch(noisy.into(), adam.to_record(), &model).replace("bias:", "weight:"),
-        format!("{ours}Adam (moment_1, moment_2, noise_parameter, noise_time)")
+        format!("{ours}GradientNoise around Adam (moment_1, moment_2)")
     );
     let burns = mismatch(burn::optim::AdamConfig::new().init(), adam.to_record(), &model);
     assert!(burns.contains("that of Adam (moment_1, moment_2), not of an optimizer ("), "{burns}");
@@ -129,9 +131,165 @@ fn the_record_of_another_optimizer_is_refused_with_both_names() {
 
 #[test]
 fn another_variant_with_other_state_is_refused() {
-    let (model, plain) = trained(&first_device(), burn_descent::optim::RmsPropConfig::pytorch().init().unwrap());
-    let error = mismatch(burn_descent::optim::RmsPropConfig::kao().init().unwrap(), plain.to_record(), &model);
-    assert!(error.contains("that of RmsProp (") && error.contains("not of RmsProp ("), "{error}");
+    let (model, plain) = trained(&first_device(), RmsPropConfig::pytorch().init().unwrap());
+    let error = mismatch(RmsPropConfig::kao().init().unwrap(), plain.to_record(), &model);
+    assert!(
+        error.contains("that of RmsProp (") && error.contains("not of RmsProp, variant inside_buffer ("),
+        "{error}"
+    );
+}
+
+/// The same names of the same shapes mean something else: PyTorch's momentum would make the lecture's first step ten times too
+/// far.
+#[test]
+fn another_variant_whose_state_means_something_else_is_refused_by_name() {
+    type Start = fn() -> ModuleOptimizer;
+    fn ema(averaging: impl Averaging) -> ModuleOptimizer {
+        Averaged::new(averaging, AdamConfig::new().build().unwrap()).unwrap().into()
+    }
+    let cases: [(Start, Start, &str); 8] = [
+        (
+            || MomentumConfig::pytorch().init().unwrap(),
+            || MomentumConfig::lecture().init().unwrap(),
+            "Momentum, variant learning_rate_outside (velocity), not of Momentum, variant learning_rate_inside (velocity)",
+        ),
+        (
+            || MomentumConfig::serra().init().unwrap(),
+            || MomentumConfig::pytorch().init().unwrap(),
+            "Momentum, variant mean (velocity), not of Momentum, variant learning_rate_outside (velocity)",
+        ),
+        (
+            || NesterovConfig::kao().init().unwrap(),
+            || NesterovConfig::pytorch().init().unwrap(),
+            "Nesterov, variant change_of_variables (velocity), not of Nesterov, variant learning_rate_outside (velocity)",
+        ),
+        (
+            || RmsPropConfig::kao().init().unwrap(),
+            kao_outside,
+            "variant inside_buffer (square_average, velocity), not of RmsProp, variant outside_buffer",
+        ),
+        (
+            || AmsgradConfig::pytorch().init().unwrap(),
+            || AmsgradConfig::optax().init().unwrap(),
+            "variant raw_maximum (max_moment_2, moment_1, moment_2), not of Amsgrad, variant corrected_maximum",
+        ),
+        (
+            || NadamConfig::optax().init().unwrap(),
+            || NadamConfig::pytorch().init().unwrap(),
+            "variant constant (moment_1, moment_2, momentum_product), not of Nadam, variant schedule",
+        ),
+        (
+            || ema(EmaConfig::new()),
+            || ema(LookaheadConfig::new()),
+            "Ema around Adam (average, moment_1, moment_2), not of Lookahead around Adam (average, moment_1, moment_2)",
+        ),
+        (
+            || {
+                EmaConfig::new()
+                    .wrap(LookaheadConfig::new().wrap(AdamConfig::new().build().unwrap()).unwrap())
+                    .unwrap()
+                    .into()
+            },
+            || {
+                LookaheadConfig::new()
+                    .wrap(EmaConfig::new().wrap(AdamConfig::new().build().unwrap()).unwrap())
+                    .unwrap()
+                    .into()
+            },
+            "Ema around Lookahead around Adam",
+        ),
+    ];
+    for (written, read, expected) in cases {
+        let (model, optimizer) = trained(&first_device(), written());
+        let error = mismatch(read(), optimizer.to_record(), &model);
+        assert!(error.contains(expected), "`{expected}` is not in: {error}");
+        assert!(load_record(written(), optimizer.to_record(), &model).is_ok(), "{expected}");
+    }
+}
+
+fn kao_outside() -> ModuleOptimizer {
+    let config = RmsPropConfig::kao().with_learning_rate_placement(LearningRatePlacement::OutsideBuffer);
+    config.init().unwrap()
+}
+
+/// Whether the wrapper's kind was known when the program was compiled or chosen at run time, its record is the same.
+#[test]
+fn a_wrapper_chosen_at_run_time_has_the_record_of_its_kind() {
+    let transforms =
+        WeightTransforms { inner: Some(WeightTransform::Ema(EmaConfig::new())), ..WeightTransforms::default() };
+    let erased = || {
+        let adam = ErasedOptimizer::new(AdamConfig::new().build().unwrap());
+        transforms.wrap(adam).unwrap().init(None)
+    };
+    let typed = |averaging: EmaConfig| -> ModuleOptimizer {
+        averaging.wrap(AdamConfig::new().build().unwrap()).unwrap().into()
+    };
+    let (model, optimizer) = trained(&first_device(), erased());
+    assert!(load_record(typed(EmaConfig::new()), optimizer.to_record(), &model).is_ok());
+    let (model, optimizer) = trained(&first_device(), typed(EmaConfig::new()));
+    assert!(load_record(erased(), optimizer.to_record(), &model).is_ok());
+    let lookahead: ModuleOptimizer = LookaheadConfig::new().wrap(AdamConfig::new().build().unwrap()).unwrap().into();
+    let (model, optimizer) = trained(&first_device(), lookahead);
+    let error = mismatch(erased(), optimizer.to_record(), &model);
+    assert!(error.contains("that of Lookahead around Adam (") && error.contains("not of Ema around Adam ("), "{error}");
+}
+
+/// The record as version 1 had it: without variants and wrappers, and with `E[g²]` where the variance is now.
+fn as_version_1(record: Bytes) -> OptimizerRecord {
+    let reader = Reader::from_bytes(record).unwrap();
+    let scalars = reader.scalars().clone();
+    let parts = reader.into_tensors().unwrap().into_iter().map(|tensor| tensor.into_parts().unwrap());
+    let parts: Vec<_> = parts.collect();
+    let numbers = |bytes: &[u8]| -> Vec<f32> {
+        bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect()
+    };
+    let tensors = parts.iter().map(|(name, dtype, shape, id, bytes)| {
+        let mean = name.strip_suffix("square_average").map(|prefix| format!("{prefix}gradient_average"));
+        let mean = mean.and_then(|mean| parts.iter().find(|part| part.0 == mean));
+        let bytes = match mean {
+            Some(mean) => {
+                let squares = numbers(bytes).into_iter().zip(numbers(&mean.4)).map(|(v, m)| v + m * m);
+                Bytes::from_bytes_vec(squares.flat_map(f32::to_le_bytes).collect())
+            }
+            None => bytes.clone(),
+        };
+        burn_pack::Tensor::new(name.clone(), *dtype, shape.clone(), *id, bytes)
+    });
+    let mut writer = Writer::new(tensors.collect());
+    for (name, value) in scalars {
+        let leaf = name.rsplit('.').next().unwrap_or(&name);
+        if leaf.starts_with("variant_") || leaf.starts_with("wrapper_") {
+            continue;
+        }
+        let value = if leaf.starts_with("optimizer_") { Scalar::UInt(1) } else { value };
+        writer = writer.with_scalar(&name, value);
+    }
+    OptimizerRecord::from_bytes(writer.into_bytes().unwrap()).unwrap()
+}
+
+#[test]
+fn a_record_of_version_1_is_read() {
+    type Start = fn() -> ModuleOptimizer;
+    let cases: [(&str, Start, f64); 5] = [
+        ("momentum", || MomentumConfig::lecture().init().unwrap(), 0.0),
+        ("nadam", nadam, 0.0),
+        ("ema", averaged_nadam, 0.0),
+        ("noise", || GradientNoiseConfig::new().wrap(AdamConfig::new().build().unwrap()).unwrap().into(), 0.0),
+        // The variance comes back from a difference.
+        ("centered", || RmsPropConfig::graves().init().unwrap(), 1e-5),
+    ];
+    for (name, start, tolerance) in cases {
+        let (model, mut unbroken) = trained(&first_device(), start());
+        let record = as_version_1(unbroken.into_bytes().unwrap());
+        let mut resumed = load_record(start(), record, &model).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (mut one, mut other) = (model.clone(), model);
+        for _ in 0..3 {
+            one = step(one, &mut unbroken);
+            other = step(other, &mut resumed);
+        }
+        let apart = deviation(&values(&other.weight.val()), &values(&one.weight.val()));
+        assert!(apart <= tolerance, "{name}: {apart:e}");
+    }
 }
 
 /// A record of parameters with the same numbers but another shape or rank.
@@ -208,7 +366,7 @@ fn another_version(nadam: fn() -> ModuleOptimizer) {
     }
     let record = OptimizerRecord::from_bytes(writer.into_bytes().unwrap()).unwrap();
     let error = mismatch(nadam(), record, &model).replace("bias:", "weight:");
-    assert_eq!(error, "weight: the record of Nadam has version 7, this is version 1");
+    assert_eq!(error, "weight: the record of Nadam has version 7, this is version 2");
 }
 
 #[test]

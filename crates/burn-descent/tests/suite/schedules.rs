@@ -8,7 +8,7 @@ use burn_descent::schedule::{
 use serde::Deserialize;
 
 /// One of each kind and form, as it is printed.
-const ALL: [&str; 24] = [
+const ALL: [&str; 26] = [
     "constant",
     "linear",
     "polynomial=power=2",
@@ -19,6 +19,7 @@ const ALL: [&str; 24] = [
     "step=every=3steps,k=0.7",
     "inverse-sqrt=k=1.5,per=step",
     "cosine=minimum=0",
+    "cosine=minimum=0.1,over=7steps",
     "cosine-restarts=first=3steps,growth=2,minimum=0.1",
     "one-cycle=peak=0.3,start=25,end=10000",
     "multi-step=at=2epochs/11steps/3epochs,factor=0.5",
@@ -30,6 +31,7 @@ const ALL: [&str; 24] = [
     "constant@1epochs+warm-up=over=2steps,from=0.5,form=before+cosine=minimum=0@5steps+step=every=1epochs,factor=3",
     "plateau=factor=0.5,patience=1,threshold=0.0001,cooldown=2,minimum=0.01",
     "plateau=factor=0.1,patience=0,absolute-threshold=0.001,cooldown=0,minimum=0",
+    "plateau=factor=0.5,patience=1,threshold=0.01,cooldown=1,minimum=0,goal=higher",
     "warm-up=over=4steps,from=0.01,form=before+cosine=minimum=0.1",
     "warm-up=over=1epochs,from=0,form=times+plateau=factor=0.5,patience=0,threshold=0.0001,cooldown=1,minimum=0",
     "warm-up=over=2steps,from=1,form=before+warm-up=over=2steps,from=0.5,form=times+step=every=1epochs,factor=3",
@@ -39,7 +41,7 @@ fn schedule(text: &str) -> Schedule {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn length(epochs: usize, steps_per_epoch: u64) -> RunLength {
+fn length(epochs: usize, steps_per_epoch: usize) -> RunLength {
     RunLength { epochs, steps_per_epoch }
 }
 
@@ -58,7 +60,7 @@ struct Case {
     source: String,
     lr: f64,
     epochs: usize,
-    steps_per_epoch: u64,
+    steps_per_epoch: usize,
     rates: Vec<f64>,
     #[serde(default)]
     losses: Vec<f64>,
@@ -173,7 +175,7 @@ fn schedules_of_very_short_runs_are_finite() {
         // No panic, whatever the numbers.
         for step in [0, 1, u64::MAX] {
             schedule.factor(step, length(0, 0));
-            schedule.factor(step, length(usize::MAX, u64::MAX));
+            schedule.factor(step, length(usize::MAX, usize::MAX));
         }
     }
 }
@@ -259,7 +261,9 @@ fn short_spellings_stand_for_the_whole() {
     let cases = [
         ("constant", Schedule::Constant),
         ("linear", Schedule::Linear),
-        ("cosine", Schedule::Cosine { minimum: 0.0 }),
+        ("cosine", Schedule::Cosine { minimum: 0.0, over: None }),
+        ("cosine=0.1,2", Schedule::Cosine { minimum: 0.1, over: Some(Span::Epochs(2)) }),
+        ("cosine=over=500steps", Schedule::Cosine { minimum: 0.0, over: Some(Span::Steps(500)) }),
         ("one-cycle", Schedule::OneCycle(OneCycleConfig::new())),
         ("one_cycle", Schedule::OneCycle(OneCycleConfig::new())),
         ("one-cycle=0.4", Schedule::OneCycle(OneCycleConfig::new().with_peak(0.4))),
@@ -350,6 +354,7 @@ fn values_out_of_range_are_told() {
         ("step=1,k=nan", "k should be in [0, ∞), but is NaN"),
         ("inverse-sqrt=0", "k should be in (0, ∞), but is 0"),
         ("cosine=1.1", "minimum should be in [0, 1], but is 1.1"),
+        ("cosine=over=0", "over should be at least 1, but is 0"),
         ("cosine-restarts=0", "first should be at least 1, but is 0"),
         ("cosine-restarts=1,growth=0", "growth should be at least 1, but is 0"),
         ("cosine-restarts=1,minimum=-1", "minimum should be in [0, 1], but is -1"),

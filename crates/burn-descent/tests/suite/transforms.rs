@@ -696,6 +696,7 @@ fn stateful() -> Vec<(&'static str, Start)> {
     vec![
         ("ema nadam", || Ok(ema().wrap(nadam()?)?.into())),
         ("ema bias correction", || Ok(ema().with_warm_up(DecayWarmUp::BiasCorrection).wrap(nadam()?)?.into())),
+        ("ema first step", || Ok(ema().with_warm_up(DecayWarmUp::FirstStep).wrap(nadam()?)?.into())),
         ("ema burn adam", || Ok(ema().wrap(burn_adam())?.into())),
         ("swa nadam", || Ok(SWA().wrap(nadam()?)?.into())),
         ("swa burn adam", || Ok(SWA().wrap(burn_adam())?.into())),
@@ -767,6 +768,27 @@ fn averages_leave_the_training_as_it_is() {
 }
 
 /// Noise over EMA over Nadam: the noise reaches Nadam, the average follows, and evaluation finds it through the noise.
+/// What torch 2.15 gives for `AveragedModel(model, avg_fn=get_ema_avg_fn(0.9))`, updated after each step of SGD.
+#[test]
+fn the_average_of_pytorchs_averaged_model_begins_with_the_first_step() {
+    let torch =
+        [[0.9, -1.95], [0.88, -1.94], [0.832, -1.916], [0.7488, -1.8744], [0.62392, -1.81196], [0.451528, -1.725764]];
+    for (backend, device) in cpu_devices() {
+        let ema = EmaConfig::pytorch().with_decay(0.9);
+        let mut optimizer = ModuleOptimizer::from(built(ema.wrap(built(SgdConfig::new().build()))));
+        let mut param = Param::from_tensor(tensor(&[1.0, -2.0], [2], &device.clone().autodiff(), DType::F64));
+        for (index, expected) in torch.iter().enumerate() {
+            let t = (index + 1) as f64;
+            let mut gradients = GradientsParams::new();
+            gradients.register(param.id, tensor(&[t, -0.5 * t], [2], &device, DType::F64));
+            param = optimizer.step(0.1, param, gradients);
+            let found = values(&evaluation_weights(&optimizer, param.clone()).val());
+            assert!(deviation(&found, expected) < 1e-12, "{backend}, step {t}: {found:?}, not {expected:?}");
+        }
+    }
+    assert_eq!(EmaConfig::pytorch().decay, 0.999);
+}
+
 #[test]
 fn an_average_is_found_under_other_wrappers() {
     for (backend, device) in cpu_devices() {
@@ -873,6 +895,33 @@ fn sam_takes_the_gradient_uphill() {
             assert!(deviation(&values(&moved.val()), &expected) < 1e-12, "{backend}: the step starts from θ");
             assert!(moved.is_require_grad());
         }
+    }
+}
+
+/// L = Σ a·x²·y with x and y one parameter: all of its places go uphill together, and the gradient is that of all.
+#[test]
+fn sam_moves_every_place_of_a_tied_parameter() {
+    for (backend, device) in cpu_devices() {
+        let theta = Tensor::<1>::from_data([1.0, 2.0], (&device.clone().autodiff(), DType::F64));
+        let param = Param::from_tensor(theta);
+        let tied = Tied { one: param.clone(), other: param };
+        let rho = 0.1;
+        let sam = built(SamConfig::new().with_rho(rho).init());
+        let mut points = Vec::new();
+        let gradients = sam.gradients(&tied, |tied| {
+            points.push([values(&tied.one.val()), values(&tied.other.val())]);
+            let loss = (tied.one.val().square() * tied.other.val()).sum();
+            GradientsParams::from_grads(loss.backward(), tied)
+        });
+        // dL/dθ = 3θ²: g₁ = (3, 12).
+        let norm = 153.0_f64.sqrt();
+        let uphill = [1.0 + rho * 3.0 / norm, 2.0 + rho * 12.0 / norm];
+        for place in &points[1] {
+            assert!(deviation(place, &uphill) < 1e-12, "{backend}: {place:?}, not {uphill:?}");
+        }
+        let found = values(&gradients.get::<1>(tied.one.id).expect("a gradient"));
+        let expected = uphill.map(|theta| 3.0 * theta * theta);
+        assert!(deviation(&found, &expected) < 1e-12, "{backend}: {found:?}, not {expected:?}");
     }
 }
 

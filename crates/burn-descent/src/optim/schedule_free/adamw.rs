@@ -20,10 +20,10 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | --- | --- | --- | --- |
 /// | `beta_1` | 0.9 | `(0, 1)` | how near to the average gradients are taken |
 /// | `beta_2` | 0.999 | `[0, 1)` | share of the past in the mean of `g²` |
-/// | `epsilon` | `Outside(1e-8)` | `(0, ∞)` | inside or outside the root |
+/// | `epsilon` | `Outside(1e-8)` | `[1.2e-38, ∞)` | inside or outside the root |
 /// | `weight_power` | 2 | `[0, ∞)` | p, how little the steps of a warm-up count |
 /// | `weight_decay` | none | | of `y`: L2 in the gradient, or decoupled as λ above |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 2.5e-3, constant after a warm-up. See [`ScheduleFreeSgdConfig`](super::ScheduleFreeSgdConfig) for
 /// `x`.
@@ -50,7 +50,7 @@ pub struct ScheduleFreeAdamwConfig {
     pub weight_power: f64,
     /// Sets the decay of the weights, computed at `y`.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 
@@ -81,9 +81,8 @@ impl Rule<2> for ScheduleFreeAdamwConfig {
     fn update<R: Real>(&self, coefficients: &Self::Coefficients, y: R, g: R, [z, v]: [R; 2]) -> (R, [R; 2]) {
         let &(average, correct_v, decay) = coefficients;
         let z = average.z(&y, z);
-        let v = v * self.beta_2 + g.clone().square() * (1.0 - self.beta_2);
-        let v_hat = v.clone() * correct_v;
-        let u = g / self.epsilon.root(v_hat) + y.clone() * decay;
+        let v = v * self.beta_2 + g.clone().weighted_square(1.0 - self.beta_2);
+        let u = g / self.epsilon.corrected_root(v.clone(), correct_v) + y.clone() * decay;
         let (y, z) = average.step(y, z, u);
         (y, [z, v])
     }

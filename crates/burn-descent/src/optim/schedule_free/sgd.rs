@@ -20,7 +20,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// | `beta` | 0.9 | `(0, 1)` | how near to the average gradients are taken |
 /// | `weight_power` | 2 | `[0, ∞)` | p, how little the steps of a warm-up count |
 /// | `weight_decay` | none | | of `y`; L2 and decoupled are the same here |
-/// | `grad_clipping` | none | | Burn's clipping, per tensor |
+/// | `grad_clipping` | none | `(0, ∞)` | Burn's clipping, per tensor |
 ///
 /// Learning rate: 1, constant after a warm-up; larger than that of a scheduled run.
 /// [`evaluation_weights`](crate::optim::evaluation_weights) gives `x`, for validation and to be kept. Where a model has
@@ -42,7 +42,7 @@ pub struct ScheduleFreeSgdConfig {
     pub weight_power: f64,
     /// Sets the decay of the weights, computed at `y`.
     pub weight_decay: Option<WeightDecay>,
-    /// Clips each gradient before the step, if set.
+    /// Clips each gradient before the step, if set; its threshold is in `(0, ∞)`.
     pub grad_clipping: Option<GradientClippingConfig>,
 }
 

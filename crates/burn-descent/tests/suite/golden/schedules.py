@@ -41,7 +41,7 @@ def rates(lr, scheduler, count, key="lr"):
 def plateau_rates(lr, losses, **settings):
     """The rate of each epoch, where `losses` are those after each."""
     sgd = optimizer(lr)
-    schedule = lrs.ReduceLROnPlateau(sgd, mode="min", eps=0.0, **settings)
+    schedule = lrs.ReduceLROnPlateau(sgd, eps=0.0, **settings)
     found = []
     for loss in losses:
         found.append(sgd.param_groups[0]["lr"])
@@ -143,6 +143,8 @@ CASES = [
     ("inverse-sqrt=2.5,per=step", "LambdaLR", 0.1, 3, 9, False, formula(lambda n: 2.5 / math.sqrt(n + 1))),
     ("cosine", "CosineAnnealingLR", 0.1, 4, 5, False, cosine(20)),
     ("cosine=0.1", "CosineAnnealingLR", 2.0, 3, 17, False, cosine(51, 0.2)),
+    ("cosine=minimum=0.1,over=7steps", "CosineAnnealingLR", 0.1, 3, 17, False, cosine(7, 0.01)),
+    ("cosine=0.05,2epochs", "CosineAnnealingLR", 2.0, 7, 3, False, cosine(6, 0.1)),
     ("cosine-restarts=2epochs", "CosineAnnealingWarmRestarts", 0.1, 9, 4, False, restarts(8)),
     ("cosine-restarts=7steps,growth=2,minimum=0.05", "CosineAnnealingWarmRestarts", 0.1, 6, 20, False,
      restarts(7, 2, 0.005)),
@@ -175,6 +177,9 @@ CASES = [
 LOSSES = [1.0, 0.8, 0.79, 0.7899, 0.79, 0.8, 0.79, 0.7, 0.71, 0.72, 0.73, 0.74, 0.69999, 0.6999, 0.5, 0.6, 0.55,
           0.52, 0.51, 0.505, 0.6, 0.6, 0.6, 0.6, 0.4999, 0.6, 0.6, 0.6, 0.6, 0.6]
 
+# Of these high values are better.
+ACCURACIES = [round(1.5 - loss, 6) for loss in LOSSES]
+
 # schedule, lr, PyTorch's settings
 PLATEAUS = [
     ("plateau=0.1,2", 0.1, {"factor": 0.1, "patience": 2}),
@@ -184,6 +189,11 @@ PLATEAUS = [
      {"factor": 0.3, "patience": 1, "threshold": 0.01, "threshold_mode": "abs", "min_lr": 0.002}),
     ("plateau=0.7,0,absolute-threshold=0", 0.1,
      {"factor": 0.7, "patience": 0, "threshold": 0.0, "threshold_mode": "abs"}),
+    ("plateau=0.5,1,goal=higher", 0.1, {"mode": "max", "factor": 0.5, "patience": 1}),
+    ("plateau=0.7,0,threshold=0.05,cooldown=1,goal=higher", 0.1,
+     {"mode": "max", "factor": 0.7, "patience": 0, "threshold": 0.05, "cooldown": 1}),
+    ("plateau=0.7,0,absolute-threshold=0.02,goal=higher", 0.1,
+     {"mode": "max", "factor": 0.7, "patience": 0, "threshold": 0.02, "threshold_mode": "abs"}),
 ]
 
 
@@ -202,10 +212,11 @@ def case(schedule, source, lr, epochs, steps_per_epoch, by_epoch, scheduler):
 
 def plateau_case(schedule, lr, settings):
     steps_per_epoch = 2
+    losses = ACCURACIES if settings.get("mode") == "max" else LOSSES
     return {
-        "schedule": schedule, "source": "ReduceLROnPlateau", "lr": lr, "epochs": len(LOSSES),
-        "steps_per_epoch": steps_per_epoch, "losses": LOSSES,
-        "rates": each_step(plateau_rates(lr, LOSSES, **settings), steps_per_epoch),
+        "schedule": schedule, "source": "ReduceLROnPlateau", "lr": lr, "epochs": len(losses),
+        "steps_per_epoch": steps_per_epoch, "losses": losses,
+        "rates": each_step(plateau_rates(lr, losses, **settings), steps_per_epoch),
     }
 
 
