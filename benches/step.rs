@@ -17,9 +17,9 @@ use burn::tensor::{Device, Distribution, Tensor};
 use burn_descent::ConfigError;
 use burn_descent::gradient::GradientNoiseConfig;
 use burn_descent::optim::{
-    AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AsgdConfig,
-    MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig, RmsPropMomentum,
-    RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
+    AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AdanConfig, AmsgradConfig, AsgdConfig,
+    LionConfig, MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig,
+    RmsPropMomentum, RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
 };
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use criterion::{black_box, measurement::WallTime};
@@ -79,7 +79,7 @@ impl Parameters {
 type Make = fn() -> Result<ModuleOptimizer, ConfigError>;
 
 /// This crate's optimizers.
-const OURS: [(&str, Make); 19] = [
+const OURS: [(&str, Make); 21] = [
     ("Sgd", || SgdConfig::new().init()),
     ("Momentum", || MomentumConfig::new().init()),
     ("Nesterov", || NesterovConfig::new().init()),
@@ -94,6 +94,8 @@ const OURS: [(&str, Make); 19] = [
     ("Radam", || RadamConfig::new().init()),
     ("Yogi", || YogiConfig::new().init()),
     ("Adabelief", || AdabeliefConfig::new().init()),
+    ("Adan", || AdanConfig::new().init()),
+    ("Lion", || LionConfig::new().init()),
     ("Rprop", || RpropConfig::new().init()),
     ("Asgd", || AsgdConfig::new().init()),
     ("ScheduleFreeSgd", || ScheduleFreeSgdConfig::new().init()),
@@ -102,7 +104,7 @@ const OURS: [(&str, Make); 19] = [
 ];
 
 /// Burn's optimizers.
-const BURNS: [(&str, Make); 7] = [
+const BURNS: [(&str, Make); 9] = [
     ("burn Sgd", || Ok(burn::optim::SgdConfig::new().init())),
     ("burn Momentum", || Ok(burns_momentum(false))),
     ("burn Nesterov", || Ok(burns_momentum(true))),
@@ -110,6 +112,8 @@ const BURNS: [(&str, Make); 7] = [
     ("burn RmsProp", || Ok(burn::optim::RmsPropConfig::new().with_momentum(0.9).init())),
     ("burn Adam", || Ok(burn::optim::AdamConfig::new().init())),
     ("burn Amsgrad", || Ok(burn::optim::AdamConfig::new().with_amsgrad(true).init())),
+    ("burn Adan", || Ok(burn::optim::AdanConfig::new().init())),
+    ("burn Lion", || Ok(burn::optim::LionConfig::new().init())),
 ];
 
 fn burns_momentum(nesterov: bool) -> ModuleOptimizer {

@@ -34,6 +34,8 @@ ROWS = [
     ("Radam", 28, None, "RAdam"),
     ("Yogi", 28, None, None),
     ("Adabelief", 28, None, None),
+    ("Adan", 44, "burn Adan", None),
+    ("Lion", 20, "burn Lion", None),
     ("Rprop", 28, None, "Rprop"),
     ("Asgd", 20, None, "ASGD"),
     ("ScheduleFreeSgd", 20, None, None),

@@ -14,7 +14,9 @@ mod support;
 
 use burn_descent::augment::{AugmentConfig, Views};
 use burn_descent::ensemble::Combination;
-use burn_descent::gradient::{CentralizationConfig, ClipValueConfig, GradientTransform};
+use burn_descent::gradient::{
+    AdaptiveClipConfig, CentralizationConfig, ClipValueConfig, GradientNoiseConfig, GradientTransform, Norm,
+};
 use burn_descent::nn::{Activation, DropoutForm, Initialization, LabelSmoothing};
 use burn_descent::optim::{NamedOptimizer, ParameterGroupConfig};
 use burn_descent::penalty::Penalty;
@@ -356,9 +358,16 @@ struct TrainArgs {
     /// Clip each value of the gradients to [-LIMIT, LIMIT].
     #[arg(long, value_name = "LIMIT")]
     clip_value: Option<f64>,
-    /// Clip the norm of all gradients together. These five are done in this order, or in that of --config.
-    #[arg(long, value_name = "LIMIT")]
-    clip_norm: Option<f64>,
+    /// Clip the gradients of each unit to LAMBDA times the norm of its weights (0.01 to 0.16).
+    #[arg(long, value_name = "LAMBDA")]
+    adaptive_clip: Option<f64>,
+    /// Clip the norm of all gradients together: the Euclidean, or, as in 0.5:inf, 10:1, the largest magnitude or the sum of
+    /// all. These six are done in this order, or in that of --config.
+    #[arg(long, value_name = "LIMIT[:NORM]", value_parser = clip_norm)]
+    clip_norm: Option<GradientTransform>,
+    /// Add Gaussian noise of a variance of ETA/(1 + t)^GAMMA to the gradients of step t: 0.3, 0.01:0.55.
+    #[arg(long, value_name = "ETA[:GAMMA]", value_parser = gradient_noise)]
+    gradient_noise: Option<GradientNoiseConfig>,
     /// After every K-th step go back to where ALPHA of the way is made: 5:0.5.
     #[arg(long, value_name = "K:ALPHA", value_parser = lookahead)]
     lookahead: Option<LookaheadConfig>,
@@ -419,6 +428,9 @@ struct TrainArgs {
     /// Seed of everything random [default: 1].
     #[arg(long)]
     seed: Option<u64>,
+    /// Show and log the norm of each step's gradients, all together and before they are transformed.
+    #[arg(long)]
+    gradient_norm: bool,
     /// Plain progress lines in place of the dashboard.
     #[arg(long)]
     plain: bool,
@@ -453,6 +465,28 @@ fn named<T: DeserializeOwned>(name: &str) -> Result<T, String> {
 fn variation(text: &str) -> Result<(String, Variation), String> {
     let (name, variation) = text.split_once('=').ok_or("expected NAME=FROM..TO, such as momentum=0.5..0.95")?;
     Ok((name.to_owned(), variation.parse().map_err(|error: VariationError| error.to_string())?))
+}
+
+fn clip_norm(text: &str) -> Result<GradientTransform, String> {
+    let wrong = || format!("expected LIMIT or LIMIT:NORM with a norm of 1, 2 or inf, but is {text}");
+    let (limit, norm) = text.split_once(':').unwrap_or((text, "2"));
+    let limit = limit.parse().map_err(|_| wrong())?;
+    match norm {
+        "1" => Ok(GradientTransform::ClipNormBy { norm: Norm::Sum, limit }),
+        "2" => Ok(GradientTransform::ClipNorm(limit)),
+        "inf" => Ok(GradientTransform::ClipNormBy { norm: Norm::Maximum, limit }),
+        _ => Err(wrong()),
+    }
+}
+
+fn gradient_noise(text: &str) -> Result<GradientNoiseConfig, String> {
+    let wrong = || format!("expected ETA or ETA:GAMMA such as 0.3 or 0.01:0.55, but is {text}");
+    let number = |text: &str| text.parse().map_err(|_| wrong());
+    let config = GradientNoiseConfig::new();
+    Ok(match text.split_once(':') {
+        None => config.with_eta(number(text)?),
+        Some((eta, gamma)) => config.with_eta(number(eta)?).with_gamma(number(gamma)?),
+    })
 }
 
 fn lookahead(text: &str) -> Result<LookaheadConfig, String> {
@@ -606,10 +640,14 @@ impl TrainArgs {
             self.accumulate.map(GradientTransform::Accumulate),
             self.centralize.then(|| GradientTransform::Centralize(CentralizationConfig::new())),
             self.clip_value.map(|limit| GradientTransform::ClipValue(ClipValueConfig::new(limit))),
-            self.clip_norm.map(GradientTransform::ClipNorm),
+            self.adaptive_clip.map(|lambda| GradientTransform::AdaptiveClip(AdaptiveClipConfig::new(lambda))),
+            self.clip_norm.clone(),
         ];
         for transform in transforms.into_iter().flatten() {
             config.gradients = config.gradients.with(transform);
+        }
+        if let Some(noise) = &self.gradient_noise {
+            config.gradient_noise = Some(noise.clone().with_seed(config.seed));
         }
         config.lookahead = self.lookahead.or(config.lookahead);
         config.ema = self.ema.map(|decay| config.ema.unwrap_or(EmaConfig::new()).with_decay(decay)).or(config.ema);
@@ -764,7 +802,13 @@ impl TrainArgs {
         // A data set that was asked for is not to be replaced by another.
         let fallback = self.dataset.is_none() && self.config.is_none();
         let dashboard: Option<Dashboard> = (!self.plain).then_some(dashboard);
-        let options = RunOptions { dashboard, overwrite: kept.overwrite, fallback, ..self.place.options() };
+        let options = RunOptions {
+            dashboard,
+            overwrite: kept.overwrite,
+            fallback,
+            gradient_norm: self.gradient_norm,
+            ..self.place.options()
+        };
         let mut run = match &kept.resume {
             Some(name) => {
                 let mut run = Run::open(&options.root, name)?;

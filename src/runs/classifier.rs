@@ -2,12 +2,14 @@ use super::{ImageBatch, ModelConfig};
 use crate::networks::{Cnn, Mlp, ResNet};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::nn::BatchNorm;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, ExecutionError, Tensor};
+use burn::train::metric::{AccuracyInput, Adaptor, ItemLazy, LossInput};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use burn_descent::ConfigError;
 use burn_descent::group::parameters;
 use burn_descent::nn::{LabelSmoothing, cross_entropy, focal_loss};
 use burn_descent::penalty::sparsity;
+use burn_descent::train::GradientNormInput;
 use serde::{Deserialize, Serialize};
 
 /// Selects what a network of classes is trained by.
@@ -184,6 +186,39 @@ impl Classifier {
     }
 }
 
+/// Holds what a training step of a [`Classifier`] puts out, for metrics.
+pub struct TrainedBatch {
+    /// Holds the losses, logits and classes of the images.
+    pub classification: ClassificationOutput,
+    /// Gives the norm of the gradients, where it was asked for.
+    pub gradient_norm: Option<Tensor<1>>,
+}
+
+impl ItemLazy for TrainedBatch {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        let classification = self.classification.sync()?;
+        Ok(Self { classification, gradient_norm: self.gradient_norm.map(Tensor::without_autodiff) })
+    }
+}
+
+impl Adaptor<LossInput> for TrainedBatch {
+    fn adapt(&self) -> LossInput {
+        self.classification.adapt()
+    }
+}
+
+impl Adaptor<AccuracyInput> for TrainedBatch {
+    fn adapt(&self) -> AccuracyInput {
+        self.classification.adapt()
+    }
+}
+
+impl Adaptor<GradientNormInput> for TrainedBatch {
+    fn adapt(&self) -> GradientNormInput {
+        GradientNormInput::new(self.gradient_norm.clone())
+    }
+}
+
 /// Makes Burn draw the weights now, and not at their first use, by when somebody else may have seeded the device.
 struct MaterializeWeights;
 
@@ -195,15 +230,17 @@ impl ModuleVisitor for MaterializeWeights {
 
 impl TrainStep for Classifier {
     type Input = ImageBatch;
-    type Output = ClassificationOutput;
+    type Output = TrainedBatch;
 
-    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+    fn step(&self, batch: ImageBatch) -> TrainOutput<TrainedBatch> {
         let mut activations = (self.sparsity > 0.0).then(Vec::new);
         let mut output = self.output(batch, self.smoothing, self.focal, &mut activations);
         for activations in activations.into_iter().flatten() {
             output.loss = output.loss + sparsity(self.sparsity, activations);
         }
-        TrainOutput::new(self, output.loss.backward(), Self::weighed(output))
+        let gradients = output.loss.backward();
+        let trained = TrainedBatch { classification: Self::weighed(output), gradient_norm: None };
+        TrainOutput::new(self, gradients, trained)
     }
 }
 

@@ -6,7 +6,7 @@ use burn_descent::ConfigError;
 use burn_descent::augment::{Augment, AugmentConfig, AugmentError, Views};
 use burn_descent::early_stopping::EarlyStoppingConfig;
 use burn_descent::ensemble::Combination;
-use burn_descent::gradient::{ChainConfig, GradientTransform};
+use burn_descent::gradient::{ChainConfig, GradientNoiseConfig, GradientTransform};
 use burn_descent::nn::LabelSmoothing;
 use burn_descent::optim::{ErasedOptimizer, NamedOptimizer, ParameterGroupConfig, Variations};
 use burn_descent::penalty::{PenaltiesConfig, Penalty};
@@ -213,6 +213,10 @@ pub struct RunConfig {
     /// Lists the transforms of the gradients before the optimizer sees them, in this order.
     #[serde(default)]
     pub gradients: ChainConfig,
+    /// Configures Gaussian noise on the gradients that the optimizer gets; there is none if absent. It is not allowed with
+    /// an optimizer that has noise of its own, such as `sgd-noise`.
+    #[serde(default)]
+    pub gradient_noise: Option<GradientNoiseConfig>,
     /// Configures Lookahead around the optimizer; it is not used if absent.
     #[serde(default)]
     pub lookahead: Option<LookaheadConfig>,
@@ -296,6 +300,7 @@ impl Default for RunConfig {
             prior: None,
             sparse_activations: 0.0,
             gradients: ChainConfig::new(),
+            gradient_noise: None,
             lookahead: None,
             ema: None,
             swa: None,
@@ -378,6 +383,15 @@ impl RunConfig {
             if self.ema.is_some() {
                 let expected = "left out where `ema` is given";
                 return Err(TrainError::Value { field: "swa", value: epoch.to_string(), expected });
+            }
+        }
+        if let Some(noise) = &self.gradient_noise {
+            let groups = self.groups.iter().map(|group| group.optimizer(&self.optimizer));
+            for optimizer in std::iter::once(Ok(self.optimizer.clone())).chain(groups) {
+                if optimizer?.config_mut().noise_seed_mut().is_some() {
+                    let expected = "left out where the optimizer has noise of its own";
+                    return Err(TrainError::Value { field: "gradient_noise", value: noise.eta.to_string(), expected });
+                }
             }
         }
         self.snapshots()?;
@@ -518,9 +532,12 @@ impl RunConfig {
         Self { seed, ..self }
     }
 
-    /// The seed of the optimizer's noise, if it has one.
+    /// The seed of the noise on the gradients, if there is any: the optimizer's own, or what is added by the run.
     pub(super) fn noise_seed(&mut self) -> Option<&mut u64> {
-        self.optimizer.config_mut().noise_seed_mut()
+        match &mut self.gradient_noise {
+            Some(noise) => Some(&mut noise.seed),
+            None => self.optimizer.config_mut().noise_seed_mut(),
+        }
     }
 
     /// Returns the configuration of the same run as an ensemble of so many snapshots, one at the end of each of the
@@ -611,21 +628,26 @@ impl RunConfig {
         let lasts = (1..=batches).filter(|batch| batch.is_multiple_of(accumulated) || *batch == batches);
         let steps =
             (0..self.epochs).flat_map(|epoch| lasts.clone().map(move |last| (epoch * batches + last - 1) as u64));
-        let build = |optimizer: &NamedOptimizer| -> Result<ErasedOptimizer, TrainError> {
+        let build = |optimizer: &NamedOptimizer, group: Option<u64>| -> Result<ErasedOptimizer, TrainError> {
             let variations = match optimizer.name() == self.optimizer.name() {
                 true => Variation::all(optimizer, &self.vary, steps.clone(), length)?,
                 false => Variations::default(),
             };
-            Ok(self.weight_transforms(batches).wrap(optimizer.build(&variations)?)?)
+            let mut built = optimizer.build(&variations)?;
+            if let Some(noise) = &self.gradient_noise {
+                let seed = group.map_or(noise.seed, |index| derived_seed(noise.seed, index, GROUP));
+                built = noise.clone().with_seed(seed).wrap_erased(built)?;
+            }
+            Ok(self.weight_transforms(batches).wrap(built)?)
         };
-        let mut optimizer = build(&self.optimizer)?.init(self.optimizer.config().clipping());
+        let mut optimizer = build(&self.optimizer, None)?.init(self.optimizer.config().clipping());
         for (index, group) in self.groups.iter().enumerate() {
             let mut own = group.optimizer(&self.optimizer)?;
             if let Some(noise) = own.config_mut().noise_seed_mut() {
                 *noise = derived_seed(*noise, index as u64, GROUP);
             }
             let clipping = own.config().clipping();
-            optimizer = optimizer.with_group(group.parameters(), build(&own)?, clipping);
+            optimizer = optimizer.with_group(group.parameters(), build(&own, Some(index as u64))?, clipping);
         }
         Ok(optimizer)
     }

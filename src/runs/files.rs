@@ -21,12 +21,18 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), File
 /// Writes the epochs of a history as CSV and as a JSON object a line, for other programs: `metrics.csv` and
 /// `metrics.jsonl` in `folder`.
 pub(super) fn write_metrics(folder: &Path, history: &History) -> Result<(), FileError> {
-    let mut csv = String::from("epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds,images\n");
+    let has_norms = history.epochs.iter().any(|epoch| epoch.gradient_norm.is_some());
+    let mut csv = String::from("epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds,images");
+    csv += if has_norms { ",gradient_norm\n" } else { "\n" };
     let mut lines = String::new();
     for epoch in &history.epochs {
         let EpochMetrics { train_loss, train_accuracy, validation_loss, validation_accuracy, .. } = epoch;
         let metrics = format!("{train_loss},{train_accuracy},{validation_loss},{validation_accuracy}");
-        csv += &format!("{},{metrics},{},{}\n", epoch.epoch, epoch.seconds, epoch.images);
+        csv += &format!("{},{metrics},{},{}", epoch.epoch, epoch.seconds, epoch.images);
+        if has_norms {
+            csv += &epoch.gradient_norm.map_or_else(|| ",".to_owned(), |norm| format!(",{norm}"));
+        }
+        csv.push('\n');
         lines += &serde_json::to_string(epoch).unwrap_or_default();
         lines.push('\n');
     }

@@ -57,7 +57,7 @@ pub fn find_lr(
         let seed = derived_seed(config.seed, steps.next().unwrap_or_default(), 0);
         let step = Step { rate: 0.0.into(), seed, device: device.clone() };
         match update.gradients(model, batch, &step) {
-            Ok((output, gradients)) => (f64::from(output.loss.mean().into_scalar::<f32>()), gradients),
+            Ok((output, gradients)) => (f64::from(output.classification.loss.mean().into_scalar::<f32>()), gradients),
             Err(_) => (f64::NAN, GradientsParams::new()),
         }
     })?;

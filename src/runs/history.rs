@@ -1,6 +1,6 @@
 use super::TrainError;
 use burn_descent::early_stopping::Goal;
-use burn_descent::train::{self, Ended};
+use burn_descent::train::{self, Ended, GradientNormMetric};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::str::FromStr;
 
@@ -76,6 +76,9 @@ pub struct EpochMetrics {
     /// Counts the images trained on in the epoch.
     #[serde(default)]
     pub images: usize,
+    /// Gives the mean norm of the gradients over the epoch, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f64>,
 }
 
 /// JSON has no NaN: it is written as `null`.
@@ -144,6 +147,7 @@ impl EpochMetrics {
             validation_accuracy: value(&record.validation, "Accuracy") / 100.0,
             seconds: record.seconds,
             images: record.items,
+            gradient_norm: record.training.get(GradientNormMetric::NAME).copied(),
         }
     }
 }

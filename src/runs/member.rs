@@ -10,12 +10,13 @@ use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
 use burn::train::{FileApplicationLoggerInstaller, SupervisedTraining};
+use burn_descent::gradient::global_norm;
 use burn_descent::group::ensure_parameters;
 use burn_descent::optim::evaluation_weights;
 use burn_descent::schedule::RunLength;
 use burn_descent::train::{
-    self, End, Ended, Engine, Evaluation as Averaging, GradientUpdate, PlainProgress, Position, read_progress,
-    read_record, remove_file, write_record,
+    self, End, Ended, Engine, Evaluation as Averaging, GradientNormMetric, GradientUpdate, PlainProgress, Position,
+    read_progress, read_record, remove_file, write_record,
 };
 use burn_descent::weights::reestimate_batch_norm;
 use std::io::IsTerminal;
@@ -319,7 +320,13 @@ impl MemberTraining<'_> {
         let outdated = outdated.map(Path::to_owned);
         let (folder, criterion, patience) = (self.folder.clone(), self.config.criterion, self.config.early_stopping);
         let schedule = self.config.schedule.scheduler(self.config.lr, length)?;
-        let engine = Engine::new(self.update(&model, data, device)?, schedule)
+        let mut update = self.update(&model, data, device)?;
+        if options.gradient_norm {
+            update = update.with_gradient_observer(|model, gradients, trained| {
+                trained.gradient_norm = global_norm(model, gradients);
+            });
+        }
+        let engine = Engine::new(update, schedule)
             .with_epochs(self.config.epochs)
             .with_seed(self.seed)
             .with_criterion(criterion.metric())
@@ -345,6 +352,10 @@ impl MemberTraining<'_> {
             let supervised = supervised
                 .metric_train_numeric(LearningRateMetric::new())
                 .with_application_logger(log.map(|log| Box::new(log) as _));
+            let supervised = match options.gradient_norm {
+                true => supervised.metric_train_numeric(GradientNormMetric::new()),
+                false => supervised,
+            };
             supervised.renderer(match dashboard {
                 Some(dashboard) => dashboard(&options.stop, first - 1),
                 None => Box::new(PlainProgress::new(std::io::stdout(), PROGRESS_INTERVAL, first)),

@@ -29,7 +29,7 @@ mod summary;
 mod transfer;
 
 pub use backend::Backend;
-pub use classifier::{Classifier, Loss, Network};
+pub use classifier::{Classifier, Loss, Network, TrainedBatch};
 pub use config::{DatasetKind, Diversity, ModelConfig, RunConfig};
 pub use dataset::{DataDescription, RunData};
 pub use error::TrainError;

@@ -20,6 +20,8 @@ pub struct RunOptions {
     /// Trains on embedded digits where a data set cannot be had for want of a network: for one that was not asked for by
     /// name.
     pub fallback: bool,
+    /// Computes the norm of the gradients of each step, all together and before they are transformed, and shows and logs it.
+    pub gradient_norm: bool,
     /// Asks the run to stop.
     pub stop: StopSignal,
     /// Receives what the user should know, one line at a time.
@@ -36,6 +38,7 @@ impl RunOptions {
             dashboard: None,
             overwrite: false,
             fallback: false,
+            gradient_norm: false,
             stop: StopSignal::default(),
             notify: |_| {},
         }

@@ -165,7 +165,7 @@ impl<'a> TrainingSession<'a> {
             let Some(batch) = batches.next() else { break };
             let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
             self.progress.images += batch.targets.dims()[0];
-            let loss = self.state.step(batch)?.loss.inner().mean();
+            let loss = self.state.step(batch)?.classification.loss.inner().mean();
             losses = Some(losses.map_or(loss.clone(), |sum| sum + loss));
             taken += 1;
             if self.state.position().batch == self.training.batches() {

@@ -65,7 +65,7 @@ fn squared_errors_are_means_over_outputs() {
         logits.iter().enumerate().map(|(index, logit)| (logit - target(index)).powi(2)).sum::<f64>() / 9.0
     };
     let loss = |loss: Tensor<1>| f64::from(loss.mean().into_scalar::<f32>());
-    let trained = loss(TrainStep::step(&classifier, batch(&device)).item.loss.inner());
+    let trained = loss(TrainStep::step(&classifier, batch(&device)).item.classification.loss.inner());
     assert!((trained / error(0.8, 0.1) - 1.0).abs() < 1e-5, "{trained}, {}", error(0.8, 0.1));
     let validated = loss(InferenceStep::step(&classifier, batch(&device)).loss.inner());
     assert!((validated / error(1.0, 0.0) - 1.0).abs() < 1e-5, "{validated}, {}", error(1.0, 0.0));
@@ -84,7 +84,15 @@ fn active_units_cost_in_training() {
     ] {
         let plain = classifier(model.clone(), LabelSmoothing::None, &device);
         let loss = |classifier: &Classifier| {
-            f64::from(TrainStep::step(classifier, batch(&device)).item.loss.inner().mean().into_scalar::<f32>())
+            f64::from(
+                TrainStep::step(classifier, batch(&device))
+                    .item
+                    .classification
+                    .loss
+                    .inner()
+                    .mean()
+                    .into_scalar::<f32>(),
+            )
         };
         let penalty = |strength: f64| loss(&plain.clone().with_sparse_activations(strength)) - loss(&plain);
         let norm = penalty(1.0);

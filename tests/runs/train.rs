@@ -153,6 +153,13 @@ fn noise_goes_by_the_seed_of_the_run() {
     assert_eq!([1, 7].map(|seed| noise(&config.clone().with_seed(seed))), [1, 7]);
     assert_eq!(config.clone().with_seed(7).seed, 7);
     assert_eq!(RunConfig::default().with_seed(3).seed, 3);
+    // So it is with noise over any optimizer.
+    let gradient_noise = || Some(GradientNoiseConfig::new());
+    let over_any = RunConfig { gradient_noise: gradient_noise(), ..RunConfig::default() };
+    assert_eq!(over_any.with_seed(7).gradient_noise.map(|noise| noise.seed), Some(7));
+    let twice = RunConfig { gradient_noise: gradient_noise(), ..config };
+    let error = twice.check().expect_err("two noises").to_string();
+    assert_eq!(error, "gradient_noise should be left out where the optimizer has noise of its own, but is 0.01");
 }
 
 #[test]
@@ -577,7 +584,7 @@ fn sharpness_aware_step(rho: Option<f64>) -> [f32; 3] {
     let step = Step { rate: 0.5.into(), seed: 7, device };
     let (model, output) = update.step(model, batch.clone(), &step).expect("a step");
     // The statistics of batch normalization have moved, by the first pass alone.
-    [output.loss.mean().into_scalar(), before, validate(&model)]
+    [output.classification.loss.mean().into_scalar(), before, validate(&model)]
 }
 
 /// The second pass moves no statistics of batch normalization, drops the units that the first did, and is the one whose
@@ -611,7 +618,7 @@ fn optimizers_go_by_their_names() {
     let known = NamedOptimizer::names().collect::<Vec<_>>().join(", ");
     assert_eq!(error, format!("unknown optimizer `Nadam`; known: {known}"));
     let preset = |name| NamedOptimizer::named(name).expect_err("no such preset").to_string();
-    assert_eq!(preset("nadam:keras"), "unknown preset `nadam:keras`; known: pytorch, optax, dozat, lecture");
+    assert_eq!(preset("nadam:keras"), "unknown preset `nadam:keras`; known: pytorch, optax, dozat, lecture, algoperf");
     assert_eq!(preset("sgd:keras"), "unknown preset `sgd:keras`; known: none");
     let form = |name| {
         serde_json::to_value(NamedOptimizer::named(name).expect("known")).expect("JSON")["nadam"]["form"].clone()
@@ -764,7 +771,7 @@ fn known(error: &str) -> Vec<String> {
 #[test]
 fn every_number_can_vary_and_a_constant_one_is_none() {
     let mut numbers = 0;
-    for name in NamedOptimizer::names().filter(|name| !name.starts_with("burn-") && *name != "lion") {
+    for name in NamedOptimizer::names().filter(|name| !name.starts_with("burn-")) {
         let kind = NamedOptimizer::named(name).expect("a known optimizer");
         let error = varied(kind.clone(), &[("?", "0..1")]).check().expect_err("no such number").to_string();
         let json = serde_json::to_value(&kind).expect("JSON")[name].clone();
@@ -822,7 +829,7 @@ fn variations_are_read_and_refused() {
 
 /// What surrounds each optimizer in the resumption test, by turns: nothing, and every transform of gradients and weights.
 /// 150 images in batches of 32 are five batches, of which accumulation by twos leaves one over.
-fn surroundings() -> [(&'static str, RunConfig); 8] {
+fn surroundings() -> [(&'static str, RunConfig); 9] {
     let none = RunConfig::default;
     let chain = || ChainConfig::new().apply_if_finite(3).accumulate(2).centralize().clip_value(0.5).clip_norm(1.0);
     let ema = EmaConfig::new().with_decay(0.9);
@@ -844,6 +851,15 @@ fn surroundings() -> [(&'static str, RunConfig); 8] {
         (
             "bootstrap-curriculum-ema",
             RunConfig { sampling: Sampling::Bootstrap, curriculum: Some(curriculum), ema: Some(ema), ..none() },
+        ),
+        (
+            "noise-lookahead-ema",
+            RunConfig {
+                gradient_noise: Some(GradientNoiseConfig::new().with_seed(5)),
+                lookahead: Some(lookahead),
+                ema: Some(ema),
+                ..none()
+            },
         ),
         (
             "groups-activations-ema",
@@ -1001,7 +1017,7 @@ fn a_resumed_run_equals_the_unbroken_one_byte_for_byte() {
     let _seed = seeding();
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_data(folder.path());
-    let ours = NamedOptimizer::names().filter(|name| !name.starts_with("burn-") && *name != "lion");
+    let ours = NamedOptimizer::names().filter(|name| !name.starts_with("burn-"));
     let plain = ours.map(|optimizer| (optimizer, surroundings()[0].clone()));
     let surrounded = surroundings()
         .into_iter()

@@ -555,6 +555,25 @@ fn every_optimizer_trains() {
     }
 }
 
+/// The norm is logged where it is asked for, and nothing else changes.
+#[test]
+fn the_gradient_norm_is_logged_where_it_is_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.trains("without", "--epochs 2");
+    let printed = sandbox.trains("with", "--epochs 2 --gradient-norm");
+    assert!(printed.contains("Gradient norm"), "{printed}");
+    let norm =
+        |name: &str| sandbox.epochs(name).iter().map(|epoch| epoch["gradient_norm"].as_f64()).collect::<Vec<_>>();
+    assert_eq!(norm("without"), [None, None]);
+    assert!(norm("with").iter().all(|norm| norm.is_some_and(|norm| norm > 0.0)), "{:?}", norm("with"));
+    let losses = |name: &str| sandbox.epochs(name).iter().map(|epoch| epoch["train_loss"].clone()).collect::<Vec<_>>();
+    assert_eq!(losses("with"), losses("without"));
+    let csv = fs::read_to_string(sandbox.run("with").join("metrics.csv")).expect("metrics");
+    assert!(csv.lines().next().is_some_and(|line| line.ends_with(",images,gradient_norm")), "{csv}");
+    assert!(sandbox.run("with").join("train/epoch-2/Gradient_norm.log").is_file());
+    assert!(!sandbox.run("without").join("train/epoch-2/Gradient_norm.log").exists());
+}
+
 #[test]
 fn every_transform_trains() {
     let sandbox = Sandbox::new();
@@ -565,12 +584,15 @@ fn every_transform_trains() {
         ("centralize", "--centralize"),
         ("value", "--clip-value 0.1"),
         ("norm", "--clip-norm 0.5"),
+        ("maximum", "--clip-norm 0.05:inf"),
+        ("adaptive", "--adaptive-clip 0.05"),
+        ("noise", "--gradient-noise 1e-3"),
         ("lookahead", "--lookahead 5:0.5"),
         ("ema", "--ema 0.9"),
         ("swa", "--swa 2"),
         (
             "all",
-            "--sam 0.05 --skip-nonfinite 3 --accumulate 2 --centralize --clip-value 1 --clip-norm 1 --lookahead 2:0.8 \
+            "--sam 0.05 --skip-nonfinite 3 --accumulate 2 --centralize --clip-value 1 --adaptive-clip 0.1 --clip-norm 1:1 --lookahead 2:0.8 \
              --ema 0.9",
         ),
     ];
@@ -626,7 +648,10 @@ fn hyperparameters_vary() {
     sandbox.fails(&format!("{TINY} {late}"), &["Nadam", "beta_1", "[0, 1)", "is 1.00"]);
     sandbox.fails(&format!("{TINY} --vary beta_1=0.5..1.5"), &["Nadam", "beta_1", "[0, 1)", "is 1"]);
     sandbox.fails(&format!("{TINY} --vary beta_3=0..1"), &["nadam", "no number `beta_3`", "known: beta_1, beta_2"]);
-    sandbox.fails(&format!("{TINY} --optimizer lion --vary beta_1=0..1"), &["lion", "Burn's own", "cannot vary"]);
+    sandbox.fails(
+        &format!("{TINY} --optimizer burn-lion --vary beta_1=0..1"),
+        &["burn-lion", "Burn's own", "cannot vary"],
+    );
     sandbox.fails(&format!("{TINY} --optimizer sgd --vary momentum=0..1"), &["sgd", "no number that could vary"]);
     sandbox.fails(&format!("{TINY} --vary beta_1=0.9:plateau"), &["vary", "plateau", "losses"]);
     sandbox.is_refused("--plain --vary beta_1", &["--vary", "NAME=FROM..TO"]);
@@ -1243,7 +1268,7 @@ fn unknown_names_list_the_known() {
 #[test]
 fn values_out_of_range_are_told() {
     let sandbox = Sandbox::new();
-    let cases: [(&str, &[&str]); 38] = [
+    let cases: [(&str, &[&str]); 43] = [
         ("--curriculum linear=0,1", &["Pacing", "start", "(0, 1]", "is 0"]),
         ("--curriculum anti-root=2,1", &["Pacing", "start", "(0, 1]", "is 2"]),
         ("--curriculum step=0.5,0", &["Pacing", "over", "at least 1", "is 0"]),
@@ -1266,8 +1291,13 @@ fn values_out_of_range_are_told() {
         ("--sam -0.1", &["Sam", "rho", "[0, ∞)", "is -0.1"]),
         ("--sam inf", &["Sam", "rho", "[0, ∞)", "is inf"]),
         ("--clip-norm 0", &["clip_norm", "(0, ∞)", "is 0"]),
+        ("--clip-norm -1:inf", &["clip_norm_by", "(0, ∞)", "is -1"]),
+        ("--adaptive-clip 0", &["AdaptiveClip", "lambda", "(0, ∞)", "is 0"]),
         ("--clip-value -1", &["ClipValue", "limit", "(0, ∞)", "is -1"]),
         ("--accumulate 0", &["accumulate", "at least 1", "is 0"]),
+        ("--gradient-noise -1", &["GradientNoise", "eta", "[0, ∞)", "is -1"]),
+        ("--gradient-noise 1:-1", &["GradientNoise", "gamma", "[0, ∞)", "is -1"]),
+        ("--optimizer sgd-noise --gradient-noise 0.1", &["gradient_noise", "left out", "of its own"]),
         ("--ema 1", &["Ema", "decay", "[0, 1)", "is 1"]),
         ("--lookahead 0:0.5", &["Lookahead", "period", "at least 1", "is 0"]),
         ("--lookahead 5:2", &["Lookahead", "alpha", "[0, 1]", "is 2"]),
@@ -1292,6 +1322,8 @@ fn values_out_of_range_are_told() {
     sandbox.fails("--plain --validation-images 300", &["validation_images", "less than", "is 300"]);
     sandbox.fails("--plain --validation-images 0", &["validation_images", "at least 1", "is 0"]);
     sandbox.is_refused("--plain --lr fast", &["--lr", "'fast'", "float"]);
+    sandbox.is_refused("--plain --clip-norm 1:3", &["--clip-norm", "1, 2 or inf", "is 1:3"]);
+    sandbox.is_refused("--plain --gradient-noise 1:x", &["--gradient-noise", "0.01:0.55", "is 1:x"]);
     sandbox.is_refused("--plain --lookahead 5", &["--lookahead", "5:0.5", "is 5"]);
     sandbox.is_refused("--plain --skip-nonfinite -1", &["--skip-nonfinite", "'-1'"]);
     sandbox.is_refused("--plain --epochs -1", &["--epochs", "'-1'"]);

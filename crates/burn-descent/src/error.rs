@@ -34,6 +34,8 @@ pub enum ValueRange {
     NonNegative,
     /// Contains the positive numbers, `(0, ∞)`.
     Positive,
+    /// Contains the negative numbers, `(−∞, 0)`.
+    Negative,
     /// Contains the positive numbers that `f32` does not take for 0, and has all digits of, `[1.2e-38, ∞)`: an ε that is to
     /// keep a division finite.
     Epsilon,
@@ -62,6 +64,7 @@ impl ValueRange {
             Self::Decay => (0.0..1.0).contains(&value),
             Self::NonNegative => value >= 0.0 && value.is_finite(),
             Self::Positive => value > 0.0 && value.is_finite(),
+            Self::Negative => value < 0.0 && value.is_finite(),
             Self::Epsilon => value >= f64::from(f32::MIN_POSITIVE) && value.is_finite(),
             Self::Fraction => (0.0..=1.0).contains(&value),
             Self::PositiveFraction => value > 0.0 && value <= 1.0,
@@ -107,6 +110,7 @@ impl fmt::Display for ValueRange {
             Self::Decay => f.write_str("in [0, 1)"),
             Self::NonNegative => f.write_str("in [0, ∞)"),
             Self::Positive => f.write_str("in (0, ∞)"),
+            Self::Negative => f.write_str("in (−∞, 0)"),
             Self::Epsilon => f.write_str("in [1.2e-38, ∞)"),
             Self::Fraction => f.write_str("in [0, 1]"),
             Self::PositiveFraction => f.write_str("in (0, 1]"),

@@ -2,8 +2,8 @@ use super::accumulate::Accumulate;
 use super::finite::ApplyIfFinite;
 use super::tensorwise::{Each, ErasedTransform};
 use super::{
-    CentralizationConfig, ClipValueConfig, EachGradient, NonFiniteGradients, Parameter, Skips, TensorTransform,
-    for_each_gradient, norm,
+    AdaptiveClipConfig, CentralizationConfig, ClipValueConfig, EachGradient, NonFiniteGradients, Norm, Parameter,
+    Skips, TensorTransform, for_each_gradient, norm,
 };
 use crate::error::{ConfigError, ValueRange};
 use burn::module::{Module, ParamGroup};
@@ -24,6 +24,16 @@ pub enum GradientTransform {
     /// infinite, all become NaN or zero: `ApplyIfFinite` belongs before it. So it is on a GPU where the square of the norm
     /// is beyond `f32`, from a norm of 1.8e19 on; the CPU backends sum in `f64`.
     ClipNorm(f64),
+    /// Clips all gradients by another norm than the Euclidean: `g ← g·min(1, c/‖g‖)`. In a configuration file it reads as
+    /// `{"clip_norm_by": {"norm": "maximum", "limit": 0.5}}`.
+    ClipNormBy {
+        /// Selects the norm.
+        norm: Norm,
+        /// Sets c, in `(0, ∞)`.
+        limit: f64,
+    },
+    /// Clips the gradient of each unit by the norm of its weights, see [`AdaptiveClipConfig`].
+    AdaptiveClip(AdaptiveClipConfig),
     /// Clips each value, see [`ClipValueConfig`].
     ClipValue(ClipValueConfig),
     /// Subtracts means, see [`CentralizationConfig`].
@@ -87,9 +97,10 @@ impl GradientTransform {
             Self::Accumulate(_) => 1,
             Self::Centralize(_) => 2,
             Self::ClipValue(_) => 3,
-            Self::ClipNorm(_) => 4,
-            Self::Custom(_) => 5,
-            Self::Masked { .. } => 6,
+            Self::AdaptiveClip(_) => 4,
+            Self::ClipNorm(_) | Self::ClipNormBy { .. } => 5,
+            Self::Custom(_) => 6,
+            Self::Masked { .. } => 7,
         }
     }
 }
@@ -137,8 +148,8 @@ impl ChainConfig {
     }
 
     /// Returns the same chain with `transform`, in the place of the first of its kind, else where it usually belongs.
-    /// The usual order is `ApplyIfFinite`, `Accumulate`, `Centralize`, `ClipValue`, `ClipNorm`, `Custom`, and groups
-    /// after all others.
+    /// The usual order is `ApplyIfFinite`, `Accumulate`, `Centralize`, `ClipValue`, `AdaptiveClip`, `ClipNorm` (by
+    /// whatever norm), `Custom`, and groups after all others.
     ///
     /// ```
     /// use burn_descent::gradient::{ChainConfig, GradientTransform};
@@ -198,6 +209,26 @@ impl ChainConfig {
     /// Adds [`GradientTransform::ClipNorm`] at the end: all gradients together are clipped to a norm of `limit`.
     pub fn clip_norm(self, limit: f64) -> Self {
         self.then(GradientTransform::ClipNorm(limit))
+    }
+
+    /// Adds [`GradientTransform::ClipNormBy`] at the end: all gradients together are clipped to a norm of `limit`, by
+    /// whatever norm.
+    ///
+    /// ```
+    /// use burn_descent::gradient::{ChainConfig, Norm};
+    ///
+    /// // No value above 0.5; the direction stays, as it does not where each value is clipped by itself.
+    /// let chain = ChainConfig::new().clip_norm_by(Norm::Maximum, 0.5).init()?;
+    /// # Ok::<(), burn_descent::ConfigError>(())
+    /// ```
+    pub fn clip_norm_by(self, norm: Norm, limit: f64) -> Self {
+        self.then(GradientTransform::ClipNormBy { norm, limit })
+    }
+
+    /// Adds [`GradientTransform::AdaptiveClip`] at the end: the gradient of each unit is clipped to `lambda` times the
+    /// norm of its weights.
+    pub fn adaptive_clip(self, lambda: f64) -> Self {
+        self.then(GradientTransform::AdaptiveClip(AdaptiveClipConfig::new(lambda)))
     }
 
     /// Adds [`GradientTransform::ClipValue`] at the end: each value is clipped to a magnitude of `limit`.
@@ -263,7 +294,8 @@ type Passed = Result<Option<GradientsParams>, NonFiniteGradients>;
 /// A transform, with its state.
 #[derive(Debug)]
 enum Stage {
-    ClipNorm(f64),
+    ClipNorm(Norm, f64),
+    AdaptiveClip(AdaptiveClipConfig),
     ClipValue(ClipValueConfig),
     Centralize(CentralizationConfig),
     Accumulate(Accumulate),
@@ -330,7 +362,11 @@ impl Chain {
             Stage::Accumulate(stage) => stage.is_empty(),
             Stage::ApplyIfFinite(stage) => stage.skips.consecutive == 0,
             Stage::Masked { chain, .. } => chain.is_at_rest(),
-            Stage::ClipNorm(_) | Stage::ClipValue(_) | Stage::Centralize(_) | Stage::Custom(_) => true,
+            Stage::ClipNorm(..)
+            | Stage::AdaptiveClip(_)
+            | Stage::ClipValue(_)
+            | Stage::Centralize(_)
+            | Stage::Custom(_) => true,
         })
     }
 
@@ -362,7 +398,15 @@ impl Stage {
         Ok(match transform {
             GradientTransform::ClipNorm(limit) => {
                 ValueRange::Positive.check("Chain", "clip_norm", *limit)?;
-                Self::ClipNorm(*limit)
+                Self::ClipNorm(Norm::Euclidean, *limit)
+            }
+            GradientTransform::ClipNormBy { norm, limit } => {
+                ValueRange::Positive.check("Chain", "clip_norm_by", *limit)?;
+                Self::ClipNorm(*norm, *limit)
+            }
+            GradientTransform::AdaptiveClip(config) => {
+                config.check()?;
+                Self::AdaptiveClip(*config)
             }
             GradientTransform::ClipValue(config) => {
                 config.check()?;
@@ -391,7 +435,8 @@ impl Stage {
             return Ok(None);
         };
         match self {
-            Self::ClipNorm(limit) => norm::clip(*limit, module, &mut gradients),
+            Self::ClipNorm(norm, limit) => norm::clip(*norm, *limit, module, &mut gradients),
+            Self::AdaptiveClip(config) => config.apply(module, &mut gradients),
             Self::ClipValue(config) => for_each_gradient(module, &mut gradients, &mut Each(config)),
             Self::Centralize(config) => for_each_gradient(module, &mut gradients, &mut Each(config)),
             Self::Custom(transform) => for_each_gradient(module, &mut gradients, &mut &*transform),

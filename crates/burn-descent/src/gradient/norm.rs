@@ -1,11 +1,54 @@
 //! The norm of all gradients together, and clipping by it.
 
 use super::{EachGradient, Parameter, for_each_gradient, for_each_shared_gradient};
-use crate::kernel::{self, NonFiniteCount, Reduction, SquareSum};
+use crate::kernel::{self, AbsoluteMaximum, AbsoluteSum, NonFiniteCount, Reduction, SquareSum};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, FloatDType, Tensor};
+use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
+
+/// Selects a norm of all gradients of a module together, as if they were one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Norm {
+    /// Selects the sum of the magnitudes, `Σ|g|`: PyTorch's `norm_type=1`.
+    Sum,
+    /// Selects the Euclidean norm, `√Σg²`: PyTorch's default.
+    Euclidean,
+    /// Selects the largest magnitude, `max|g|`: PyTorch's `norm_type=inf`.
+    Maximum,
+}
+
+impl Norm {
+    /// Returns the norm of the gradients that the parameters of `module` have, as a tensor of one value on the device of
+    /// the first; none if there are no gradients. Nothing waits for the device.
+    ///
+    /// A parameter that occurs twice counts once. The norm is NaN or infinite where a gradient is; on a GPU the Euclidean
+    /// norm is infinite from 1.8e19 on, whose square `f32` cannot hold.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::optim::GradientsParams;
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_descent::gradient::Norm;
+    ///
+    /// let device = Device::default().autodiff();
+    /// let model = LinearConfig::new(2, 1).init(&device);
+    /// let loss = model.forward(Tensor::<2>::from_data([[3.0, -4.0]], &device)).sum();
+    /// let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    /// let norm = |norm: Norm| norm.of(&model, &gradients).expect("gradients").into_scalar::<f64>();
+    /// assert_eq!(norm(Norm::Sum), 3.0 + 4.0 + 1.0);
+    /// assert_eq!(norm(Norm::Maximum), 4.0);
+    /// ```
+    pub fn of<M: Module>(self, module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+        match self {
+            Self::Sum => total::<AbsoluteSum, M>(module, gradients),
+            Self::Euclidean => total::<SquareSum, M>(module, gradients).map(Tensor::sqrt),
+            Self::Maximum => total::<AbsoluteMaximum, M>(module, gradients),
+        }
+    }
+}
 
 /// A sum over all gradients of a module, on the device of the first; `None` if there are none.
 pub(super) fn total<R: Reduction, M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
@@ -27,16 +70,32 @@ impl<R: Reduction> EachGradient for Total<R> {
             Some(total) => {
                 let wider = if total.dtype() == DType::F64 { FloatDType::F64 } else { FloatDType::from(sum.dtype()) };
                 let sum = sum.to_device(&total.device());
-                total.cast(wider) + sum.cast(wider)
+                R::join_tensors(total.cast(wider), sum.cast(wider))
             }
         });
         None
     }
 }
 
-/// `‖g‖` over all gradients of the module; `None` if there are none. Nothing waits for the device.
-pub(crate) fn global_norm<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
-    total::<SquareSum, M>(module, gradients).map(Tensor::sqrt)
+/// Returns the global norm of the gradients that the parameters of `module` have, `‖g‖ = √Σg²` over all of them
+/// together; none if there are no gradients. It is [`Norm::Euclidean`]'s [`of`](Norm::of): what
+/// [`ChainConfig::clip_norm`](super::ChainConfig::clip_norm) clips by.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Tensor};
+/// use burn_descent::gradient::global_norm;
+///
+/// let device = Device::default().autodiff();
+/// let model = LinearConfig::new(2, 1).with_bias(false).init(&device);
+/// let loss = model.forward(Tensor::<2>::from_data([[3.0, -4.0]], &device)).sum();
+/// let gradients = GradientsParams::from_grads(loss.backward(), &model);
+/// let norm: f64 = global_norm(&model, &gradients).expect("there are gradients").into_scalar();
+/// assert_eq!(norm, 5.0);
+/// ```
+pub fn global_norm<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+    Norm::Euclidean.of(module, gradients)
 }
 
 /// How many values of the gradients are not finite; `None` if there are no gradients.
@@ -44,9 +103,9 @@ pub(super) fn non_finite<M: Module>(module: &M, gradients: &GradientsParams) -> 
     total::<NonFiniteCount, M>(module, gradients)
 }
 
-/// Scales the gradients down to a global norm of `limit`, if theirs is above.
-pub(super) fn clip<M: Module>(limit: f64, module: &M, gradients: &mut GradientsParams) {
-    let Some(norm) = global_norm(module, gradients) else {
+/// Scales the gradients down to a norm of `limit`, if theirs is above.
+pub(super) fn clip<M: Module>(norm: Norm, limit: f64, module: &M, gradients: &mut GradientsParams) {
+    let Some(norm) = norm.of(module, gradients) else {
         return;
     };
     match kernel::at_hand(&norm) {
@@ -98,6 +157,18 @@ mod tests {
     use burn::module::Param;
     use burn::tensor::Device;
 
+    fn check_like_host<R: Reduction>(gradient: &Tensor<1>, working: FloatDType) {
+        let (host, device) = (kernel::reduce::<R, 1>(gradient), R::of_tensor(gradient.clone().cast(working)));
+        // Of two parts, too.
+        let parts = [gradient.clone().narrow(0, 0, 1), gradient.clone().narrow(0, 1, 2)];
+        let [one, other] = parts.map(|part| R::of_tensor(part.cast(working)));
+        let [host, device, joined] =
+            [host, device, R::join_tensors(one, other)].map(|value| value.into_scalar::<f64>());
+        for found in [device, joined] {
+            assert!(host == found || (host - found).abs() < 1e-3 || host.is_nan() && found.is_nan(), "{host}, {found}");
+        }
+    }
+
     /// 1.8e19 is where the square leaves `f32`.
     #[test]
     fn a_norm_whose_square_single_precision_cannot_hold_is_clipped() {
@@ -105,7 +176,7 @@ mod tests {
             let model = Param::from_tensor(Tensor::<1>::zeros([2], &Device::flex().autodiff()));
             let mut gradients = GradientsParams::new();
             gradients.register(model.id, Tensor::<1>::from_data([0.6 * large, -0.8 * large], &Device::flex()));
-            clip(limit, &model, &mut gradients);
+            clip(Norm::Euclidean, limit, &model, &mut gradients);
             let clipped = gradients.remove::<1>(model.id).expect("a gradient").into_data().convert::<f64>();
             for (found, expected) in clipped.iter::<f64>().zip([0.6 * limit, -0.8 * limit]) {
                 assert!((found / expected - 1.0).abs() < 1e-5, "{large:e} to {limit}: {found}, not {expected}");
@@ -142,6 +213,8 @@ mod tests {
                     );
                 }
                 assert!((on_host.into_scalar::<f64>() - number).abs() < 1e-3 || !number.is_finite());
+                check_like_host::<AbsoluteSum>(&gradient, working);
+                check_like_host::<AbsoluteMaximum>(&gradient, working);
             }
         }
     }

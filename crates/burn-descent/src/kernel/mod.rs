@@ -24,7 +24,7 @@ pub(crate) use add::{Addend, add};
 #[cfg(feature = "_cpu")]
 pub(crate) use buffer::Buffer;
 pub(crate) use clip::clip;
-pub(crate) use reduce::{NonFiniteCount, Reduction, SquareSum, at_hand, reduce};
+pub(crate) use reduce::{AbsoluteMaximum, AbsoluteSum, NonFiniteCount, Reduction, SquareSum, at_hand, reduce};
 pub(crate) use tensor::{evaluation, working_dtype};
 
 use crate::rule::{DecayStep, Rule};

@@ -1,4 +1,4 @@
-//! Sums over the values of a tensor that stay on its device.
+//! Sums over the values of a tensor, and their maximum, that stay on its device.
 
 #[cfg(feature = "_cpu")]
 use super::backend::{CpuBackend, Operation};
@@ -22,10 +22,27 @@ pub(crate) trait Reduction {
 
     /// The sum over a tensor in `f32` or `f64`, as a tensor operation.
     fn of_tensor<const D: usize>(tensor: Tensor<D>) -> Tensor<1>;
+
+    /// What the results of two parts come to.
+    #[cfg(feature = "_cpu")]
+    fn join(one: f64, other: f64) -> f64 {
+        one + other
+    }
+
+    /// The same of results that are on a device.
+    fn join_tensors(one: Tensor<1>, other: Tensor<1>) -> Tensor<1> {
+        one + other
+    }
 }
 
 /// `Σx²`.
 pub(crate) struct SquareSum;
+
+/// `Σ|x|`.
+pub(crate) struct AbsoluteSum;
+
+/// `max|x|`, and NaN if a value is.
+pub(crate) struct AbsoluteMaximum;
 
 /// How many values are NaN or infinite.
 pub(crate) struct NonFiniteCount;
@@ -49,6 +66,45 @@ impl Reduction for SquareSum {
 
     fn of_tensor<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
         tensor.square().sum()
+    }
+}
+
+impl Reduction for AbsoluteSum {
+    #[cfg(feature = "_cpu")]
+    fn of_values<E: Element + Mul<Output = E> + PartialEq>(values: &[E]) -> f64 {
+        values.iter().map(|value| value.elem::<f64>().abs()).sum()
+    }
+
+    fn of_tensor<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+        tensor.abs().sum()
+    }
+}
+
+impl Reduction for AbsoluteMaximum {
+    #[cfg(feature = "_cpu")]
+    fn of_values<E: Element + Mul<Output = E> + PartialEq>(values: &[E]) -> f64 {
+        values.iter().fold(0.0, |largest, value| Self::join(largest, value.elem::<f64>().abs()))
+    }
+
+    fn of_tensor<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+        let (device, dtype) = (tensor.device(), tensor.dtype());
+        if tensor.shape().num_elements() == 0 {
+            return Tensor::zeros([1], (&device, dtype));
+        }
+        // Whether a maximum keeps NaN differs between backends.
+        let nan = tensor.clone().is_nan().any();
+        tensor.abs().max().mask_fill(nan, f64::NAN)
+    }
+
+    #[cfg(feature = "_cpu")]
+    fn join(one: f64, other: f64) -> f64 {
+        if one.is_nan() || one > other { one } else { other }
+    }
+
+    fn join_tensors(one: Tensor<1>, other: Tensor<1>) -> Tensor<1> {
+        let nan = one.clone().is_nan().bool_or(other.clone().is_nan());
+        let larger = one.clone().greater(other.clone());
+        other.mask_where(larger, one).mask_fill(nan, f64::NAN)
     }
 }
 
@@ -115,6 +171,6 @@ fn reduce_values<R: Reduction, E: Element + Mul<Output = E> + PartialEq>(values:
     if values.len() <= PIECE {
         return of_piece(values);
     }
-    let sums: Vec<f64> = values.par_chunks(PIECE).map(of_piece).collect();
-    sums.iter().sum()
+    let parts: Vec<f64> = values.par_chunks(PIECE).map(of_piece).collect();
+    parts.into_iter().reduce(R::join).unwrap_or_default()
 }

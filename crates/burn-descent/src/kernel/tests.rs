@@ -4,10 +4,10 @@
 use super::backend::CpuBackend;
 use super::{Step, run, tensor};
 use crate::optim::{
-    AdabeliefConfig, AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm,
-    AsgdConfig, BiasCorrection, Epsilon, LearningRatePlacement, MomentumConfig, NadamConfig, NadamForm, NesterovConfig,
-    NormalizedGradientConfig, RadamConfig, RmsPropConfig, RmsPropMomentum, RpropConfig, ScheduleFreeAdamwConfig,
-    ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
+    AdabeliefConfig, AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AdanConfig, AdanForm,
+    AmsgradConfig, AmsgradForm, AsgdConfig, BiasCorrection, Epsilon, LearningRatePlacement, LionConfig, MomentumConfig,
+    NadamConfig, NadamForm, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig, RmsPropMomentum,
+    RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
 };
 use crate::rule::{DecayStep, Rule, WeightDecay};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -63,6 +63,10 @@ macro_rules! for_every_rule {
         $check(RadamConfig::new());
         $check(YogiConfig::optax());
         $check(AdabeliefConfig::new());
+        $check(LionConfig::new());
+        for form in [AdanForm::Paper, AdanForm::Optax] {
+            $check(AdanConfig::new().with_form(form).with_weight_decay(Some(WeightDecay::Decoupled(0.1))));
+        }
         $check(RpropConfig::new());
         $check(AsgdConfig::new());
         $check(ScheduleFreeSgdConfig::new());

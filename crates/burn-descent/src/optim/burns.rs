@@ -3,13 +3,16 @@
 use super::{
     Entry, ErasedOptimizer, Hyperparameters, OptimizerConfig, Variations, check_clipping, config_by_serde, preset,
 };
-use crate::error::ConfigError;
-use burn::grad_clipping::GradientClipping;
-use burn::optim::{AdaGradConfig, AdamConfig, AdamWConfig, LionConfig, RmsPropConfig, SgdConfig};
+use crate::error::{ConfigError, ValueRange};
+use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
+use burn::optim::{
+    AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, LambConfig, LionConfig, RmsPropConfig,
+    SgdConfig,
+};
 
-/// Burn does not show the numbers of its optimizers, nor their clipping before they are made.
+/// Burn does not show the numbers of its optimizers, nor their clipping before they are made: the file tells of that.
 macro_rules! burns {
-    ($($name:literal: $config:ident at $rate:literal, keeps $state:literal;)*) => {
+    ($($name:literal: $config:ident at $rate:literal, keeps $state:literal $(, checked by $check:ident)?;)*) => {
         $(
             impl Hyperparameters for $config {
                 fn number_mut(&mut self, _name: &str) -> Option<&mut f64> {
@@ -28,11 +31,15 @@ macro_rules! burns {
 
                 fn build_erased(&self, _variations: &Variations) -> Result<ErasedOptimizer, ConfigError> {
                     check_clipping($name, self.clipping().as_ref())?;
+                    $($check(self)?;)?
                     Ok(ErasedOptimizer::new(self.build()))
                 }
 
                 fn clipping(&self) -> Option<GradientClipping> {
-                    self.init().grad_clipping().cloned()
+                    let value = self.to_value();
+                    let clipping = value.get("grad_clipping").or(value.get("gradient_clipping")).cloned()?;
+                    let config: Option<GradientClippingConfig> = serde_json::from_value(clipping).ok()?;
+                    config.map(|config| config.init())
                 }
 
                 fn state_tensors(&self) -> usize {
@@ -51,10 +58,29 @@ macro_rules! burns {
 }
 
 burns! {
-    "lion": LionConfig at 1e-4, keeps 1;
+    "burn-lion": LionConfig at 1e-4, keeps 1;
     "burn-adam": AdamConfig at 1e-3, keeps 2;
     "burn-adamw": AdamWConfig at 1e-3, keeps 2;
+    "burn-adan": AdanConfig at 1e-3, keeps 4;
+    "burn-lamb": LambConfig at 0.01, keeps 2;
+    "burn-adafactor": AdafactorConfig at 0.01, keeps 1, checked by check_adafactor;
     "burn-adagrad": AdaGradConfig at 0.01, keeps 1;
     "burn-sgd": SgdConfig at 0.1, keeps 1;
     "burn-rmsprop": RmsPropConfig at 1e-3, keeps 3;
+}
+
+/// What Burn's Adafactor panics at.
+fn check_adafactor(config: &AdafactorConfig) -> Result<(), ConfigError> {
+    let value = config.to_value();
+    for (field, range) in [
+        ("epsilon_1", ValueRange::Positive),
+        ("epsilon_2", ValueRange::Positive),
+        ("clip_threshold", ValueRange::Positive),
+        ("decay_rate", ValueRange::Negative),
+        ("weight_decay", ValueRange::NonNegative),
+    ] {
+        // JSON has no infinity, nor what is not a number.
+        range.check("Adafactor", field, value[field].as_f64().unwrap_or(f64::NAN))?;
+    }
+    Ok(())
 }

@@ -120,20 +120,25 @@ impl NamedOptimizer {
     /// Returns an error if the optimizer cannot have any.
     pub fn with_weight_decay(&self, lambda: f64) -> Result<Self, NamedOptimizerError> {
         let config = self.config().to_value();
-        let (place, decay) = match (config.get("weight_decay"), config.pointer("/sgd/weight_decay")) {
-            (Some(decay), _) => ("weight_decay", decay),
-            (None, Some(decay)) => ("sgd.weight_decay", decay),
-            (None, None) if lambda == 0.0 => return Ok(self.clone()),
-            (None, None) => return self.with(&format!("weight_decay={lambda}")),
-        };
-        let changed = match decay {
-            Value::Number(_) => json!(lambda),
-            // One form, and its strength.
-            Value::Object(form) => form.keys().map(|form| (form.clone(), json!(lambda))).collect(),
-            _ if lambda == 0.0 => return Ok(self.clone()),
-            _ => json!({ "decoupled": lambda }),
-        };
-        self.with(&format!("{place}={changed}"))
+        let (mut changed, mut has_place) = (self.clone(), false);
+        for place in ["weight_decay", "sgd.weight_decay", "rest.weight_decay", "muon.weight_decay"] {
+            let Some(decay) = config.pointer(&format!("/{}", place.replace('.', "/"))) else { continue };
+            has_place = true;
+            let decay = match decay {
+                Value::Number(_) => json!(lambda),
+                // One form, and its strength.
+                Value::Object(form) => form.keys().map(|form| (form.clone(), json!(lambda))).collect(),
+                _ if lambda == 0.0 => continue,
+                // Burn's, which is decoupled here.
+                _ if place == "muon.weight_decay" => json!({ "penalty": lambda }),
+                _ => json!({ "decoupled": lambda }),
+            };
+            changed = changed.with(&format!("{place}={decay}"))?;
+        }
+        match has_place || lambda == 0.0 {
+            true => Ok(changed),
+            false => self.with(&format!("weight_decay={lambda}")),
+        }
     }
 }
 

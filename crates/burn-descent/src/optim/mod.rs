@@ -51,7 +51,8 @@
 //! # Gradients that are not finite, very large or very small
 //!
 //! A gradient that is NaN or infinite touches its own value and its own state alone. NaN shows: the value is NaN from
-//! then on, but under [`Rprop`], which as PyTorch's sees signs alone, and leaves that step out. To leave such steps out
+//! then on, but under [`Rprop`], which as PyTorch's sees signs alone, and leaves that step out. [`Lion`] goes by the
+//! sign of an infinite one from then on. To leave such steps out
 //! elsewhere, put [`apply_if_finite`](crate::gradient::ChainConfig::apply_if_finite) before the optimizer.
 //!
 //! Finite gradients give no NaN as long as the weights themselves are finite. In `f32` a rule that divides by the root of an average of squares moves as long as
@@ -65,6 +66,7 @@ mod adadelta;
 mod adagrad;
 mod adam;
 mod adamax;
+mod adan;
 mod amsgrad;
 mod asgd;
 mod burns;
@@ -74,7 +76,9 @@ mod erased;
 mod evaluation;
 mod groups;
 mod hyperparameters;
+mod lion;
 mod momentum;
+mod muon;
 mod nadam;
 mod named;
 mod nesterov;
@@ -97,6 +101,7 @@ pub use erased::ErasedOptimizer;
 pub use evaluation::{Evaluate, evaluation_weights, step_by_purpose};
 pub use groups::ParameterGroupConfig;
 pub use hyperparameters::Hyperparameters;
+pub use muon::MuonAdamwConfig;
 pub use named::{NamedOptimizer, NamedOptimizerError, OptimizerConfig};
 pub use record::{RecordMismatch, check_record, load_record};
 pub use sgd_noise::SgdNoiseConfig;
@@ -116,7 +121,7 @@ macro_rules! index {
         $(pub use $module::{$($public),*};)*
 
         /// The table of optimizers by name.
-        const INDEX: &[&[Entry]] = &[$($module::ENTRIES,)* sgd_noise::ENTRIES, burns::ENTRIES];
+        const INDEX: &[&[Entry]] = &[$($module::ENTRIES,)* sgd_noise::ENTRIES, burns::ENTRIES, muon::ENTRIES];
     };
 }
 
@@ -135,6 +140,8 @@ index! {
     radam::{Radam, RadamConfig, RadamForm};
     yogi::{Yogi, YogiConfig};
     adabelief::{Adabelief, AdabeliefConfig};
+    adan::{Adan, AdanConfig, AdanDecay, AdanForm};
+    lion::{Lion, LionConfig};
     rprop::{Rprop, RpropConfig};
     asgd::{Asgd, AsgdConfig};
     schedule_free::{ScheduleFreeAdamw, ScheduleFreeAdamwConfig, ScheduleFreeSgd, ScheduleFreeSgdConfig};

@@ -24,7 +24,7 @@ pub enum NadamForm {
     },
     /// Follows optax, with a constant momentum: `m̂ = β₁·m/(1 − β₁ᵗ⁺¹) + (1 − β₁)·g/(1 − β₁ᵗ)`.
     Constant,
-    /// Follows the lecture, after Ruder: `m̂ = (β₁·m + (1 − β₁)·g)/(1 − β₁ᵗ)`.
+    /// Follows the lecture, after Ruder, and AlgoPerf: `m̂ = (β₁·m + (1 − β₁)·g)/(1 − β₁ᵗ)`.
     Lecture,
 }
 
@@ -96,6 +96,16 @@ impl NadamConfig {
         Self::new().with_form(NadamForm::Lecture)
     }
 
+    /// Follows AlgoPerf's `nadamw`, which is the lecture's form with a decoupled decay, with the hyperparameters of its
+    /// self-tuning baseline (Dahl et al. 2023): β₁ 1 − 0.06733926164, β₂ 0.9955159689799007, λ 0.08121616522670176.
+    /// Learning rate 0.0017486387539278373, after a warm-up of 2 % of the run, along a cosine.
+    pub fn algoperf() -> Self {
+        Self::lecture()
+            .with_beta_1(1.0 - 0.067_339_261_64)
+            .with_beta_2(0.995_515_968_979_900_7)
+            .with_weight_decay(Some(WeightDecay::Decoupled(0.081_216_165_226_701_76)))
+    }
+
     /// `μₜ`, Dozat's warm-up of the momentum.
     fn momentum(&self, decay: f64, time: u64) -> f64 {
         self.beta_1 * (1.0 - 0.5 * 0.96_f64.powf(time as f64 * decay))
@@ -165,7 +175,14 @@ impl Rule<2> for NadamConfig {
 optimizer! {
     Nadam(NadamConfig, 2),
     numbers: [beta_1, beta_2, epsilon, form],
-    names: { "nadam": [new at 2e-3, pytorch at 2e-3, optax at 1e-3, dozat at 2e-3, lecture at 2e-3] },
+    names: { "nadam": [
+        new at 2e-3,
+        pytorch at 2e-3,
+        optax at 1e-3,
+        dozat at 2e-3,
+        lecture at 2e-3,
+        algoperf at 0.001_748_638_753_927_837_3,
+    ] },
 }
 
 numbers_of!(enum NadamForm {

@@ -12,6 +12,7 @@ mod checkpoints;
 mod engine;
 mod error;
 mod files;
+mod gradient_norm;
 mod history;
 mod loader;
 mod metric_files;
@@ -28,10 +29,11 @@ pub use files::{
     FileError, is_unfinished, is_written, read_checked, remove_checked, remove_file, remove_unfinished, write_atomic,
     write_checked,
 };
+pub use gradient_norm::{GradientNormInput, GradientNormMetric};
 pub use history::{Criterion, Ended, EpochRecord, History};
 pub use loader::{BatchSource, Batched, Batches, FromFn, Loader, Places, TrainingLoader, from_fn};
 pub use metric_files::MetricFiles;
 pub use progress::PlainProgress;
 pub use state::{Position, TrainingState};
 pub use stop::StopSignal;
-pub use update::{Batch, Evaluation, GradientUpdate, Output, Step, Update};
+pub use update::{Batch, Evaluation, GradientObserver, GradientUpdate, Output, Step, Update};

@@ -132,6 +132,9 @@ pub trait Update<M: LearnerModel>: Send + 'static {
 /// Makes the model to evaluate of an optimizer and the model that it trains.
 pub type Evaluation<M> = Arc<dyn Fn(&ModuleOptimizer, M) -> Result<M, EngineError> + Send + Sync>;
 
+/// Sees a model, the gradients of a step and what the step puts out.
+pub type GradientObserver<M> = Box<dyn Fn(&M, &GradientsParams, &mut Output<M>) + Send + Sync>;
+
 /// Takes steps by the gradient of a batch: penalties, the transforms of a chain, then the optimizer.
 ///
 /// ```
@@ -148,7 +151,7 @@ pub type Evaluation<M> = Arc<dyn Fn(&ModuleOptimizer, M) -> Result<M, EngineErro
 /// # Ok(update)
 /// # }
 /// ```
-pub struct GradientUpdate<M> {
+pub struct GradientUpdate<M: LearnerModel> {
     optimizer: ModuleOptimizer,
     chain: Chain,
     penalties: Option<Penalties>,
@@ -156,6 +159,7 @@ pub struct GradientUpdate<M> {
     layers: Option<LayerSchedule>,
     rates: Vec<(ParamGroup, f64)>,
     evaluation: Option<Evaluation<M>>,
+    observer: Option<GradientObserver<M>>,
 }
 
 impl<M: LearnerModel> GradientUpdate<M> {
@@ -170,6 +174,7 @@ impl<M: LearnerModel> GradientUpdate<M> {
             layers: None,
             rates: Vec::new(),
             evaluation: None,
+            observer: None,
         }
     }
 
@@ -220,6 +225,15 @@ impl<M: LearnerModel> GradientUpdate<M> {
         Self { evaluation: Some(evaluation), ..self }
     }
 
+    /// Sets what sees the gradients of each step, as they go into the transforms, and may add to what the step puts out:
+    /// their norm for [`GradientNormMetric`](super::GradientNormMetric), say. Without it nothing is computed.
+    pub fn with_gradient_observer(
+        self,
+        observer: impl Fn(&M, &GradientsParams, &mut Output<M>) + Send + Sync + 'static,
+    ) -> Self {
+        Self { observer: Some(Box::new(observer)), ..self }
+    }
+
     /// Returns the optimizer.
     pub fn optimizer(&self) -> &ModuleOptimizer {
         &self.optimizer
@@ -242,7 +256,7 @@ impl<M: LearnerModel> GradientUpdate<M> {
     {
         step.seed_device();
         let again = self.sam.map(|sam| (sam, batch.clone()));
-        let TrainOutput { mut grads, item } = TrainStep::step(model, batch);
+        let TrainOutput { mut grads, mut item } = TrainStep::step(model, batch);
         if let Some((sam, batch)) = again
             && let Some(perturbed) = sam.perturbed(model, &grads)
         {
@@ -251,6 +265,9 @@ impl<M: LearnerModel> GradientUpdate<M> {
         }
         if let Some(penalties) = &self.penalties {
             grads = penalties.gradients(model, grads);
+        }
+        if let Some(observer) = &self.observer {
+            observer(model, &grads, &mut item);
         }
         Ok((item, self.chain.apply(model, grads)?))
     }

@@ -6,10 +6,11 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, LBFGS, LBFGSConfig, LineSearchFn, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Device;
 use burn::train::{ClassificationOutput, Learner, SupervisedTraining, TrainStep};
+use burn_descent::gradient::{ChainConfig, global_norm};
 use burn_descent::optim::{NadamConfig, NamedOptimizer, RecordMismatch, SgdConfig, load_record};
 use burn_descent::train::{End, EngineError, GradientUpdate, Loader, Step, TrainingState, Update};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What a step puts out, its loss and its gradients, with the same units dropped each time.
 fn passed(model: &Net, batch: &PointBatch, step: &Step) -> (ClassificationOutput, f64, GradientsParams) {
@@ -67,6 +68,37 @@ fn a_line_search_of_ones_own_goes_on_to_the_bit() {
     setup.unbroken(&drawing_alone(), make);
     let evaluations = evaluations.load(Ordering::SeqCst) as u64;
     assert!(evaluations > 3 * STEPS, "{evaluations} evaluations should be more than one a step");
+}
+
+/// An observer sees the gradients before the chain, one time a step, and can hand what it makes of them to Burn's metric.
+#[test]
+fn an_observer_sees_the_gradients_of_each_step_before_their_transforms() {
+    let (setup, lock) = (Setup::default(), drawing_alone());
+    let norms = Arc::new(Mutex::new(Vec::new()));
+    let make = |limit: f64, norms: Option<Arc<Mutex<Vec<f64>>>>| {
+        move |_: &Net| {
+            let chain = ChainConfig::new().clip_norm(limit).init().expect("in range");
+            let update = GradientUpdate::new(SgdConfig::new().init().expect("in range")).with_chain(chain);
+            match norms {
+                None => update,
+                Some(norms) => {
+                    update.with_gradient_observer(move |model, gradients, output: &mut ClassificationOutput| {
+                        let norm = global_norm(model, gradients).expect("gradients").into_scalar::<f64>();
+                        norms.lock().expect("no panic").push(norm);
+                        // What the metrics see is the observer's to change, what is trained is not.
+                        output.loss = output.loss.clone() * 0.0;
+                    })
+                }
+            }
+        }
+    };
+    let plain = setup.unbroken(&lock, make(1e-3, None));
+    let observed = setup.unbroken(&lock, make(1e-3, Some(norms.clone())));
+    let norms = norms.lock().expect("no panic");
+    assert!(!norms.is_empty() && (norms.len() as u64).is_multiple_of(STEPS), "{} norms", norms.len());
+    assert!(norms.iter().all(|norm| *norm > 1e-3), "they are clipped only after: {norms:?}");
+    assert!(plain.kept == observed.kept && !plain.kept.is_empty(), "an observer changes no weights");
+    assert!(plain.metrics != observed.metrics, "but what the metrics see");
 }
 
 /// Burn's L-BFGS, which asks a closure as often as it likes, and is no `ModuleOptimizer`.

@@ -10,11 +10,12 @@ use burn_descent::ConfigError;
 use burn_descent::gradient::{GradientNoise, GradientNoiseConfig};
 use burn_descent::optim::{
     Adabelief, AdabeliefConfig, Adadelta, AdadeltaConfig, AdadeltaForm, Adagrad, AdagradConfig, Adam, Adamax,
-    AdamaxConfig, Amsgrad, AmsgradConfig, AmsgradForm, Asgd, AsgdConfig, BiasCorrection, Elementwise, Epsilon,
-    LearningRatePlacement, Momentum, MomentumConfig, MomentumForm, Nadam, NadamConfig, NadamForm, NamedOptimizer,
-    Nesterov, NesterovConfig, NesterovForm, NormalizedGradient, NormalizedGradientConfig, Radam, RadamConfig, RmsProp,
-    RmsPropConfig, RmsPropMomentum, Rprop, RpropConfig, ScheduleFreeAdamw, ScheduleFreeAdamwConfig, ScheduleFreeSgd,
-    ScheduleFreeSgdConfig, Sgd, SgdConfig, WeightDecay, Yogi, YogiConfig,
+    AdamaxConfig, Adan, AdanConfig, AdanDecay, Amsgrad, AmsgradConfig, AmsgradForm, Asgd, AsgdConfig, BiasCorrection,
+    Elementwise, Epsilon, LearningRatePlacement, Lion, LionConfig, Momentum, MomentumConfig, MomentumForm, Nadam,
+    NadamConfig, NadamForm, NamedOptimizer, Nesterov, NesterovConfig, NesterovForm, NormalizedGradient,
+    NormalizedGradientConfig, Radam, RadamConfig, RmsProp, RmsPropConfig, RmsPropMomentum, Rprop, RpropConfig,
+    ScheduleFreeAdamw, ScheduleFreeAdamwConfig, ScheduleFreeSgd, ScheduleFreeSgdConfig, Sgd, SgdConfig, WeightDecay,
+    Yogi, YogiConfig,
 };
 use burn_descent::rule::Rule;
 use serde_json::Value;
@@ -135,6 +136,14 @@ fn optimizers() -> Vec<Row> {
         row("adabelief", 0.1, || AdabeliefConfig::new().init()),
         row("adabelief L2", 0.1, || AdabeliefConfig::new().with_weight_decay(L2).init()),
         row("adabelief decoupled", 0.1, || AdabeliefConfig::new().with_weight_decay(DECOUPLED).init()),
+        row("lion", 0.02, || LionConfig::new().init()),
+        row("lion optax decoupled", 0.02, || LionConfig::optax().init()),
+        row("lion L2", 0.02, || LionConfig::new().with_weight_decay(L2).init()),
+        row("adan", 0.05, || AdanConfig::new().init()),
+        row("adan optax", 0.05, || AdanConfig::optax().init()),
+        row("adan L2", 0.05, || AdanConfig::new().with_weight_decay(L2).init()),
+        row("adan proximal decoupled", 0.05, || AdanConfig::new().with_weight_decay(DECOUPLED).init()),
+        row("adan decoupled", 0.05, || AdanConfig::new().with_decay(AdanDecay::BeforeStep).with_weight_decay(DECOUPLED).init()),
         row("rprop", 0.1, || RpropConfig::new().init()),
         row("rprop L2", 0.1, || RpropConfig::new().with_weight_decay(L2).init()),
         row("rprop decoupled", 0.1, || RpropConfig::new().with_weight_decay(DECOUPLED).init()),
@@ -229,7 +238,7 @@ fn the_table_has_every_name_once() {
     let count = names.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((names.len(), count), (101, 101));
+    assert_eq!((names.len(), count), (109, 109));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -474,10 +483,11 @@ fn infinite_and_nan_gradients_touch_their_own_value_alone() {
             let mut poisoned = run(Some(poison));
             // Shading languages may assume that there is no such thing as NaN.
             if case.backend != "wgpu" {
-                // Rprop sees signs, and 0 for that of NaN, as PyTorch's.
+                // Rprop sees signs, and 0 for that of NaN, as PyTorch's; Lion sees the sign of a momentum.
                 let signs_only = case.row.name.starts_with("rprop");
+                let by_sign = signs_only || case.row.name.starts_with("lion") && poison.is_infinite();
                 let trace = poisoned[5].to_bits() != healthy[5].to_bits();
-                assert!(trace || signs_only, "{case}: {poison} should leave a trace");
+                assert!(trace || by_sign, "{case}: {poison} should leave a trace");
                 assert!(!poison.is_nan() || poisoned[5].is_nan() != signs_only, "{case}: NaN should show");
             }
             poisoned[5] = healthy[5];
@@ -557,7 +567,9 @@ fn gradients_of_every_kind_do_what_the_documentation_says() {
             for g in [gradient, 1.0, 1.0, 1.0] {
                 trainee.step(case.row.lr, case.vector(&[g]));
             }
-            assert_eq!(trainee.values()[0].is_finite(), case.row.name.starts_with("rprop"), "{case}: {gradient}");
+            let by_sign =
+                case.row.name.starts_with("rprop") || case.row.name.starts_with("lion") && gradient.is_infinite();
+            assert_eq!(trainee.values()[0].is_finite(), by_sign, "{case}: {gradient}");
         }
     });
 }
@@ -683,6 +695,8 @@ fn half_precision_parameters_keep_their_state_in_single_precision() {
     check(RadamConfig::new().build());
     check(YogiConfig::new().build());
     check(AdabeliefConfig::new().build());
+    check(LionConfig::new().build());
+    check(AdanConfig::new().build());
     check(RpropConfig::new().build());
     check(AsgdConfig::new().build());
     check(ScheduleFreeSgdConfig::new().build());
@@ -714,6 +728,8 @@ fn a_variant_keeps_no_state_that_it_does_not_use() {
     assert_eq!(kept(RadamConfig::new().build()), 2);
     assert_eq!(kept(YogiConfig::new().build()), 2);
     assert_eq!(kept(AdabeliefConfig::new().build()), 2);
+    assert_eq!(kept(LionConfig::new().build()), 1);
+    assert_eq!(kept(AdanConfig::new().build()), 4);
     assert_eq!(kept(RpropConfig::new().build()), 2);
     assert_eq!(kept(AsgdConfig::new().build()), 1);
     assert_eq!(kept(ScheduleFreeSgdConfig::new().build()), 1);
@@ -764,6 +780,8 @@ fn configured_clipping_clips_the_gradient() {
     check!(RadamConfig::new());
     check!(YogiConfig::new());
     check!(AdabeliefConfig::new());
+    check!(LionConfig::new());
+    check!(AdanConfig::new());
     check!(RpropConfig::new());
     check!(AsgdConfig::new());
     check!(ScheduleFreeSgdConfig::new());
@@ -847,6 +865,15 @@ fn fields() -> Vec<(&'static str, &'static str, Bounds, Build)> {
         ("Adabelief", "beta_1", DECAY, |x| AdabeliefConfig::new().with_beta_1(x).init().map(drop)),
         ("Adabelief", "beta_2", DECAY, |x| AdabeliefConfig::new().with_beta_2(x).init().map(drop)),
         ("Adabelief", "epsilon", EPSILON, |x| AdabeliefConfig::new().with_epsilon(x).init().map(drop)),
+        ("Lion", "beta_1", DECAY, |x| LionConfig::new().with_beta_1(x).init().map(drop)),
+        ("Lion", "beta_2", DECAY, |x| LionConfig::new().with_beta_2(x).init().map(drop)),
+        ("Adan", "beta_1", DECAY, |x| AdanConfig::new().with_beta_1(x).init().map(drop)),
+        ("Adan", "beta_2", DECAY, |x| AdanConfig::new().with_beta_2(x).init().map(drop)),
+        ("Adan", "beta_3", DECAY, |x| AdanConfig::new().with_beta_3(x).init().map(drop)),
+        ("Adan", "epsilon", EPSILON, |x| AdanConfig::new().with_epsilon(x).init().map(drop)),
+        ("Adan", "epsilon_root", NON_NEGATIVE, |x| AdanConfig::new().with_epsilon_root(x).init().map(drop)),
+        ("WeightDecay", "lambda", NON_NEGATIVE, |x| AdanConfig::new().with_weight_decay(Some(WeightDecay::Decoupled(x))).init().map(drop)),
+        ("WeightDecay", "lambda", NON_NEGATIVE, |x| LionConfig::new().with_weight_decay(Some(WeightDecay::L2(x))).init().map(drop)),
         ("Rprop", "eta_minus", OPEN_FRACTION, |x| RpropConfig::new().with_eta_minus(x).init().map(drop)),
         ("Rprop", "eta_plus", ABOVE_1, |x| RpropConfig::new().with_eta_plus(x).init().map(drop)),
         ("Rprop", "min_step", POSITIVE, |x| RpropConfig::new().with_min_step(x).with_max_step(1e9).init().map(drop)),
@@ -893,10 +920,12 @@ fn thresholds_of_clipping_out_of_range_are_refused() {
     for name in NamedOptimizer::names() {
         let named = NamedOptimizer::named(name).expect("a known name");
         let fields = named.config().to_value();
-        let of_sgd = fields.get("sgd").unwrap_or(&fields);
-        let field = ["grad_clipping", "gradient_clipping"].into_iter().find(|field| of_sgd.get(field).is_some());
+        // Of the descent under noise, and of what is beside Muon.
+        let part = ["sgd", "rest"].into_iter().find(|part| fields.get(part).is_some());
+        let of_part = part.map_or(&fields, |part| &fields[part]);
+        let field = ["grad_clipping", "gradient_clipping"].into_iter().find(|field| of_part.get(field).is_some());
         let field = field.unwrap_or_else(|| panic!("{name} should have a clipping: {fields}"));
-        let path = if fields.get("sgd").is_some() { format!("sgd.{field}") } else { field.to_owned() };
+        let path = part.map_or(field.to_owned(), |part| format!("{part}.{field}"));
         for (kind, threshold) in [("Norm", "-1.0"), ("Value", "-1.0"), ("Norm", "0.0"), ("Value", "0.0")] {
             let clipped = named.with(&format!("{path}={{\"{kind}\":{threshold}}}")).expect("a clipping");
             let error = clipped.init().err().unwrap_or_else(|| panic!("{name}: {kind}({threshold}) should be refused"));
@@ -949,6 +978,8 @@ fn optimizers_travel_between_threads() {
     check::<Radam>();
     check::<Yogi>();
     check::<Adabelief>();
+    check::<Lion>();
+    check::<Adan>();
     check::<Rprop>();
     check::<Asgd>();
     check::<ScheduleFreeSgd>();
@@ -1005,6 +1036,9 @@ fn configurations_survive_json() {
     check(RadamConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
     check(YogiConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
     check(AdabeliefConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
+    check(LionConfig::optax().with_grad_clipping(clipping()));
+    check(AdanConfig::optax().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
+    check(NadamConfig::algoperf());
     check(RpropConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
     check(AsgdConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));
     check(ScheduleFreeSgdConfig::new().with_weight_decay(DECOUPLED).with_grad_clipping(clipping()));

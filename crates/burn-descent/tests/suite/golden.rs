@@ -7,10 +7,10 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::DType;
 use burn_descent::ConfigError;
 use burn_descent::optim::{
-    AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm, AsgdConfig,
-    Epsilon, MomentumConfig, MomentumForm, NadamConfig, NadamForm, NesterovConfig, NormalizedGradientConfig,
-    RadamConfig, RmsPropConfig, RmsPropMomentum, RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig,
-    SgdConfig, WeightDecay, YogiConfig,
+    AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AdanConfig, AdanDecay, AmsgradConfig,
+    AmsgradForm, AsgdConfig, Epsilon, LionConfig, MomentumConfig, MomentumForm, NadamConfig, NadamForm, NesterovConfig,
+    NormalizedGradientConfig, RadamConfig, RmsPropConfig, RmsPropMomentum, RpropConfig, ScheduleFreeAdamwConfig,
+    ScheduleFreeSgdConfig, SgdConfig, WeightDecay, YogiConfig,
 };
 use serde_json::Value;
 
@@ -23,6 +23,7 @@ fn optimizer(name: &str) -> Result<ModuleOptimizer, ConfigError> {
         .with_beta_2(0.95)
         .with_epsilon(Epsilon::Outside(1e-4))
         .with_form(NadamForm::Schedule { momentum_decay: 0.02 });
+    let wide_adan = AdanConfig::new().with_beta_1(0.9).with_beta_2(0.6).with_beta_3(0.95).with_epsilon(1e-4);
     let nesterov = RmsPropMomentum::Nesterov(0.9);
     let classical = RmsPropMomentum::Classical(0.9);
     let centered = true;
@@ -51,6 +52,7 @@ fn optimizer(name: &str) -> Result<ModuleOptimizer, ConfigError> {
         "nadam_optax" => NadamConfig::optax().init(),
         "nadam_dozat" => NadamConfig::dozat().init(),
         "nadam_lecture" => NadamConfig::lecture().init(),
+        "nadamw_algoperf_optax" => NadamConfig::algoperf().init(),
         "rmsprop_torch" => RmsPropConfig::pytorch().init(),
         "rmsprop_torch_momentum" => RmsPropConfig::pytorch().with_momentum(classical).init(),
         "rmsprop_torch_centered" => RmsPropConfig::pytorch().with_centered(centered).init(),
@@ -134,6 +136,24 @@ fn optimizer(name: &str) -> Result<ModuleOptimizer, ConfigError> {
             .with_epsilon(Epsilon::Outside(1e-4))
             .with_weight_decay(decoupled(0.1))
             .init(),
+        "lion_torch" => LionConfig::new().with_weight_decay(decoupled(0.1)).init(),
+        "lion_optax" => LionConfig::optax().init(),
+        "lion_optax_betas" => LionConfig::burn().with_beta_1(0.5).with_beta_2(0.8).init(),
+        "adan_torch" => AdanConfig::new().init(),
+        "adan_torch_betas" => wide_adan.with_weight_decay(decoupled(0.3)).init(),
+        "adan_torch_proximal" => AdanConfig::burn().with_weight_decay(decoupled(0.5)).init(),
+        "adan_torch_no_prox" => {
+            AdanConfig::new().with_decay(AdanDecay::BeforeStep).with_weight_decay(decoupled(0.5)).init()
+        }
+        "adan_optax" => AdanConfig::optax().init(),
+        "adan_optax_decay" => AdanConfig::optax()
+            .with_beta_1(0.9)
+            .with_beta_2(0.6)
+            .with_beta_3(0.95)
+            .with_epsilon(1e-4)
+            .with_epsilon_root(1e-6)
+            .with_weight_decay(decoupled(0.1))
+            .init(),
         name => panic!("no configuration for the golden case `{name}`"),
     }
 }
@@ -152,7 +172,7 @@ fn replay(dtype: DType, tolerance_key: &str) {
     let tolerance = golden["tolerance"][tolerance_key].as_f64().expect("a tolerance");
     let gradients: Vec<Vec<f64>> = golden["gradients"].as_array().expect("gradients").iter().map(numbers).collect();
     let cases = golden["cases"].as_array().expect("cases");
-    assert!(cases.len() >= 75, "the golden file should hold every variant, but holds {}", cases.len());
+    assert!(cases.len() >= 85, "the golden file should hold every variant, but holds {}", cases.len());
     for (backend, device) in cpu_devices() {
         for case in cases {
             let name = case["name"].as_str().expect("a name");

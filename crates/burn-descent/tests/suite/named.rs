@@ -1,8 +1,8 @@
 //! Optimizers by name: the table, its presets and their rates, and hyperparameters that are reached by name.
 
-use crate::common::{Trainee, cpu_devices, vector};
+use crate::common::{Trainee, cpu_devices, scattered, tensor, vector};
 use burn::tensor::DType;
-use burn_descent::optim::{AdamConfig, MomentumConfig, NamedOptimizer, NesterovConfig};
+use burn_descent::optim::{AdamConfig, AdanConfig, LionConfig, MomentumConfig, NamedOptimizer, NesterovConfig};
 use std::collections::BTreeSet;
 
 /// Every name and preset descends a parabola at its own rate.
@@ -37,6 +37,10 @@ fn presets_have_rates_of_their_own() {
         ("nadam:optax", 1e-3),
         ("asgd:pytorch", 1e-2),
         ("adamw", 1e-3),
+        ("nadam:algoperf", 0.001_748_638_753_927_837_3),
+        ("lion", 1e-4),
+        ("burn-muon", 2e-3),
+        ("burn-muon:original", 0.02),
     ] {
         assert_eq!(rate(name), expected, "{name}");
     }
@@ -46,7 +50,80 @@ fn presets_have_rates_of_their_own() {
 fn names_are_each_there_once() {
     let names: Vec<String> = NamedOptimizer::names_and_presets().collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-    assert_eq!(NamedOptimizer::names().count(), 27);
+    assert_eq!(NamedOptimizer::names().count(), 33);
+}
+
+/// Names that are Burn's say so; the others are this crate's.
+#[test]
+fn names_tell_whose_an_optimizer_is() {
+    NamedOptimizer::with_config("lion", LionConfig::new()).expect("ours");
+    NamedOptimizer::with_config("adan", AdanConfig::new()).expect("ours");
+    NamedOptimizer::with_config("burn-lion", burn::optim::LionConfig::new()).expect("Burn's");
+    NamedOptimizer::with_config("burn-adan", burn::optim::AdanConfig::new()).expect("Burn's");
+    NamedOptimizer::with_config("burn-lamb", burn::optim::LambConfig::new()).expect("Burn's");
+}
+
+/// Burn's Muon takes matrices alone; every other parameter gets AdamW, at its share of the rate.
+#[test]
+fn muon_is_for_matrices_and_adamw_for_the_rest() {
+    let (_, device) = cpu_devices().remove(0);
+    let share = 0.05;
+    let muon = NamedOptimizer::named("burn-muon:original").expect("a known name").init().expect("in range");
+    let steps = |optimizer, lr| {
+        let mut trainee = Trainee::new(optimizer, vector(&[1.0, -2.0], &device, DType::F64));
+        (0..5).for_each(|_| trainee.step(lr, vector(&[0.3, -0.1], &device, DType::F64)));
+        trainee.values()
+    };
+    assert_eq!(steps(muon.clone(), 0.1), steps(AdamConfig::adamw().init().expect("in range"), 0.1 * share));
+    let matrices = |optimizer| {
+        let mut trainee = Trainee::new(optimizer, tensor(&scattered(6, 1), [2, 3], &device, DType::F32));
+        (0..5).for_each(|step| trainee.step(0.02, tensor(&scattered(6, 2 + step), [2, 3], &device, DType::F32)));
+        trainee.values()
+    };
+    let found = matrices(muon);
+    assert_eq!(found, matrices(burn::optim::MuonConfig::new().init()));
+    assert_ne!(found, matrices(AdamConfig::adamw().init().expect("in range")));
+}
+
+/// Both rules of `burn-muon` decay, or neither.
+#[test]
+fn muon_and_the_rest_decay_alike() {
+    let value = |lambda| {
+        let named = NamedOptimizer::named("burn-muon").expect("a known name").with_weight_decay(lambda);
+        named.expect("it decays").config().to_value()
+    };
+    let decayed = value(0.25);
+    assert_eq!(decayed.pointer("/rest/weight_decay/decoupled"), Some(&0.25.into()));
+    assert_eq!(decayed.pointer("/muon/weight_decay/penalty"), Some(&0.25.into()));
+    let without = value(0.0);
+    assert_eq!(without.pointer("/rest/weight_decay/decoupled"), Some(&0.0.into()));
+    assert_eq!(without.pointer("/muon/weight_decay"), Some(&serde_json::Value::Null));
+}
+
+/// What Burn's configurations panic at is an error here.
+#[test]
+fn burns_own_are_refused_where_they_would_panic() {
+    let error = |name: &str, assignment: &str| {
+        let optimizer = NamedOptimizer::named(name).expect("a known name").with(assignment).expect("a number");
+        optimizer.init().err().expect("out of range").to_string()
+    };
+    assert_eq!(error("burn-adafactor", "epsilon_1=0"), "Adafactor: epsilon_1 should be in (0, ∞), but is 0");
+    assert_eq!(error("burn-adafactor", "decay_rate=0.8"), "Adafactor: decay_rate should be in (−∞, 0), but is 0.8");
+    assert_eq!(error("burn-adafactor", "weight_decay=-1"), "Adafactor: weight_decay should be in [0, ∞), but is -1");
+    assert_eq!(error("burn-muon", "rest_rate=0"), "Muon: rest_rate should be in (0, ∞), but is 0");
+    assert_eq!(error("burn-muon", "rest.beta_1=1"), "Adam: beta_1 should be in [0, 1), but is 1");
+}
+
+/// A clipping in the file of one of Burn's clips.
+#[test]
+fn burns_own_clip_as_they_are_told() {
+    for name in ["burn-adafactor", "burn-lamb", "burn-sgd", "burn-adan"] {
+        let plain = NamedOptimizer::named(name).expect("a known name");
+        assert!(plain.config().clipping().is_none(), "{name}");
+        let field = if name == "burn-sgd" { "gradient_clipping" } else { "grad_clipping" };
+        let clipping = plain.with(&format!("{field}={{\"Norm\":0.1}}")).expect("a clipping").config().clipping();
+        assert!(matches!(clipping, Some(burn::grad_clipping::GradientClipping::Norm(0.1))), "{name}");
+    }
 }
 
 /// What the table says of numbers is what is in a configuration file.

@@ -9,11 +9,11 @@ use burn::optim::{ModuleOptimizer, Optimizer};
 use burn::tensor::DType;
 use burn_descent::ConfigError;
 use burn_descent::optim::{
-    AdabeliefConfig, AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AmsgradForm,
-    AsgdConfig, BiasCorrection, Epsilon, LearningRatePlacement, MomentumConfig, MomentumForm, NadamConfig, NadamForm,
-    NesterovConfig, NesterovForm, NormalizedGradientConfig, RadamConfig, RadamForm, RmsPropConfig, RmsPropMomentum,
-    RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, WeightDecay, YogiConfig,
-    evaluation_weights,
+    AdabeliefConfig, AdadeltaConfig, AdadeltaForm, AdagradConfig, AdamConfig, AdamaxConfig, AdanConfig, AdanDecay,
+    AdanForm, AmsgradConfig, AmsgradForm, AsgdConfig, BiasCorrection, Epsilon, LearningRatePlacement, LionConfig,
+    MomentumConfig, MomentumForm, NadamConfig, NadamForm, NesterovConfig, NesterovForm, NormalizedGradientConfig,
+    RadamConfig, RadamForm, RmsPropConfig, RmsPropMomentum, RpropConfig, ScheduleFreeAdamwConfig,
+    ScheduleFreeSgdConfig, SgdConfig, WeightDecay, YogiConfig, evaluation_weights,
 };
 use burn_descent::weights::{EmaConfig, SwaConfig};
 use proptest::prelude::*;
@@ -332,6 +332,51 @@ fn adabelief(c: &AdabeliefConfig, mut theta: f64, run: &[Feed]) -> f64 {
         m = c.beta_1 * m + (1.0 - c.beta_1) * g;
         s = c.beta_2 * s + (1.0 - c.beta_2) * (g - m) * (g - m) + c.epsilon;
         theta = x - feed.lr * (m / (1.0 - power_1)) / (f64::sqrt(s / (1.0 - power_2)) + c.epsilon);
+    }
+    theta
+}
+
+/// Chen et al. 2023, Algorithm 2.
+fn lion(c: &LionConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let mut m = 0.0;
+    for feed in run {
+        let (x, g) = decayed(c.weight_decay, theta, feed);
+        let interpolated = c.beta_1 * m + (1.0 - c.beta_1) * g;
+        let sign = if interpolated == 0.0 { 0.0 } else { interpolated.signum() };
+        theta = x - feed.lr * sign;
+        m = c.beta_2 * m + (1.0 - c.beta_2) * g;
+    }
+    theta
+}
+
+/// Xie et al. 2022, Algorithm 1, whose β are the present's shares, with the corrections of its authors' code; and optax's
+/// reading of it.
+fn adan(c: &AdanConfig, mut theta: f64, run: &[Feed]) -> f64 {
+    let (mut m, mut v, mut n) = (0.0, 0.0, 0.0);
+    let (mut power_1, mut power_2, mut power_3) = (1.0, 1.0, 1.0);
+    let mut before = None;
+    let [now_1, now_2, now_3] = [c.beta_1, c.beta_2, c.beta_3].map(|past| 1.0 - past);
+    let ahead = match c.form {
+        AdanForm::Paper => 1.0 - now_2,
+        AdanForm::Optax => now_2,
+    };
+    for feed in run {
+        let proximal = match (c.weight_decay, c.decay) {
+            (Some(WeightDecay::Decoupled(lambda)), AdanDecay::Proximal) => Some(lambda),
+            _ => None,
+        };
+        let (x, g) = decayed(if proximal.is_some() { None } else { c.weight_decay }, theta, feed);
+        power_1 *= c.beta_1;
+        power_2 *= c.beta_2;
+        power_3 *= c.beta_3;
+        let difference = g - before.unwrap_or(g);
+        before = Some(g);
+        m = (1.0 - now_1) * m + now_1 * g;
+        v = (1.0 - now_2) * v + now_2 * difference;
+        n = (1.0 - now_3) * n + now_3 * f64::powi(g + ahead * difference, 2);
+        let eta = feed.lr / (f64::sqrt(n / (1.0 - power_3) + c.epsilon_root) + c.epsilon);
+        theta = x - eta * (m / (1.0 - power_1) + ahead * v / (1.0 - power_2));
+        theta /= 1.0 + feed.lr * proximal.unwrap_or(0.0);
     }
     theta
 }
@@ -787,6 +832,88 @@ fn adabelief_follows_the_formula() {
                 .with_weight_decay(decay(draw.lambda))
         };
         agree(&format!("Adabelief, {decay_name}"), config, AdabeliefConfig::init, adabelief);
+    }
+}
+
+#[test]
+fn lion_follows_the_formula() {
+    for (decay_name, decay) in DECAYS {
+        let config = |draw: &Draw| {
+            LionConfig::new().with_beta_1(draw.decay_1).with_beta_2(draw.decay_2).with_weight_decay(decay(draw.lambda))
+        };
+        agree(&format!("Lion, {decay_name}"), config, LionConfig::init, lion);
+    }
+}
+
+#[test]
+fn adan_follows_the_formula() {
+    for form in [AdanForm::Paper, AdanForm::Optax] {
+        for when in [AdanDecay::Proximal, AdanDecay::BeforeStep] {
+            for (decay_name, decay) in DECAYS {
+                let config = |draw: &Draw| {
+                    AdanConfig::new()
+                        .with_beta_1(draw.decay_1)
+                        .with_beta_2(draw.momentum)
+                        .with_beta_3(draw.decay_2)
+                        .with_epsilon(draw.epsilon)
+                        .with_epsilon_root(draw.dampening * draw.epsilon)
+                        .with_form(form)
+                        .with_decay(when)
+                        .with_weight_decay(decay(draw.lambda))
+                };
+                agree(&format!("Adan, {form:?}, {when:?}, {decay_name}"), config, AdanConfig::init, adan);
+            }
+        }
+    }
+}
+
+/// Burn's own Lion and Adan take the same steps, at their coefficients in `f32`.
+#[test]
+fn lion_and_adan_step_as_burns() {
+    let single = |number: f32| f64::from(number);
+    let decoupled = |lambda: f32| Some(WeightDecay::Decoupled(single(lambda)));
+    let lion = LionConfig::burn().with_beta_1(single(0.9)).with_beta_2(single(0.99));
+    let adan = AdanConfig::burn().with_beta_1(single(0.98)).with_beta_2(single(0.92)).with_beta_3(single(0.99));
+    let adan = adan.with_epsilon(single(1e-8)).with_weight_decay(decoupled(0.3));
+    let pairs = [
+        (lion.with_weight_decay(decoupled(0.1)).init(), burn::optim::LionConfig::new().with_weight_decay(0.1).init()),
+        (adan.clone().init(), burn::optim::AdanConfig::new().with_weight_decay(0.3).init()),
+        (
+            adan.with_decay(AdanDecay::BeforeStep).init(),
+            burn::optim::AdanConfig::new().with_weight_decay(0.3).with_no_prox(true).init(),
+        ),
+    ];
+    let (_, device) = cpu_devices().remove(0);
+    for (ours, burns) in pairs {
+        let trainee = |optimizer| Trainee::new(optimizer, vector(&[1.0, -2.0, 0.3], &device, DType::F64));
+        let (mut ours, mut burns) = (trainee(ours.expect("in range")), trainee(burns));
+        for step in 0..30 {
+            let gradient = [0.3 * f64::from(step).cos(), 2.0 - 0.1 * f64::from(step), 1e-3 * f64::from(step % 5 - 2)];
+            ours.step(0.05, vector(&gradient, &device, DType::F64));
+            burns.step(0.05, vector(&gradient, &device, DType::F64));
+            // Burn's corrections are in `f32`.
+            let deviation = deviation(&ours.values(), &burns.values());
+            assert!(deviation < 2e-5, "step {step}: {:?} and {:?}", ours.values(), burns.values());
+        }
+    }
+}
+
+/// A proximal decay is not lost in `f32`, however small its share is.
+#[test]
+fn adan_keeps_a_small_proximal_decay() {
+    for (backend, device) in cpu_devices() {
+        let config = AdanConfig::new().with_weight_decay(Some(WeightDecay::Decoupled(1e-3)));
+        let end = |dtype| {
+            let mut trainee = Trainee::new(config.init().expect("in range"), vector(&[1.0], &device, dtype));
+            for step in 0..2000 {
+                // The steps, of 1e-4, go to and fro; the decay, of 1e-7 each, adds up.
+                let gradient = if step % 2 == 0 { 1.0 } else { -1.0 };
+                trainee.step(1e-4, vector(&[gradient], &device, dtype));
+            }
+            trainee.values()[0]
+        };
+        let (single, double) = (end(DType::F32), end(DType::F64));
+        assert!((single - double).abs() < 2e-5, "{backend}: {single} and {double}");
     }
 }
 

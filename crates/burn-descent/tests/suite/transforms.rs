@@ -8,8 +8,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, Linea
 use burn::optim::{GradientsParams, ModuleOptimizer, Optimizer};
 use burn::tensor::{DType, Device, Distribution, Tensor};
 use burn_descent::gradient::{
-    CentralizationConfig, Chain, ChainConfig, ClipValueConfig, GradientNoiseConfig, GradientTransform, OutputAxis,
-    TensorTransform,
+    AdaptiveClipConfig, CentralizationConfig, Chain, ChainConfig, ClipValueConfig, GradientNoiseConfig,
+    GradientTransform, Norm, OutputAxis, TensorTransform, global_norm,
 };
 use burn_descent::optim::{AdamConfig, MomentumConfig, NadamConfig, SgdConfig, evaluation_weights};
 use burn_descent::weights::{DecayWarmUp, EmaConfig, LookaheadConfig, SamConfig, SwaConfig, reestimate_batch_norm};
@@ -115,6 +115,10 @@ fn case(name: &str) -> Result<(ChainConfig, ModuleOptimizer, f64), ConfigError> 
     Ok(match name {
         "clip_norm" => (none.clip_norm(1.5), sgd.init()?, 0.1),
         "clip_value" => (none.clip_value(0.2), sgd.init()?, 0.1),
+        "clip_norm_sum" => (none.clip_norm_by(Norm::Sum, 5.0), sgd.init()?, 0.1),
+        "clip_norm_maximum" => (none.clip_norm_by(Norm::Maximum, 0.5), sgd.init()?, 0.1),
+        "adaptive_clip" => (none.adaptive_clip(0.1), sgd.init()?, 0.1),
+        "adaptive_clip_momentum" => (none.adaptive_clip(0.5).clip_norm(1.5), momentum.init()?, 0.1),
         "clip_value_then_norm" => (none.clip_value(0.2).clip_norm(0.6), sgd.init()?, 0.1),
         "clip_norm_then_value" => (none.clip_norm(0.6).clip_value(0.2), sgd.init()?, 0.1),
         "clip_norm_then_momentum" => (none.clip_norm(1.5), momentum.init()?, 0.1),
@@ -185,7 +189,7 @@ fn replay(dtype: DType, tolerance_key: &str) {
             }
         }
     }
-    assert!(replayed >= 22 * 8 * cpu_devices().len(), "only {replayed} steps were compared");
+    assert!(replayed >= 26 * 8 * cpu_devices().len(), "only {replayed} steps were compared");
 }
 
 #[test]
@@ -274,6 +278,121 @@ fn the_norm_of_large_tensors_is_right() {
         assert!(found.iter().zip(&row).all(|(x, y)| (x - y / norm).abs() < 1e-7), "{backend}");
         let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of threads");
         assert!(same_bits(&found, &one_thread.install(clip)), "{backend}");
+    }
+}
+
+/// The norm over all parameters, summed by hand; that of each precision, of a part without gradients, and of none.
+#[test]
+fn the_global_norm_is_that_of_all_values_together() {
+    for (backend, device) in cpu_devices() {
+        for dtype in [DType::F32, DType::F64] {
+            let module = Parameters::scattered(1, &device, dtype);
+            let rows = scattered_values(2);
+            let all: Vec<f64> = rows.concat();
+            let expected = [
+                (Norm::Sum, all.iter().map(|x| x.abs()).sum::<f64>()),
+                (Norm::Euclidean, all.iter().map(|x| x * x).sum::<f64>().sqrt()),
+                (Norm::Maximum, all.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()))),
+            ];
+            let gradients = module.gradients(&rows);
+            for (norm, expected) in expected {
+                let found = norm.of(&module, &gradients).expect("gradients").into_scalar::<f64>();
+                assert!((found / expected - 1.0).abs() < 1e-6, "{norm:?} on {backend}: {found}, not {expected}");
+            }
+            let found = global_norm(&module, &gradients).expect("gradients").into_scalar::<f64>();
+            assert!((found / expected[1].1 - 1.0).abs() < 1e-6, "{backend}: {found}");
+            // The gradients are as they were.
+            assert!(same(&module.found(&gradients), &module.found(&module.gradients(&rows))));
+            let mut one = GradientsParams::new();
+            one.register(module.bias.id, tensor(&[3.0, 0.0, -4.0, 0.0], [4], &device, dtype));
+            let of_one = |norm: Norm| norm.of(&module, &one).expect("a gradient").into_scalar::<f64>();
+            assert_eq!([Norm::Sum, Norm::Euclidean, Norm::Maximum].map(of_one), [7.0, 5.0, 4.0]);
+            assert!(global_norm(&module, &GradientsParams::new()).is_none());
+        }
+    }
+}
+
+/// What is not finite shows in every norm, wherever it stands.
+#[test]
+fn a_norm_shows_what_is_not_finite() {
+    for (backend, device) in cpu_devices() {
+        let module = Parameters::scattered(1, &device, DType::F32);
+        for (index, place) in [(0, 23), (1, 0), (2, 3)] {
+            for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let mut rows = scattered_values(2);
+                rows[index][place] = bad;
+                for norm in [Norm::Sum, Norm::Euclidean, Norm::Maximum] {
+                    let found = norm.of(&module, &module.gradients(&rows)).expect("gradients").into_scalar::<f64>();
+                    let expected = if bad.is_nan() { found.is_nan() } else { found == f64::INFINITY };
+                    assert!(expected, "{norm:?} on {backend}: {bad} gives {found}");
+                }
+            }
+        }
+    }
+}
+
+/// Many values, so that threads share them: each norm is that of the values one after the other.
+#[test]
+fn norms_of_large_tensors_are_right() {
+    const COUNT: usize = 300_001;
+    for (backend, device) in cpu_devices() {
+        let all = scattered(COUNT, 3);
+        let param = Param::from_tensor(Tensor::<1>::from_inner(tensor(&all, [COUNT], &device, DType::F64)));
+        let mut gradients = GradientsParams::new();
+        gradients.register(param.id, tensor(&all, [COUNT], &device, DType::F64));
+        let sum: f64 = all.iter().map(|x| x.abs()).sum();
+        let largest = all.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+        let of = |norm: Norm| norm.of(&param, &gradients).expect("a gradient").into_scalar::<f64>();
+        assert!((of(Norm::Sum) / sum - 1.0).abs() < 1e-12, "{backend}");
+        assert_eq!(of(Norm::Maximum), largest, "{backend}");
+    }
+}
+
+/// Clipping by the largest magnitude keeps the direction, where clipping of each value does not.
+#[test]
+fn clipping_by_another_norm_keeps_the_direction() {
+    let device = a_device();
+    let module = Parameters::scattered(1, &device, DType::F64);
+    let rows = scattered_values(2);
+    for norm in [Norm::Sum, Norm::Euclidean, Norm::Maximum] {
+        let clipped = chain(ChainConfig::new().clip_norm_by(norm, 0.25)).apply(&module, module.gradients(&rows));
+        let clipped = clipped.expect("nothing is skipped");
+        let found = norm.of(&module, &clipped).expect("gradients").into_scalar::<f64>();
+        assert!((found - 0.25).abs() < 1e-12, "{norm:?}: {found}");
+        let ratio = module.found(&clipped)[0][0] / rows[0][0];
+        for (clipped, plain) in module.found(&clipped).concat().iter().zip(rows.concat()) {
+            assert!((clipped / plain / ratio - 1.0).abs() < 1e-12, "{norm:?}");
+        }
+    }
+}
+
+/// Each unit by its own weights: a large gradient of one output is clipped, and no bit of the others changes.
+#[test]
+fn adaptive_clipping_is_unit_by_unit() {
+    for (backend, device) in cpu_devices() {
+        let module = Parameters::new(&[vec![0.0; 24], vec![1.0; 12], vec![0.5; 4]], &device, DType::F64);
+        let mut rows = [vec![0.0; 24], vec![1e-3; 12], vec![1e-3; 4]];
+        // Burn's linear weight is [inputs, outputs]: the second output. Of the kernel, [outputs, …], the last.
+        (0..3).for_each(|input| rows[1][4 * input + 1] = 5.0);
+        (16..24).for_each(|index| rows[0][index] = 1.0);
+        let clip = |config: AdaptiveClipConfig| {
+            let mut chain = chain(ChainConfig::new().then(GradientTransform::AdaptiveClip(config)));
+            module.found(&chain.apply(&module, module.gradients(&rows)).expect("nothing is skipped"))
+        };
+        let [kernel, weight, bias] = clip(AdaptiveClipConfig::new(0.1));
+        for (index, (found, before)) in weight.iter().zip(&rows[1]).enumerate() {
+            // λ·‖θ‖ shared by three inputs: 0.1·√3/√3.
+            let expected = if index % 4 == 1 { 0.1 } else { *before };
+            assert!((found - expected).abs() < 1e-12, "{backend}: {weight:?}");
+            assert!(index % 4 == 1 || found.to_bits() == before.to_bits(), "{backend}");
+        }
+        assert!(same_bits(&bias, &rows[2]), "{backend}");
+        // Weights at zero have a norm of ε, which eight values share.
+        let expected = 0.1 * 1e-3 / 8_f64.sqrt();
+        assert!(kernel[16..].iter().all(|found| (found - expected).abs() < 1e-15), "{backend}: {kernel:?}");
+        assert!(kernel[..16].iter().all(|found| *found == 0.0), "{backend}");
+        let [_, by_rows, _] = clip(AdaptiveClipConfig::new(0.1).with_outputs(OutputAxis::First));
+        assert!(by_rows[0] < 1e-3, "{backend}: an input's gradients are clipped together: {by_rows:?}");
     }
 }
 
@@ -508,6 +627,13 @@ fn a_chain_is_a_list_in_a_configuration_file() {
     let json = |chain: &ChainConfig| serde_json::to_value(chain).expect("a value");
     assert_eq!(json(&read), json(&written));
     assert_eq!(json(&written), serde_json::from_str::<Value>(text).expect("a value"));
+    let text = r#"[{"adaptive_clip":{"lambda":0.1,"epsilon":0.001,"outputs":"burn"}},
+        {"clip_norm_by":{"norm":"maximum","limit":0.5}}]"#;
+    let other = ChainConfig::new().adaptive_clip(0.1).clip_norm_by(Norm::Maximum, 0.5);
+    assert_eq!(json(&serde_json::from_str(text).expect("a chain")), json(&other));
+    // Another norm takes the place of the one before.
+    let replaced = other.with(GradientTransform::ClipNorm(2.0));
+    assert_eq!(json(&replaced), json(&ChainConfig::new().adaptive_clip(0.1).clip_norm(2.0)));
     let masked = everything();
     let again: ChainConfig = serde_json::from_value(json(&masked)).expect("a chain");
     assert_eq!(json(&again), json(&masked));
@@ -520,6 +646,13 @@ fn values_out_of_range_are_told() {
     let none = ChainConfig::new;
     assert_eq!(chain(none().clip_norm(0.0)), "Chain: clip_norm should be in (0, ∞), but is 0");
     assert_eq!(chain(none().clip_norm(f64::NAN)), "Chain: clip_norm should be in (0, ∞), but is NaN");
+    assert_eq!(chain(none().clip_norm_by(Norm::Sum, -1.0)), "Chain: clip_norm_by should be in (0, ∞), but is -1");
+    assert_eq!(chain(none().adaptive_clip(0.0)), "AdaptiveClip: lambda should be in (0, ∞), but is 0");
+    let without = AdaptiveClipConfig::new(0.1).with_epsilon(0.0);
+    assert_eq!(
+        chain(none().then(GradientTransform::AdaptiveClip(without))),
+        "AdaptiveClip: epsilon should be in (0, ∞), but is 0"
+    );
     assert_eq!(chain(none().clip_value(-1.0)), "ClipValue: limit should be in (0, ∞), but is -1");
     assert_eq!(chain(none().accumulate(0)), "Chain: accumulate should be at least 1, but is 0");
     let masked = none().masked(ParamGroup::all(), none().clip_norm(f64::INFINITY));

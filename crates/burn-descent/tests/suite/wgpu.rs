@@ -8,9 +8,9 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn_descent::ConfigError;
 use burn_descent::optim::{
-    AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AmsgradConfig, AsgdConfig,
-    MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig, RpropConfig,
-    ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
+    AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AdanConfig, AmsgradConfig, AsgdConfig,
+    LionConfig, MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig,
+    RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,6 +90,8 @@ fn a_step_is_one_kernel() {
         ("radam", || RadamConfig::new().init()),
         ("yogi", || YogiConfig::new().init()),
         ("adabelief", || AdabeliefConfig::new().init()),
+        ("adan", || AdanConfig::new().init()),
+        ("lion", || LionConfig::new().init()),
         ("rprop", || RpropConfig::new().init()),
         ("asgd", || AsgdConfig::new().init()),
         ("schedule-free sgd", || ScheduleFreeSgdConfig::new().init()),

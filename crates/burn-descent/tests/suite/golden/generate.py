@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes first_order.json: f64 trajectories of first-order optimizers, from PyTorch, optax and plain formulas.
 
-    pip install torch optax
+What PyTorch does not have itself comes from kozistr's pytorch_optimizer.
+
+    pip install torch optax pytorch_optimizer
     python crates/burn-descent/tests/suite/golden/generate.py
 
 One problem for all: eight numbers, and the same hundred gradients whatever the numbers become. Every rule here is
@@ -24,6 +26,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import numpy as np
 import optax
+import pytorch_optimizer
 import torch
 from rows import written
 
@@ -455,6 +458,62 @@ def adabelief(x, gs, lr, b1, b2, eps, eps_root):
         yield x
 
 
+def lion(x, gs, lr, b1, b2, weight_decay):
+    """Chen et al. 2023, algorithm 2: the sign of one interpolation, the momentum is another; decoupled decay."""
+    m = 0.0
+    for g in gs:
+        c = b1 * m + (1 - b1) * g
+        m = b2 * m + (1 - b2) * g
+        x = x - lr * (sign(c) + weight_decay * x)
+        yield x
+
+
+def lion_torch(x, gs, lr, betas, weight_decay):
+    """The same, under the names of pytorch_optimizer."""
+    return lion(x, gs, lr, *betas, weight_decay)
+
+
+def adan_torch(x, gs, lr, betas, eps, weight_decay=0.0, weight_decouple=False):
+    """Xie et al. 2022, algorithm 1, with the bias corrections of the authors' code, whose betas are 1 - the paper's.
+    `weight_decouple` is their `no_prox`: the decay before the step, in the place of the proximal one."""
+    (b1, b2, b3), m, v, n, before = betas, 0.0, 0.0, 0.0, None
+    for t, g in enumerate(gs, 1):
+        d = 0.0 if before is None else g - before
+        before = g
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * d
+        n = b3 * n + (1 - b3) * (g + b2 * d) ** 2
+        step = lr / (math.sqrt(n / (1 - b3**t)) + eps) * (m / (1 - b1**t) + b2 * v / (1 - b2**t))
+        x = x * (1 - lr * weight_decay) - step if weight_decouple else (x - step) / (1 + lr * weight_decay)
+        yield x
+
+
+def adan_optax(x, gs, lr, b1, b2, b3, eps, eps_root, weight_decay=0.0):
+    """optax looks ahead by 1 - b2, though its b2 is a share of the past, as the authors' is; no proximal decay."""
+    m = v = n = 0.0
+    before = None
+    for t, g in enumerate(gs, 1):
+        d = 0.0 if before is None else g - before
+        before = g
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * d
+        n = b3 * n + (1 - b3) * (g + (1 - b2) * d) ** 2
+        u = (m / (1 - b1**t) + (1 - b2) * v / (1 - b2**t)) / (math.sqrt(n / (1 - b3**t) + eps_root) + eps)
+        x = x - lr * (u + weight_decay * x)
+        yield x
+
+
+def nadamw_algoperf(x, gs, lr, b1, b2, eps, weight_decay):
+    """AlgoPerf's nadamw (init2winit): m is decayed once more by g, corrected by the current power; decoupled decay."""
+    m = v = 0.0
+    for t, g in enumerate(gs, 1):
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g * g
+        m_hat = (b1 * m + (1 - b1) * g) / (1 - b1**t)
+        x = x - lr * (m_hat / (math.sqrt(v / (1 - b2**t)) + eps) + weight_decay * x)
+        yield x
+
+
 def rprop(x, gs, lr, etas, step_sizes):
     """Riedmiller & Braun 1993 without backtracking: after a change of sign the step is left out and g counts as 0."""
     (minus, plus), (low, high), before, size = etas, step_sizes, 0.0, lr
@@ -537,11 +596,36 @@ def formula_steps(formula, number=float):
     return run
 
 
+def nadamw(lr, b1, b2, eps, weight_decay):
+    """AlgoPerf's nadamw, of optax's own parts."""
+
+    def update(g, state, params=None):
+        m, v, t = state
+        m = optax.tree.update_moment(g, m, b1, 1)
+        v = optax.tree.update_moment(g, v, b2, 2)
+        m_hat = optax.tree.bias_correction(optax.tree.update_moment(g, m, b1, 1), b1, t + 1)
+        v_hat = optax.tree.bias_correction(v, b2, t + 1)
+        return m_hat / (jax.numpy.sqrt(v_hat) + eps), (m, v, t + 1)
+
+    def start(params):
+        return jax.numpy.zeros_like(params), jax.numpy.zeros_like(params), jax.numpy.zeros([], "int32")
+
+    return optax.chain(
+        optax.GradientTransformation(start, update),
+        optax.add_decayed_weights(weight_decay),
+        optax.scale_by_learning_rate(lr),
+    )
+
+
 # --------------------------------------------------------------------------------------------------------- the cases
 
 Adadelta, Adagrad = torch.optim.Adadelta, torch.optim.Adagrad
 Adam, Adamax = torch.optim.Adam, torch.optim.Adamax
 NAdam, RMSprop, SGD = torch.optim.NAdam, torch.optim.RMSprop, torch.optim.SGD
+
+
+def adan(p, **settings):
+    return pytorch_optimizer.Adan(p, foreach=False, **settings)
 
 
 def amsgrad(optimizer):
@@ -556,6 +640,8 @@ DECOUPLED = {"decoupled_weight_decay": True}
 KAO = {"beta": 0.99, "nu": 1e-7}
 DOZAT = {"mu": 0.99, "nu": 0.999, "epsilon": 1e-8, "momentum_decay": 0.004}
 LECTURE = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+
+ADAN = {"betas": [0.98, 0.92, 0.99], "eps": 1e-8}
 
 # Without a gradient, optax's Yogi moves by its start of m, and ASGD by its λ.
 RESTLESS = ["yogi_optax", "asgd_torch"]
@@ -667,6 +753,25 @@ CASES = [
         "schedule_free_adamw_optax_decay", optax.contrib.schedule_free_adamw, schedule_free, 0.05,
         {"b1": 0.95, "b2": 0.99, "eps": 1e-4, "weight_decay": 0.1},
     ),
+    ("lion_torch", pytorch_optimizer.Lion, lion_torch, 1e-3, {"betas": [0.9, 0.99], "weight_decay": 0.1}),
+    ("lion_optax", optax.lion, lion, 1e-2, {"b1": 0.9, "b2": 0.99, "weight_decay": 1e-3}),
+    ("lion_optax_betas", optax.lion, lion, 1e-2, {"b1": 0.5, "b2": 0.8, "weight_decay": 0.0}),
+    ("adan_torch", adan, adan_torch, 1e-2, ADAN),
+    (
+        "adan_torch_betas", adan, adan_torch, 0.05,
+        {"betas": [0.9, 0.6, 0.95], "eps": 1e-4, "weight_decay": 0.3, "weight_decouple": False},
+    ),
+    ("adan_torch_proximal", adan, adan_torch, 1e-2, ADAN | {"weight_decay": 0.5, "weight_decouple": False}),
+    ("adan_torch_no_prox", adan, adan_torch, 1e-2, ADAN | {"weight_decay": 0.5, "weight_decouple": True}),
+    ("adan_optax", optax.adan, adan_optax, 1e-2, {"b1": 0.98, "b2": 0.92, "b3": 0.99, "eps": 1e-8, "eps_root": 1e-8}),
+    (
+        "adan_optax_decay", optax.adan, adan_optax, 0.05,
+        {"b1": 0.9, "b2": 0.6, "b3": 0.95, "eps": 1e-4, "eps_root": 1e-6, "weight_decay": 0.1},
+    ),
+    (
+        "nadamw_algoperf_optax", nadamw, nadamw_algoperf, 0.0017486387539278373,
+        {"b1": 1 - 0.06733926164, "b2": 0.9955159689799007, "eps": 1e-8, "weight_decay": 0.08121616522670176},
+    ),
     ("rmsprop_rud", None, rmsprop_rud, 1e-3, {"gamma": 0.9, "epsilon": 1e-8}),
 ]
 
@@ -726,6 +831,7 @@ def main():
         "generator": "crates/burn-descent/tests/suite/golden/generate.py",
         "torch": torch.__version__,
         "optax": version("optax"),
+        "pytorch_optimizer": version("pytorch_optimizer"),
         "tolerance": TOLERANCE,
         "theta": theta,
         "gradients": gradients,

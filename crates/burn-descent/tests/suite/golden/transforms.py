@@ -88,6 +88,31 @@ def centralize():
     return optax.GradientTransformation(inner.init, update)
 
 
+def adaptive(clipping):
+    """optax's, which takes the last axis of a kernel for that of the units (HWIO): Burn's turned round."""
+    inner = optax.adaptive_grad_clip(clipping)
+
+    def turned(tree, axes):
+        return {name: value.transpose(axes) if value.ndim == 4 else value for name, value in tree.items()}
+
+    def update(updates, state, params=None):
+        updates, state = inner.update(turned(updates, (2, 3, 1, 0)), state, turned(params, (2, 3, 1, 0)))
+        return turned(updates, (3, 2, 0, 1)), state
+
+    return optax.GradientTransformation(inner.init, update)
+
+
+def torch_norm(norm_type, limit):
+    """PyTorch's norm over all gradients. Its `clip_grad_norm_` adds 1e-6 to that, which is left out here as in optax."""
+
+    def update(updates, state, params=None):
+        gradients = [torch.from_numpy(np.array(value)) for value in updates.values()]
+        norm = torch.nn.utils.get_total_norm(gradients, norm_type).item()
+        return {name: value * min(1.0, limit / norm) for name, value in updates.items()}, state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
 def multi_steps(inner, k):
     return optax.MultiSteps(inner, k, use_grad_mean=True, accumulator_dtype=jnp.float64).gradient_transformation()
 
@@ -177,6 +202,10 @@ CASES = [
     ("clip_norm_then_value", "optax", plain(optax.chain(norm(0.6), value(0.2), sgd)), False),
     ("clip_norm_then_momentum", "optax", plain(optax.chain(norm(1.5), momentum)), False),
     ("momentum_then_clip_norm", "optax", plain(optax.chain(optax.trace(0.9), norm(1.5), optax.scale(-0.1))), False),
+    ("clip_norm_sum", "torch", plain(optax.chain(torch_norm(1.0, 5.0), sgd)), False),
+    ("clip_norm_maximum", "torch", plain(optax.chain(torch_norm(float("inf"), 0.5), sgd)), False),
+    ("adaptive_clip", "optax", plain(optax.chain(adaptive(0.1), sgd)), False),
+    ("adaptive_clip_momentum", "optax", plain(optax.chain(adaptive(0.5), norm(1.5), momentum)), False),
     ("clip_norm_adam", "optax", plain(optax.chain(norm(1.5), adam)), False),
     ("centralize", "optax", plain(optax.chain(centralize(), momentum)), False),
     ("centralize_then_clip_norm", "optax", plain(optax.chain(centralize(), norm(0.6), momentum)), False),
