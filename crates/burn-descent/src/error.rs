@@ -93,7 +93,9 @@ struct Readable(f64);
 impl fmt::Display for Readable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            value if value != 0.0 && value.is_finite() && !(1e-6..1e15).contains(&value.abs()) => write!(f, "{value:e}"),
+            value if value != 0.0 && value.is_finite() && !(1e-6..1e15).contains(&value.abs()) => {
+                write!(f, "{value:e}")
+            }
             value => value.fmt(f),
         }
     }

@@ -202,9 +202,7 @@ fn read(name: &str, parameters: &Parameters) -> Result<Schedule, ScheduleError> 
         "exponential" => Schedule::Exponential { decay: parameters.decay("beta")?, per: per()? },
         "step" => Schedule::Step { every: parameters.get("every")?, decay: parameters.decay("factor")? },
         "inverse-sqrt" => Schedule::InverseSqrt { k: parameters.get_or("k", 1.0)?, per: per()? },
-        "cosine" => {
-            Schedule::Cosine { minimum: parameters.get_or("minimum", 0.0)?, over: parameters.find("over")? }
-        }
+        "cosine" => Schedule::Cosine { minimum: parameters.get_or("minimum", 0.0)?, over: parameters.find("over")? },
         "cosine-restarts" => Schedule::CosineRestarts(read_cosine_restarts(parameters)?),
         "one-cycle" => Schedule::OneCycle(read_one_cycle(parameters)?),
         "plateau" => Schedule::Plateau(read_plateau(parameters)?),

@@ -1,6 +1,6 @@
+use super::{EmaConfig, LookaheadConfig, SwaConfig};
 use crate::error::ConfigError;
 use crate::kernel::{self, Step};
-use super::{EmaConfig, LookaheadConfig, SwaConfig};
 use crate::optim::{Evaluate, evaluate_wrapped, has_wrapper, optimizer_by_purpose, write_wrapper};
 use crate::rule::{DecayStep, Real, Rule};
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};

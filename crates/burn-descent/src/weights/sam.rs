@@ -1,7 +1,7 @@
 use super::retrained::retrained;
 use crate::error::{ConfigError, ValueRange};
-use crate::kernel;
 use crate::gradient::{EachGradient, Parameter, for_each_shared_gradient, global_norm};
+use crate::kernel;
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;

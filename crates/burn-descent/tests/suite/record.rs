@@ -133,7 +133,10 @@ fn the_record_of_another_optimizer_is_refused_with_both_names() {
 fn another_variant_with_other_state_is_refused() {
     let (model, plain) = trained(&first_device(), RmsPropConfig::pytorch().init().unwrap());
     let error = mismatch(RmsPropConfig::kao().init().unwrap(), plain.to_record(), &model);
-    assert!(error.contains("that of RmsProp (") && error.contains("not of RmsProp, variant inside_buffer ("), "{error}");
+    assert!(
+        error.contains("that of RmsProp (") && error.contains("not of RmsProp, variant inside_buffer ("),
+        "{error}"
+    );
 }
 
 /// The same names of the same shapes mean something else: PyTorch's momentum would make the lecture's first step ten times too
