@@ -544,14 +544,19 @@ fn images_are_split_drawn_and_ordered_as_asked() {
     sandbox.succeeds("find-lr --model mlp --widths 16 --validation-images 50 --curriculum linear=0.3,2");
 }
 
+/// At the rate of its own, each preset too.
 #[test]
 fn every_optimizer_trains() {
     let sandbox = Sandbox::new();
-    for name in NamedOptimizer::names() {
-        let printed = sandbox.trains(name, &format!("--epochs 1 --optimizer {name}"));
+    for preset in NamedOptimizer::names_and_presets() {
+        let optimizer = NamedOptimizer::named(&preset).expect("a known preset");
+        let (name, run) = (optimizer.name(), preset.replace(':', "-"));
+        let printed = sandbox.trains(&run, &format!("--epochs 1 --optimizer {preset}"));
         assert!(printed.contains(&format!("optimizer     {name}\n")), "{printed}");
-        assert!(sandbox.json(name, "config.json")["optimizer"][name].is_object());
-        assert!(number(&sandbox.summary(name)["test_loss"]).is_finite(), "{name}");
+        let config = sandbox.json(&run, "config.json");
+        assert!(config["optimizer"][name].is_object());
+        assert_eq!(number(&config["lr"]), optimizer.learning_rate(), "{preset}");
+        assert!(number(&sandbox.summary(&run)["test_loss"]).is_finite(), "{preset}");
     }
 }
 
@@ -1309,7 +1314,7 @@ fn values_out_of_range_are_told() {
         ("--schedule plateau=1.5", &["Schedule", "factor", "(0, 1)", "is 1.5"]),
         ("--schedule warm-up=0+cosine", &["Schedule", "over", "at least 1", "is 0"]),
         ("--set beta_1=1", &["Nadam", "beta_1", "[0, 1)", "is 1"]),
-        ("--set epsilon={\"inside\":0}", &["Nadam", "epsilon", "(0, ∞)", "is 0"]),
+        ("--set epsilon={\"inside\":0}", &["Nadam", "epsilon", "[1.2e-38, ∞)", "is 0"]),
         ("--optimizer adadelta --set rho=-1", &["Adadelta", "rho", "[0, 1)", "is -1"]),
         ("--optimizer sgd-noise --set noise.eta=-1", &["GradientNoise", "eta", "[0, ∞)", "is -1"]),
     ];
