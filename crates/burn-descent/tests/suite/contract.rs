@@ -555,6 +555,8 @@ fn gradients_of_every_kind_do_what_the_documentation_says() {
                 }
                 let decays = ["L2", "decoupled", "adamw", "asgd"].iter().any(|name| case.row.name.contains(name));
                 let decays = decays && case.row.name != "schedule-free adamw";
+                // optax's Yogi starts from a momentum of its own.
+                let decays = decays || case.row.name == "yogi optax";
                 if gradient == 0.0 && !decays {
                     assert_eq!(trainee.values(), [1.0], "{case}: a gradient of 0 should move nothing");
                 }
