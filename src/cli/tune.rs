@@ -221,20 +221,28 @@ impl TuneConfig {
         let mut running: Vec<(usize, Child)> = Vec::new();
         let mut waiting = (0..trials.len()).rev().collect::<Vec<_>>();
         while !(running.is_empty() && waiting.is_empty()) {
+            let mut busy = Vec::new();
             while running.len() < jobs
                 && let Some(index) = waiting.pop()
             {
                 let trial = &mut trials[index];
-                trial.look(folder);
+                if RunInfo::of(folder, &trial.name).status == RunStatus::Running {
+                    // By a search that was broken off, whose trials go on.
+                    busy.push(index);
+                    continue;
+                }
+                trial.look(folder, epochs);
                 if trial.epochs < epochs && trial.failure.is_none() {
                     running.push((index, self.start(trial, epochs, program, folder)?));
                 }
             }
+            waiting.splice(0..0, busy);
             let mut still = Vec::new();
             for (index, mut child) in running {
                 match child.try_wait().map_err(TrainError::io("wait for", program))? {
                     None => still.push((index, child)),
-                    Some(status) => trials[index].finish(status.success(), folder),
+                    Some(status) if !status.success() && trials[index].was_in_use(folder) => waiting.insert(0, index),
+                    Some(status) => trials[index].finish(status.success(), folder, epochs),
                 }
             }
             running = still;
@@ -280,22 +288,36 @@ impl Trial {
         Self { name, flags, epochs: 0, validation_loss: f64::NAN, validation_accuracy: f64::NAN, failure: None }
     }
 
-    /// Takes note of what the run has come to.
-    fn look(&mut self, folder: &Path) {
+    /// Takes note of what the run has come to in so many epochs. It may have gone on since, where a search was broken off
+    /// in a later round.
+    fn look(&mut self, folder: &Path, epochs: usize) {
         let info = RunInfo::of(folder, &self.name);
-        self.epochs = if info.status == RunStatus::Complete { info.history.last_epoch() } else { 0 };
-        if let Some(best) = info.history.best() {
+        let last = info.history.last_epoch();
+        let has_gone_on = info.config.is_some_and(|config| config.epochs > epochs) && last >= epochs;
+        let done = info.status == RunStatus::Complete || has_gone_on;
+        self.epochs = if done { last.min(epochs) } else { 0 };
+        if let Some(best) = info.history.best_of_first(epochs) {
             (self.validation_loss, self.validation_accuracy) = (best.validation_loss, best.validation_accuracy);
         }
-        if info.history.stopped.as_deref() == Some("diverged") {
+        if info.history.stopped.as_deref() == Some("diverged") && last <= epochs {
             self.failure = Some("diverged".to_owned());
         }
     }
 
-    fn finish(&mut self, succeeded: bool, folder: &Path) {
-        self.look(folder);
+    fn log(&self, folder: &Path) -> String {
+        std::fs::read_to_string(folder.join(format!("{}.log", self.name))).unwrap_or_default()
+    }
+
+    /// Whether it could not begin because of another program, that of a search that was broken off.
+    fn was_in_use(&self, folder: &Path) -> bool {
+        let error = TrainError::InUse(folder.join(&self.name)).to_string();
+        self.log(folder).lines().any(|line| line.contains(&error))
+    }
+
+    fn finish(&mut self, succeeded: bool, folder: &Path, epochs: usize) {
+        self.look(folder, epochs);
         if !succeeded && self.failure.is_none() {
-            let log = std::fs::read_to_string(folder.join(format!("{}.log", self.name))).unwrap_or_default();
+            let log = self.log(folder);
             let told = log.lines().find(|line| line.starts_with("error")).or(log.lines().last());
             self.failure = Some(told.unwrap_or("failed without a word").to_owned());
         }

@@ -254,7 +254,7 @@ pub struct RunConfig {
     /// whole images.
     #[serde(default)]
     pub views: Views,
-    /// Sets the number of networks that answer together as an ensemble, at least 1.
+    /// Sets the number of networks that answer together as an ensemble, from 1 to 100,000.
     pub ensemble: usize,
     /// Selects what makes the networks of the ensemble differ.
     #[serde(default)]
@@ -354,6 +354,10 @@ impl RunConfig {
             if value == 0 {
                 return Err(TrainError::Value { field, value: value.to_string(), expected: "at least 1" });
             }
+        }
+        if self.ensemble > MOST_NETWORKS {
+            let expected = "at most 100000";
+            return Err(TrainError::Value { field: "ensemble", value: self.ensemble.to_string(), expected });
         }
         self.check_data()?;
         self.check_curriculum()?;
@@ -699,6 +703,9 @@ impl RunConfig {
         differences
     }
 }
+
+/// More networks than anybody trains, and few enough to be looked for one by one.
+const MOST_NETWORKS: usize = 100_000;
 
 /// The purpose of the seed of a group's noise.
 const GROUP: u64 = u64::MAX - 7;

@@ -10,6 +10,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Holds the examples of a run, split into those for training, validation and testing.
@@ -73,6 +74,41 @@ impl DataDescription {
         Some(Self { shape, class_names, normalization: normalization(known), schema: None, digest: String::new() })
     }
 
+    /// Says what is wrong with it, if anything: a file may have been changed.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let values = self.shape.iter().try_fold(1_usize, |product, side| product.checked_mul(*side));
+        if !values.is_some_and(|values| (1..=MOST_VALUES).contains(&values)) {
+            return Err(format!("`shape` is {:?}, expected 1 to {MOST_VALUES} values in all", self.shape));
+        }
+        let names: BTreeSet<&String> = self.class_names.iter().collect();
+        if names.len() != self.class_names.len() {
+            return Err("`class_names` has a name twice".to_owned());
+        }
+        let Normalization { mean, std } = &self.normalization;
+        let channels = self.shape[0];
+        if [mean.len(), std.len()] != [channels; 2] {
+            let lengths = format!("{} means and {} deviations", mean.len(), std.len());
+            return Err(format!("`normalization` has {lengths}, expected {channels} of each, one a channel"));
+        }
+        if !mean.iter().all(|mean| mean.is_finite()) || !std.iter().all(|std| *std > 0.0 && std.is_finite()) {
+            return Err("`normalization` should have finite means and positive deviations".to_owned());
+        }
+        let Some(schema) = &self.schema else { return Ok(()) };
+        let features = schema.feature_names().len();
+        if self.shape != [1, 1, features] {
+            return Err(format!("`shape` is {:?}, expected [1, 1, {features}] by the columns of `schema`", self.shape));
+        }
+        match &schema.labels {
+            LabelSchema::Classes { names } if *names != self.class_names => {
+                Err("`class_names` are not the labels of `schema`".to_owned())
+            }
+            LabelSchema::Number { .. } if !self.class_names.is_empty() => {
+                Err("`class_names` should be empty, since the labels of `schema` are numbers".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The mean and deviation of the number to predict, where it is one.
     pub(super) fn scale(&self) -> Option<(f64, f64)> {
         match self.schema.as_ref()?.labels {
@@ -81,6 +117,9 @@ impl DataDescription {
         }
     }
 }
+
+/// The most values of one example.
+const MOST_VALUES: usize = 1 << 28;
 
 /// Examples in an evaluation step.
 pub(super) const EVALUATION_BATCH: usize = 500;

@@ -168,7 +168,10 @@ pub enum TrainError {
     #[error("the run {0} is in use by another program: wait for its end, or choose another --name")]
     InUse(PathBuf),
     /// Says that a run that goes on has other data than it began with.
-    #[error("the data of the run `{name}` have changed: their SHA-256 is {now}, but was {before}")]
+    #[error(
+        "the data of the run `{name}` have changed, or what its config.json takes of them: their SHA-256 is {now}, but \
+         was {before}"
+    )]
     OtherData {
         /// Gives the run's name.
         name: String,
@@ -178,9 +181,7 @@ pub enum TrainError {
         now: String,
     },
     /// Says that a run would not fit into memory.
-    #[error(
-        "training would take {needed}; but {available} are free: choose fewer or smaller networks, or smaller batches"
-    )]
+    #[error("this would take {needed}; but {available} are free: choose fewer or smaller networks, or smaller batches")]
     Memory {
         /// Says how much it would take, and what for.
         needed: MemoryUse,

@@ -112,6 +112,17 @@ impl History {
         self.epochs.iter().find(|metrics| Some(metrics.epoch) == self.best_epoch)
     }
 
+    /// Returns the metrics of the best of the first `epochs` epochs, if there is one: what was best when there were no
+    /// more.
+    pub fn best_of_first(&self, epochs: usize) -> Option<&EpochMetrics> {
+        let badness = |metrics: &EpochMetrics| match self.criterion {
+            Criterion::Loss => metrics.validation_loss,
+            Criterion::Accuracy => -metrics.validation_accuracy,
+        };
+        let known = self.epochs.iter().filter(|metrics| metrics.epoch <= epochs && badness(metrics).is_finite());
+        known.min_by(|one, other| badness(one).total_cmp(&badness(other)))
+    }
+
     /// Returns the last epoch that was finished, or 0 if none was.
     pub fn last_epoch(&self) -> usize {
         self.epochs.last().map_or(0, |metrics| metrics.epoch)

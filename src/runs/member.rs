@@ -130,10 +130,13 @@ impl MemberTraining<'_> {
     }
 
     pub(super) fn load(&self, path: &Path, data: &DataDescription, device: &Device) -> Result<Classifier, TrainError> {
+        MemoryUse::of_weights(&self.config.model, data).ensure_room()?;
         let record = read_record::<ModuleRecord>(path)?;
         let misfit = |reason: String| TrainError::Damaged { path: path.to_owned(), reason };
         let model = self.new_model(data, device)?.try_load_record(record);
-        model.map_err(|error| misfit(format!("it does not fit the network of config.json: {error}")))
+        model.map_err(|error| {
+            misfit(format!("it does not fit the network of config.json for the data of data.json: {error}"))
+        })
     }
 
     /// What takes the steps of `model`.

@@ -176,7 +176,7 @@ impl Run {
         let known = self.folder.join(DIFFICULTY);
         if self.config.curriculum.is_some() {
             data.difficulty = Some(match !self.replaces && known.exists() {
-                true => files::read_json(&known)?,
+                true => read_difficulty(&known, data.train_indices.len())?,
                 false => difficulty_by(&self.config, &data, &device, &options.root)?,
             });
         }
@@ -327,7 +327,7 @@ impl Run {
         let path = self.folder.join(DATA);
         match DataDescription::published(&self.config.dataset).filter(|_| !path.exists()) {
             Some(description) => Ok(description),
-            None => files::read_json(&path),
+            None => read_description(&path),
         }
     }
 
@@ -337,7 +337,7 @@ impl Run {
         if !path.exists() {
             return Ok(());
         }
-        let before: DataDescription = files::read_json(&path)?;
+        let before = read_description(&path)?;
         if before.digest != data.digest {
             let (name, before, now) = (self.name.clone(), before.digest, data.digest.clone());
             return Err(TrainError::OtherData { name, before, now });
@@ -475,6 +475,24 @@ impl Run {
         // Trained to the end, it may still have to be tested.
         if self.folder.join(SUMMARY).exists() { Err(TrainError::Complete(self.name.clone())) } else { Ok(()) }
     }
+}
+
+/// What is known of the data of a run.
+fn read_description(path: &Path) -> Result<DataDescription, TrainError> {
+    let description: DataDescription = files::read_json(path)?;
+    description.check().map_err(|reason| TrainError::Damaged { path: path.to_owned(), reason })?;
+    Ok(description)
+}
+
+/// How hard each of so many training examples is.
+fn read_difficulty(path: &Path, examples: usize) -> Result<Vec<f64>, TrainError> {
+    let difficulty: Vec<f64> = files::read_json(path)?;
+    if difficulty.len() != examples {
+        let reason =
+            format!("it has {} difficulties, expected {examples}: one for each training example", difficulty.len());
+        return Err(TrainError::Damaged { path: path.to_owned(), reason });
+    }
+    Ok(difficulty)
 }
 
 /// The network whose weights a run of `config` starts from, if any: that of a run under `root`.

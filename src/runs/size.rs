@@ -120,6 +120,13 @@ impl MemoryUse {
         }
     }
 
+    /// Estimates it for the weights of a network alone.
+    pub(super) fn of_weights(model: &ModelConfig, data: &DataDescription) -> Self {
+        let values = layers(model, data).iter().fold(0_u128, |sum, layer| sum.saturating_add(layer.parameters));
+        let parameters = capped(values.saturating_mul(VALUE));
+        Self { data: 0, activations: 0, parameters, gradients: 0, optimizer: 0, copies: 0 }
+    }
+
     /// Returns the sum of all.
     pub fn total(&self) -> u64 {
         self.parts().iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))

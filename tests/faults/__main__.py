@@ -78,6 +78,12 @@ class Trials:
     def __init__(self, bench: Bench, jobs: int):
         self.bench = bench
         self.jobs = jobs
+        self.reports: list[Report] = []
+
+    def report(self, title: str) -> Report:
+        """A new report, which is shown also where the tool is ended early."""
+        self.reports.append(Report(title))
+        return self.reports[-1]
 
     def each(self, report: Report, numbers: range, trial: Trial, again: str, jobs: int) -> None:
         """Runs the trials of these numbers, and notes what differs."""
@@ -89,9 +95,9 @@ class Trials:
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(one, numbers))
 
-    def broken(self, name: str, number: int, only: range | None, names: str | None) -> Report:
+    def broken(self, name: str, number: int, only: range | None, names: str | None) -> None:
         """`kill` or `stop`."""
-        report, chosen = Report(name), kinds(names, KINDS + SEARCHES if name == "kill" else KINDS)
+        report, chosen = self.report(name), kinds(names, KINDS + SEARCHES if name == "kill" else KINDS)
         numbers = only or range(number)
 
         def kind_of(trial: int) -> Kind:
@@ -111,14 +117,14 @@ class Trials:
 
         again = f"{name} --times {number}" + (f" --kinds {names}" if names else "")
         self.each(report, numbers, run, again, self.jobs)
-        return report.done()
+        report.done()
 
-    def full_disk(self, number: int, only: range | None, names: str | None) -> Report:
+    def full_disk(self, number: int, only: range | None, names: str | None) -> None:
         """`disk`."""
-        report, chosen = Report("disk"), kinds(names, KINDS)
+        report, chosen = self.report("disk"), kinds(names, KINDS)
         if not disk.is_permitted(self.bench.program.work):
             report.note("skipped: mounting a small file system is not permitted here")
-            return report.done()
+            return
         peaks: dict[str, int] = {}
 
         def trial(index: int) -> list[str]:
@@ -126,11 +132,11 @@ class Trials:
 
         again = f"disk --writes {number}" + (f" --kinds {names}" if names else "")
         self.each(report, only or range(number), trial, again, 1)
-        return report.done()
+        report.done()
 
-    def damaged(self, number: int, only: range | None) -> Report:
+    def damaged(self, number: int, only: range | None) -> None:
         """`damage`."""
-        report = Report("damage")
+        report = self.report("damage")
         found, goods = targets.targets(self.bench), damage.Goods(self.bench)
         numbers = only or range(number)
         for index in {index % len(found) for index in numbers}:
@@ -140,60 +146,57 @@ class Trials:
             return damage.trial(self.bench, found[index % len(found)], index, goods, report)
 
         self.each(report, numbers, trial, f"damage --files {number}", self.jobs)
-        return report.done()
+        report.done()
 
-    def crowd(self, numbers: range) -> Report:
+    def crowd(self, numbers: range) -> None:
         """`crowd`."""
-        report = Report("crowd")
+        report = self.report("crowd")
         for processes in numbers:
             crowd.run(self.bench, processes, report, self.bench.again(f"crowd --processes {processes}"))
-        return report.done()
+        report.done()
 
-    def all(self, quick: bool) -> list[Report]:
+    def all(self, quick: bool) -> None:
         """Everything."""
         few = FEW if quick else None
-        return [
-            self.broken("kill", 12 if quick else 90, None, few),
-            self.broken("stop", 14 if quick else 63, None, few),
-            self.full_disk(8 if quick else 45, None, few),
-            self.damaged(60 if quick else 500, None),
-            self.crowd(range(3, 4) if quick else range(2, 9)),
-        ]
+        self.broken("kill", 12 if quick else 90, None, few)
+        self.broken("stop", 14 if quick else 63, None, few)
+        self.full_disk(8 if quick else 45, None, few)
+        self.damaged(60 if quick else 500, None)
+        self.crowd(range(3, 4) if quick else range(2, 9))
 
-
-def reports(options: argparse.Namespace, work: pathlib.Path) -> list[Report]:
-    """What the subcommand came to."""
-    program = options.program.resolve()
-    if not program.is_file():
-        raise SystemExit(f"{program} is not there: `cargo build --example mnist` builds it")
-    invocation = f"python3 tests/faults --program {shlex.quote(str(options.program))} --seed {options.seed} --keep"
-    trials = Trials(Bench(Program(program, work), options.seed, invocation), options.jobs)
-    match options.command:
-        case "kill" | "stop":
-            return [trials.broken(options.command, options.number, options.only, options.kinds)]
-        case "disk":
-            return [trials.full_disk(options.number, options.only, options.kinds)]
-        case "damage":
-            return [trials.damaged(options.number, options.only)]
-        case "crowd":
-            return [trials.crowd(options.processes)]
-        case _:
-            return trials.all(options.quick)
+    def run(self, options: argparse.Namespace) -> None:
+        """A subcommand."""
+        match options.command:
+            case "kill" | "stop":
+                self.broken(options.command, options.number, options.only, options.kinds)
+            case "disk":
+                self.full_disk(options.number, options.only, options.kinds)
+            case "damage":
+                self.damaged(options.number, options.only)
+            case "crowd":
+                self.crowd(options.processes)
+            case _:
+                self.all(options.quick)
 
 
 def main() -> int:
     options = arguments()
+    program = options.program.resolve()
+    if not program.is_file():
+        raise SystemExit(f"{program} is not there: `cargo build --example mnist` builds it")
     if options.work:
         options.work.mkdir(parents=True, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix="faults-", dir=options.work)).resolve()
+    invocation = f"python3 tests/faults --program {shlex.quote(str(options.program))} --seed {options.seed} --keep"
     # So that disks are taken away and processes ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    trials = Trials(Bench(Program(program, work), options.seed, invocation), options.jobs)
     try:
-        found = reports(options, work)
-        for report in found:
-            report.show()
-        return 1 if any(report.differences for report in found) else 0
+        trials.run(options)
+        return 1 if any(report.differences for report in trials.reports) else 0
     finally:
+        for report in trials.reports:
+            report.show()
         if options.keep:
             print(f"kept in {work}")
         else:

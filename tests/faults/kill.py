@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from program import PATIENCE, Outcome, ended, epochs, wait_for_write
+from program import PATIENCE, Outcome, ended, epochs, processor_seconds, wait_for_write
 from report import Report
 from runs import Bench, Kind, Place, compared, next_command, phase
 
@@ -31,24 +31,27 @@ class Family:
 
 
 def instant(dice: random.Random) -> float:
-    """A share of the time that an unbroken run takes, now and then near its start or its end."""
+    """A share of the processors' time that an unbroken run takes, now and then near its start or its end."""
     return dice.choice([*[dice.random()] * 4, 0.08 * dice.random(), 1 - 0.08 * dice.random()])
 
 
 def killed(
     place: Place, process: subprocess.Popen[str], seconds: float, at_a_write: bool, alone: bool, dice: random.Random
 ) -> Outcome:
-    """Kills a process after so many seconds, or right after the first write that follows, `alone` or with its group."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        if at_a_write:
-            wait_for_write(place.runs, process)
-            time.sleep(dice.choice([0, dice.uniform(0, 0.001), dice.uniform(0, 0.01)]))
-        if alone:
-            process.kill()
-        elif process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+    """Kills a process after so many seconds of processors, or right after the first write that follows, `alone` or with
+    its group."""
+    while process.poll() is None and processor_seconds(process.pid) < seconds:
+        time.sleep(0.0005)
+    if at_a_write:
+        wait_for_write(place.runs, process)
+        time.sleep(dice.choice([0, dice.uniform(0, 0.001), dice.uniform(0, 0.01)]))
+    else:
+        # The clock of processors has ticks.
+        time.sleep(dice.uniform(0, 1 / os.sysconf("SC_CLK_TCK")))
+    if alone:
+        process.kill()
+    elif process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
     return ended(process)
 
 
@@ -100,5 +103,7 @@ def broken(place: Place, kind: Kind, number: int, family: Family, report: Report
             command, resuming = following, False
             continue
         if outcome.status == 0:
+            if not story:
+                report.count("over before they were killed")
             return story, None
         return story, f"it cannot be started: {outcome.fault() or outcome.err.strip()}"

@@ -108,12 +108,14 @@ def ended(process: subprocess.Popen[str], patience: float = PATIENCE) -> Outcome
 
 
 def processor_seconds(pid: int) -> float:
-    """The seconds of processors that a process has taken, as far as the system tells."""
+    """The seconds of processors that a process and those that it has started have taken; none where it is over."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(processor_seconds(int(child)) for child in children)
 
 
 def read_json(path: pathlib.Path) -> object:

@@ -16,12 +16,11 @@ class Report:
     notes: list[str] = dataclasses.field(default_factory=list)
     started: float = dataclasses.field(default_factory=time.monotonic)
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
-    seconds: float = 0.0
+    seconds: float | None = None
 
-    def done(self) -> "Report":
-        """The report, now that all is done."""
+    def done(self) -> None:
+        """Notes that all is done."""
         self.seconds = time.monotonic() - self.started
-        return self
 
     def count(self, what: str, times: int = 1) -> None:
         """Counts something that happened."""
@@ -43,6 +42,7 @@ class Report:
     def show(self) -> None:
         """Prints the counts."""
         counts = ", ".join(f"{what} {count}" for what, count in sorted(self.counts.items()))
-        print(f"{self.title}: {counts or 'nothing done'}, differences {self.differences} ({self.seconds:.0f} s)")
+        took = "broken off" if self.seconds is None else f"{self.seconds:.0f} s"
+        print(f"{self.title}: {counts or 'nothing done'}, differences {self.differences} ({took})")
         for line in self.notes:
             print(f"  note: {line}", flush=True)

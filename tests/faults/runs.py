@@ -4,8 +4,8 @@ import dataclasses
 import pathlib
 import random
 import re
+import resource
 import shutil
-import time
 from collections.abc import Callable
 
 import compare
@@ -59,7 +59,7 @@ SEARCHES = [
 
 @dataclasses.dataclass
 class Reference:
-    """An unbroken run: its folder, the seconds that it took, and what of it was the same twice."""
+    """An unbroken run: its folder, the seconds of processors that it took, and what of it was the same twice."""
 
     kind: Kind
     folder: pathlib.Path
@@ -140,9 +140,10 @@ class Bench:
             places = [self.place(f"reference-{kind.name}-{number}", kind) for number in (1, 2)]
             seconds = []
             for place in places:
-                start = time.monotonic()
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
                 must(self.program.run([*place.start(kind), "--plain"]))
-                seconds.append(time.monotonic() - start)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
             same = compare.reproducible(places[0].run, places[1].run)
             reference = Reference(kind, places[0].run, min(seconds), same)
             found = compare.differences(reference.folder, places[1].run, same)

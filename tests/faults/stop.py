@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from program import epochs, is_complete
+from program import epochs, is_complete, processor_seconds
 from report import Report
 from runs import Bench, Kind, finish
 from terminal import Terminal
@@ -40,7 +40,7 @@ def trial(bench: Bench, kind: Kind, number: int, report: Report) -> list[str]:
     terminal = Terminal(bench.program, place.start(kind))
     found = []
     try:
-        if terminal.read(share * reference.seconds):
+        if terminal.read_until(lambda: processor_seconds(terminal.process.pid) >= share * reference.seconds):
             report.count("over before they were told")
             return []
         behind = epochs(place.run)

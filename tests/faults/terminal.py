@@ -10,6 +10,7 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Callable
 
 from program import Program
 
@@ -48,6 +49,13 @@ class Terminal:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def read_until(self, is_time: Callable[[], bool]) -> bool:
+        """Reads what is written until it is time; says whether the program has ended."""
+        while not is_time():
+            if self.read(0.005):
+                return True
+        return False
 
     def type(self, keys: bytes) -> None:
         """Sends what keys send, but not in the moment in which a dashboard opens and keys are no signals yet."""

@@ -102,6 +102,10 @@ pub fn read_checked(path: &Path) -> Result<Vec<u8>, FileError> {
     let bytes = read(path)?;
     let line = String::from_utf8_lossy(&read(&checksum_path(path))?).into_owned();
     let (expected, found) = (line.split_whitespace().next().unwrap_or_default(), checksum(&bytes));
+    if expected.len() != found.len() || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let reason = "it should begin with a SHA-256, 64 hexadecimal digits".to_owned();
+        return Err(FileError::Damaged { path: checksum_path(path), reason });
+    }
     if expected != found {
         let reason = format!("its SHA-256 is {found}, expected {expected}");
         return Err(FileError::Damaged { path: path.to_owned(), reason });
