@@ -619,7 +619,7 @@ fn optimizers_go_by_their_names() {
     assert_eq!(error, format!("unknown optimizer `Nadam`; known: {known}"));
     let preset = |name| NamedOptimizer::named(name).expect_err("no such preset").to_string();
     assert_eq!(preset("nadam:keras"), "unknown preset `nadam:keras`; known: pytorch, optax, dozat, lecture, algoperf");
-    assert_eq!(preset("sgd:keras"), "unknown preset `sgd:keras`; known: none");
+    assert_eq!(preset("sgd:keras"), "unknown preset `sgd:keras`; known: burn");
     let form = |name| {
         serde_json::to_value(NamedOptimizer::named(name).expect("known")).expect("JSON")["nadam"]["form"].clone()
     };

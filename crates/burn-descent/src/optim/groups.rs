@@ -113,7 +113,7 @@ impl ParameterGroupConfig {
 
 impl NamedOptimizer {
     /// Returns the same optimizer with another strength λ of its weight decay, in the form that it has, or decoupled where
-    /// it has no decay; without decay for 0.
+    /// it has no decay (one of Burn's: in the form that Burn gives it); without decay for 0.
     ///
     /// # Errors
     ///
@@ -129,11 +129,11 @@ impl NamedOptimizer {
                 // One form, and its strength.
                 Value::Object(form) => form.keys().map(|form| (form.clone(), json!(lambda))).collect(),
                 _ if lambda == 0.0 => continue,
-                // Burn's, which is decoupled here.
-                _ if place == "muon.weight_decay" => json!({ "penalty": lambda }),
                 _ => json!({ "decoupled": lambda }),
             };
-            changed = changed.with(&format!("{place}={decay}"))?;
+            // Those of Burn that have none yet have one form alone.
+            let of_burn = || changed.with(&format!("{place}={}", json!({ "penalty": lambda })));
+            changed = changed.with(&format!("{place}={decay}")).or_else(|error| of_burn().map_err(|_| error))?;
         }
         match has_place || lambda == 0.0 {
             true => Ok(changed),

@@ -100,6 +100,18 @@ fn muon_and_the_rest_decay_alike() {
     assert_eq!(without.pointer("/muon/weight_decay"), Some(&serde_json::Value::Null));
 }
 
+/// One of Burn's that has no decay yet gets it in Burn's form.
+#[test]
+fn burns_own_decay_in_the_form_that_burn_gives_it() {
+    let value = |name: &str| {
+        let named = NamedOptimizer::named(name).expect("a known name").with_weight_decay(0.25).expect("it decays");
+        named.config().to_value()
+    };
+    assert_eq!(value("burn-adam").pointer("/weight_decay/penalty"), Some(&0.25.into()));
+    assert_eq!(value("burn-lamb").pointer("/weight_decay"), Some(&0.25.into()));
+    assert_eq!(value("adam").pointer("/weight_decay/decoupled"), Some(&0.25.into()));
+}
+
 /// What Burn's configurations panic at is an error here.
 #[test]
 fn burns_own_are_refused_where_they_would_panic() {
