@@ -825,10 +825,10 @@ impl TrainArgs {
             format!("stopped at once; --resume {} goes on from the last checkpoint, if there is one", run.name());
         on_signals(&options.stop, again);
         let summary = run.train(&options)?;
-        if let Some(peak) = peak_memory() {
-            (options.notify)(&format!("memory: {} at most, of the whole process", bytes(peak)));
-        }
         print(format!("\n{summary}\n\nkept in {}", run.folder().display()));
+        if let Some(peak) = peak_memory() {
+            print(format!("the process took {} of memory at most", bytes(peak)));
+        }
         Ok(())
     }
 }

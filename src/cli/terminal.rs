@@ -5,6 +5,7 @@ use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn_descent::train::StopSignal;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What a program ends with that was interrupted, as a shell has it.
@@ -43,6 +44,7 @@ pub fn on_signals(stop: &StopSignal, again: String) {
 /// Opens Burn's dashboard, in which Ctrl-C is a signal as everywhere else; by itself it takes the key and does nothing.
 /// `done` counts the epochs that are over.
 pub fn dashboard(stop: &StopSignal, done: usize) -> Box<dyn MetricsRenderer> {
+    DRAWN.store(true, Ordering::Relaxed);
     let renderer = TuiMetricsRendererWrapper::new(stop.interrupter(), (done > 0).then_some(done));
     Terminal::keep_signals();
     Box::new(renderer)
@@ -65,6 +67,10 @@ struct Terminal {
     reports: bool,
 }
 
+/// Whether a dashboard has been opened.
+static DRAWN: AtomicBool = AtomicBool::new(false);
+/// Leaves the other screen, which a dashboard that is just closing has not left yet, and shows the cursor.
+const LEAVE_SCREEN: &str = "\x1b[?1047l\x1b[?25h";
 /// Leaves what a dashboard has turned on: reports of the mouse, the other screen, the hidden cursor.
 const LEAVE: &str = "\x1b[?1006l\x1b[?1015l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1049l\x1b[?25h";
 
@@ -90,6 +96,8 @@ impl Terminal {
         if tcgetattr(&file).is_ok_and(|now| now.local_flags != settings.local_flags) {
             let _ = file.write_all(LEAVE.as_bytes());
             let _ = tcsetattr(&file, SetArg::TCSANOW, settings);
+        } else if DRAWN.load(Ordering::Relaxed) {
+            let _ = file.write_all(LEAVE_SCREEN.as_bytes());
         }
     }
 

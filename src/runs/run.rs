@@ -200,7 +200,6 @@ impl Run {
         if let Some(difficulty) = data.difficulty.as_ref().filter(|_| !known.exists()) {
             files::write_json(&known, difficulty)?;
         }
-        (options.notify)(&format!("memory: {memory}"));
         let mut trained = Vec::new();
         for index in 0..self.trainings() {
             if self.trainings() > 1 {

@@ -149,9 +149,9 @@ fn what_cannot_be_exported_is_told() {
     let _seeding = seeding();
     let folder = tempfile::tempdir().expect("a folder");
     let (run, _) = train(folder.path(), 1);
-    let nowhere = folder.path().join("absent/weights.safetensors");
-    let error = run.export(Some(&nowhere), WeightLayout::Burn).expect_err("there is no such folder");
-    assert!(error.to_string().contains("absent/weights.safetensors"), "{error}");
+    let nowhere = run.folder().join("config.json/weights.safetensors");
+    let error = run.export(Some(&nowhere), WeightLayout::Burn).expect_err("that is no folder");
+    assert!(error.to_string().contains("config.json/weights.safetensors"), "{error}");
     fs::remove_file(run.folder().join("model.bpk")).expect("the weights are there");
     let error = run.export(None, WeightLayout::Burn).expect_err("there are no weights");
     assert!(matches!(error, TrainError::Unfinished { .. }), "{error}");

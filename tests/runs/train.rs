@@ -27,8 +27,8 @@ use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::data::{DataSource, LabelledImages};
 use burn_descent_lab::networks::MlpConfig;
 use burn_descent_lab::runs::{
-    Backend, Classifier, Evaluation, History, ImageBatch, ImageLoader, ImageSource, Loss, ModelConfig, Normalization,
-    Run, RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig, evaluate, losses,
+    Backend, Classifier, Evaluation, History, ImageBatch, ImageLoader, ImageSource, ModelConfig, Normalization, Run,
+    RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig, evaluate, losses,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -861,10 +861,7 @@ fn surroundings() -> [(&'static str, RunConfig); 9] {
                 ..none()
             },
         ),
-        (
-            "groups-activations-ema",
-            RunConfig { groups, sparse_activations: 1e-3, loss: Loss::Mse, ema: Some(ema), ..none() },
-        ),
+        ("groups-activations-ema", RunConfig { groups, sparse_activations: 1e-3, ema: Some(ema), ..none() }),
         ("sam-ema", RunConfig { sam: Some(SamConfig::new()), gradients: chain(), ema: Some(ema), ..none() }),
     ]
 }

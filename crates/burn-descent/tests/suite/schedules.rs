@@ -91,7 +91,7 @@ impl Case {
     fn agrees(&self, found: &[f64], expected: &[f64], tolerance: f64) {
         assert_eq!(found.len(), expected.len(), "{}", self.schedule);
         for (step, (found, expected)) in found.iter().zip(expected).enumerate() {
-            let relative = (found - expected).abs() / expected.abs();
+            let relative = (found - expected).abs() / expected.abs().max(f64::MIN_POSITIVE);
             let Self { schedule, source, .. } = self;
             assert!(relative <= tolerance, "{schedule}, step {step}: {found}, {source} has {expected}");
         }
@@ -294,12 +294,18 @@ fn short_spellings_stand_for_the_whole() {
 #[test]
 fn misspelt_schedules_are_told() {
     let message = |text: &str| text.parse::<Schedule>().expect_err("no schedule").to_string();
-    let known = "constant, linear, cosine, one-cycle, exponential=BETA, step=EPOCHS:FACTOR, polynomial=POWER, \
-                 time-based=K, inverse-sqrt=K, cosine-restarts=EPOCHS, plateau, warm-up=EPOCHS+SCHEDULE";
+    let known = "constant, linear, cosine, one-cycle, exponential=BETA, step=EPOCHS:FACTOR, \
+                 multi-step=EPOCHS/EPOCHS:FACTOR, polynomial=POWER, time-based=K, inverse-sqrt=K, \
+                 cosine-restarts=EPOCHS, triangular=EPOCHS, wsd=EPOCHS:EPOCHS, plateau, warm-up=EPOCHS+SCHEDULE, \
+                 SCHEDULE@EPOCHS+SCHEDULE";
     for text in ["", "Constant", "warm", "cosine+linear", "=", "steps=1:2"] {
         assert_eq!(message(text), format!("unknown schedule `{text}`; known: {known}"));
     }
     assert_eq!(message("warm-up=2+cos"), format!("unknown schedule `cos`; known: {known}"));
+    let misspelt = message("constant@soon+linear");
+    assert!(misspelt.contains("the time after @ should be a length") && misspelt.contains("`soon`"), "{misspelt}");
+    let late = schedule("plateau@2+linear").scheduler(0.1, length(4, 5)).map(drop).expect_err("a plateau first");
+    assert_eq!(late.to_string(), "Schedule: plateaus before the last part should be 0 in number, but is 1");
     let step = "expected step=EPOCHS:FACTOR, parameters every, factor, k";
     let cases = [
         ("constant=1", "no parameter has the value `1`; expected constant".to_owned()),
