@@ -1309,7 +1309,7 @@ fn values_out_of_range_are_told() {
         ("--schedule plateau=1.5", &["Schedule", "factor", "(0, 1)", "is 1.5"]),
         ("--schedule warm-up=0+cosine", &["Schedule", "over", "at least 1", "is 0"]),
         ("--set beta_1=1", &["Nadam", "beta_1", "[0, 1)", "is 1"]),
-        ("--set epsilon={\"inside\":0}", &["Nadam", "epsilon", "(0, ∞)", "is 0"]),
+        ("--set epsilon={\"inside\":0}", &["Nadam", "epsilon", "[1.2e-38, ∞)", "is 0"]),
         ("--optimizer adadelta --set rho=-1", &["Adadelta", "rho", "[0, 1)", "is -1"]),
         ("--optimizer sgd-noise --set noise.eta=-1", &["GradientNoise", "eta", "[0, ∞)", "is -1"]),
     ];
