@@ -1,7 +1,7 @@
 //! Takes over the weights of a trained module, and trains some of them alone: transfer learning (coverage F11; Kao).
 //!
 //! [`transplant`] fills a new module with a trained one's parameters, all but those of a new head; [`freeze`] keeps a
-//! group where it is, and [`thaw`] lets it go again, for gradual unfreezing; [`rates`](crate::group::rates) makes learning rates
+//! group where it is, and [`thaw`] lets it go again, for gradual unfreezing; [`rates`] makes learning rates
 //! by group; a [`LayerSchedule`] does both, epoch by epoch.
 
 use crate::error::{ConfigError, ValueRange};

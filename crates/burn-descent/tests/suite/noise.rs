@@ -321,7 +321,7 @@ fn noise_over_an_erased_optimizer_is_the_same() {
         }
     }
     let optimizer = || NamedOptimizer::named("adadelta").expect("known").build(&Variations::default()).expect("valid");
-    let error = config.with_eta(-1.0).wrap_erased(optimizer()).err().expect("out of range").to_string();
+    let error = config.with_eta(-1.0).wrap_erased(optimizer()).expect_err("out of range").to_string();
     assert_eq!(error, "GradientNoise: eta should be in [0, ∞), but is -1");
 }
 
