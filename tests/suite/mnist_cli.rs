@@ -907,21 +907,22 @@ fn parts_of_a_run_are_chosen_by_flag() {
         (&config["loss"], &config["drop_last"], &config["reestimate"]),
         (&"mse".into(), &true.into(), &true.into())
     );
-    sandbox.trains("pooled", "--epochs 1 --model cnn --widths 4,8 --kernels 3,3 --strides 1,1 --pools 2,7");
+    let rest = "--validation-images 50 --plain";
     let cnn = "--model cnn --widths 4,8 --kernels 3,3 --strides 1,1";
+    sandbox.succeeds(&format!("{cnn} --pools 2,7 --epochs 1 --name pooled {rest}"));
+    sandbox.fails(&format!("{cnn} --pools 2 {rest}"), &["Cnn: pools should be 2 in number"]);
+    sandbox.fails(&format!("{cnn} --pools 2,20 {rest}"), &["Cnn: pools should be in [1, 14], but is 20"]);
     for (arguments, parts) in [
         ("--no-decay biass", &["no parameter of the module matches", "biass", "bias"][..]),
         ("--prior absent --penalty l2=1", &["no run `absent`"]),
         ("--prior parts", &["prior", "left out without penalties"]),
         ("--pools 2", &["--pools", "mlp", "left out"]),
-        (&format!("{cnn} --pools 2"), &["Cnn: pools should be 2 in number"]),
-        (&format!("{cnn} --pools 2,20"), &["Cnn: pools should be in [1, 14], but is 20"]),
         ("--loss mse --focal-loss 2", &["focal_loss", "the `loss` is mse"]),
         ("--sparse-activations -1", &["sparse_activations", "[0, ∞)"]),
         ("--group output:rate=2 --from parts --layer-decay 0.5", &["groups", "layer_decay"]),
         ("--penalty tie=1@network.Mlp.output.weight~network.Mlp.output.bias", &["network.Mlp.output.weight", "shape"]),
     ] {
-        sandbox.fails(&format!("--model mlp --widths 16 --validation-images 50 --plain {arguments}"), parts);
+        sandbox.fails(&format!("--model mlp --widths 16 {rest} {arguments}"), parts);
     }
     sandbox.is_refused("--group output:speed=2", &["nothing is called `speed`"]);
     sandbox.is_refused("--penalty tie=1@one", &["tie=STRENGTH@PATH~PATH"]);
