@@ -73,7 +73,7 @@ impl FusionObserver for Blocks {
 #[test]
 fn a_step_is_one_kernel() {
     type Start = fn() -> Result<ModuleOptimizer, ConfigError>;
-    let rules: [(&str, Start); 20] = [
+    let rules: [(&str, Start); 22] = [
         ("sgd", || SgdConfig::new().init()),
         ("momentum", || MomentumConfig::new().init()),
         ("nesterov", || NesterovConfig::new().init()),
