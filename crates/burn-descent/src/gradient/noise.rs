@@ -36,8 +36,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// use burn::optim::AdamConfig;
 /// use burn_descent::gradient::GradientNoiseConfig;
 ///
-/// let noisy_adam = GradientNoiseConfig::new().with_eta(0.3).wrap(AdamConfig::new().build())?;
-/// let optimizer = ModuleOptimizer::from(noisy_adam);
+/// let noisy_adam = GradientNoiseConfig::new().with_eta(0.3).wrap(AdamConfig::new().build())?.init();
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Config, Debug, PartialEq)]
