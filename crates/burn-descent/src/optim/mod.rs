@@ -23,6 +23,7 @@
 //!
 //! let folder = std::env::temp_dir();
 //! let path = |name: &str| folder.join(format!("{}-{name}", std::process::id()));
+//! let write = |name: &str, bytes: Bytes| fs::write(path(name), &*bytes);
 //! let read = |name: &str| fs::read(path(name)).map(Bytes::from_bytes_vec);
 //! let device = Device::default().autodiff();
 //! let length = RunLength { epochs: 10, steps_per_epoch: 100 };
@@ -35,9 +36,9 @@
 //! let loss = model.forward(Tensor::<2>::ones([8, 4], &device)).square().mean();
 //! let gradients = GradientsParams::from_grads(loss.backward(), &model);
 //! model = optimizer.step(schedule.step(), model, gradients);
-//! fs::write(path("model"), model.clone().into_record().into_bytes()?)?;
-//! fs::write(path("optimizer"), optimizer.to_record().into_bytes()?)?;
-//! fs::write(path("schedule"), schedule.to_record().into_bytes()?)?;
+//! write("model", model.clone().into_record().into_bytes()?)?;
+//! write("optimizer", optimizer.to_record().into_bytes()?)?;
+//! write("schedule", schedule.to_record().into_bytes()?)?;
 //!
 //! // In another process:
 //! let (model, optimizer, mut schedule) = new()?;

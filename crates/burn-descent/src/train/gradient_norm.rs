@@ -31,8 +31,8 @@ use std::sync::Arc;
 ///     }
 /// }
 ///
-/// # fn update<M: burn::train::LearnerModel<Output = Trained>>() -> Result<GradientUpdate<M>, burn_descent::ConfigError>
-/// # where M: burn::train::TrainStep<Output = Trained> {
+/// # fn update<M>() -> Result<GradientUpdate<M>, burn_descent::ConfigError>
+/// # where M: burn::train::LearnerModel + burn::train::TrainStep<Output = Trained> {
 /// let update = GradientUpdate::new(NadamConfig::new().init()?).with_gradient_observer(
 ///     |model, gradients, trained: &mut Trained| trained.gradient_norm = global_norm(model, gradients),
 /// );
