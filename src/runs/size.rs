@@ -175,9 +175,14 @@ pub fn peak_memory() -> Option<u64> {
     kilobytes("/proc/self/status", "VmHWM:")
 }
 
-/// The bytes of memory that a program may still take, by Linux.
+/// The bytes of memory that a program may still take, by Linux: what is free, within the limit of its address space.
 fn available() -> Option<u64> {
-    kilobytes("/proc/meminfo", "MemAvailable:")
+    let free = kilobytes("/proc/meminfo", "MemAvailable:")?;
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max address space"));
+    let limit = limit.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    let taken = kilobytes("/proc/self/status", "VmSize:").unwrap_or_default();
+    Some(limit.map_or(free, |limit| free.min(limit.saturating_sub(taken))))
 }
 
 /// A number of kilobytes in one of Linux's tables, in bytes.
