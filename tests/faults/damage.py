@@ -112,8 +112,11 @@ def names(target: Target, good: bytes, bad: bytes | None, is_valid: bool) -> set
         # The weights are others.
         told.add("diverged")
     if is_valid and name == "config.json":
-        # It is the configuration of another run, with another number of networks.
-        told.add("has no checkpoint yet")
+        # It is the configuration of another run: with another number of networks, or a seed that holds out other images.
+        told |= {"has no checkpoint yet", "the data of the run"}
+    if is_valid and name in ("config.json", "start.json"):
+        # It is that of a run for which there is no memory.
+        told.add("training would take about")
     return told
 
 
