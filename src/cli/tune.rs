@@ -1,6 +1,7 @@
 //! Tries many settings of a program's flags, each in a run of its own, and keeps on with the best.
 
 use crate::runs::{RunInfo, RunStatus, TrainError, write_json};
+use burn_descent::train::{is_unfinished, remove_file};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -141,6 +142,12 @@ impl TuneConfig {
         }
         let settings = self.settings()?;
         self.claim(folder)?;
+        // What a search that was killed had begun to write; in the folders below, trials of its may still be at work.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if is_unfinished(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                remove_file(&entry.path())?;
+            }
+        }
         let mut left: Vec<Trial> = (1..).zip(settings).map(|(number, flags)| Trial::new(number, flags)).collect();
         let mut done = Vec::new();
         for (rung, epochs) in self.rungs(left.len()).into_iter().enumerate() {

@@ -48,6 +48,12 @@ impl fmt::Display for RunStatus {
     }
 }
 
+/// Whether there is a checkpoint in the folder, which is made before the first is written.
+fn has_checkpoint(folder: &Path) -> bool {
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|entry| entry.path().extension().is_some_and(|extension| extension == "ckpt"))
+}
+
 impl RunInfo {
     /// Looks at the run `name` under `root`. Files that cannot be read count as not there.
     pub fn of(root: &Path, name: &str) -> Self {
@@ -61,7 +67,7 @@ impl RunInfo {
             _ if is_claimed(&folder) => RunStatus::Running,
             None => RunStatus::Damaged,
             Some(_) if summary.is_some() => RunStatus::Complete,
-            Some(_) if begun.iter().any(|folder| folder.exists()) => RunStatus::Resumable,
+            Some(_) if begun.iter().any(|folder| has_checkpoint(folder)) => RunStatus::Resumable,
             Some(_) => RunStatus::New,
         };
         Self { name: name.to_owned(), status, config, history: history.unwrap_or_default(), summary }
