@@ -1,3 +1,4 @@
+use super::Activations;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -167,11 +168,11 @@ impl Cnn {
 
     /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.forward_with(images, &mut None)
+        self.forward_with(images, &mut Activations::kept(false))
     }
 
     /// Computes the logits, and adds the activations of each hidden layer, `[batch, values]`, to `activations`.
-    pub(crate) fn forward_with(&self, images: Tensor<4>, activations: &mut Option<Vec<Tensor<2>>>) -> Tensor<2> {
+    pub(crate) fn forward_with(&self, images: Tensor<4>, activations: &mut Activations) -> Tensor<2> {
         let mut x = self.dropout_input.forward(images);
         for (index, block) in self.blocks.iter().enumerate() {
             x = convolve(block, x);
@@ -179,9 +180,7 @@ impl Cnn {
                 x = normalize(norm, x);
             }
             x = self.activation.apply(x);
-            if let Some(activations) = activations {
-                activations.push(x.clone().flatten(1, 3));
-            }
+            activations.add(&x);
             if let Some(pool) = self.pools.get(index) {
                 x = pool.forward(x);
             }
@@ -189,9 +188,7 @@ impl Cnn {
         let mut x = self.dropout.forward(x.flatten::<2>(1, 3));
         if let Some(hidden) = &self.hidden {
             x = self.activation.apply(hidden.forward(x));
-            if let Some(activations) = activations {
-                activations.push(x.clone());
-            }
+            activations.add(&x);
             x = self.dropout.forward(x);
         }
         self.output.forward(x)

@@ -1,3 +1,4 @@
+use super::Activations;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
@@ -112,11 +113,11 @@ impl Mlp {
 
     /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.forward_with(images, &mut None)
+        self.forward_with(images, &mut Activations::kept(false))
     }
 
     /// Computes the logits, and adds the activations of each hidden layer, `[batch, units]`, to `activations`.
-    pub(crate) fn forward_with(&self, images: Tensor<4>, activations: &mut Option<Vec<Tensor<2>>>) -> Tensor<2> {
+    pub(crate) fn forward_with(&self, images: Tensor<4>, activations: &mut Activations) -> Tensor<2> {
         let mut x = self.dropout_input.forward(images.flatten::<2>(1, 3));
         for (index, layer) in self.hidden.iter().enumerate() {
             x = layer.forward(x);
@@ -124,9 +125,7 @@ impl Mlp {
                 x = norm.forward(x);
             }
             x = self.activation.apply(x);
-            if let Some(activations) = activations {
-                activations.push(x.clone());
-            }
+            activations.add(&x);
             x = self.dropout.forward(x);
         }
         self.output.forward(x)

@@ -1,3 +1,4 @@
+use super::Activations;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -163,21 +164,16 @@ impl ResNet {
 
     /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.forward_with(images, &mut None)
+        self.forward_with(images, &mut Activations::kept(false))
     }
 
     /// Computes the logits, and adds what the stem and each block put out, `[batch, values]`, to `activations`.
-    pub(crate) fn forward_with(&self, images: Tensor<4>, activations: &mut Option<Vec<Tensor<2>>>) -> Tensor<2> {
-        let mut observe = |x: &Tensor<4>| {
-            if let Some(activations) = activations {
-                activations.push(x.clone().flatten(1, 3));
-            }
-        };
+    pub(crate) fn forward_with(&self, images: Tensor<4>, activations: &mut Activations) -> Tensor<2> {
         let mut x = self.activation.apply(self.stem.forward(self.dropout_input.forward(images)));
-        observe(&x);
+        activations.add(&x);
         for block in &self.blocks {
             x = block.forward(x, self.activation);
-            observe(&x);
+            activations.add(&x);
         }
         let means = x.flatten::<3>(2, 3).mean_dim(2).squeeze_dim::<2>(2);
         self.output.forward(self.dropout.forward(means))

@@ -1,5 +1,5 @@
 use super::{ImageBatch, ModelConfig};
-use crate::networks::{Cnn, Mlp, ResNet};
+use crate::networks::{Activations, Cnn, Mlp, ResNet};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::nn::BatchNorm;
 use burn::tensor::{Device, ExecutionError, Tensor};
@@ -111,10 +111,10 @@ impl Classifier {
 
     /// Computes the logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.forward_with(images, &mut None)
+        self.forward_with(images, &mut Activations::kept(false))
     }
 
-    fn forward_with(&self, images: Tensor<4>, activations: &mut Option<Vec<Tensor<2>>>) -> Tensor<2> {
+    fn forward_with(&self, images: Tensor<4>, activations: &mut Activations) -> Tensor<2> {
         match &self.network {
             Network::Mlp(network) => network.forward_with(images, activations),
             Network::Cnn(network) => network.forward_with(images, activations),
@@ -153,7 +153,7 @@ impl Classifier {
         batch: ImageBatch,
         smoothing: LabelSmoothing,
         focal: f64,
-        activations: &mut Option<Vec<Tensor<2>>>,
+        activations: &mut Activations,
     ) -> ClassificationOutput {
         let logits = self.forward_with(batch.images, activations);
         if let Some(numbers) = batch.numbers {
@@ -233,9 +233,9 @@ impl TrainStep for Classifier {
     type Output = TrainedBatch;
 
     fn step(&self, batch: ImageBatch) -> TrainOutput<TrainedBatch> {
-        let mut activations = (self.sparsity > 0.0).then(Vec::new);
+        let mut activations = Activations::kept(self.sparsity > 0.0);
         let mut output = self.output(batch, self.smoothing, self.focal, &mut activations);
-        for activations in activations.into_iter().flatten() {
+        for activations in activations.into_layers() {
             output.loss = output.loss + sparsity(self.sparsity, activations);
         }
         let gradients = output.loss.backward();
@@ -249,6 +249,6 @@ impl InferenceStep for Classifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: ImageBatch) -> ClassificationOutput {
-        Self::weighed(self.output(batch, LabelSmoothing::None, 0.0, &mut None))
+        Self::weighed(self.output(batch, LabelSmoothing::None, 0.0, &mut Activations::kept(false)))
     }
 }

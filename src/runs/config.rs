@@ -601,8 +601,7 @@ impl RunConfig {
     }
 
     /// Returns the number of training batches in an epoch of so many images, without what is left over where that is
-    /// dropped (`drop_last`); else an image that would be left over alone
-    /// joins the batch before.
+    /// dropped (`drop_last`); else an image that would be left over alone joins the batch before.
     pub fn batches(&self, images: usize) -> usize {
         if self.drop_last {
             return (images / self.batch_size.max(1)).max(1);
@@ -685,8 +684,8 @@ impl RunConfig {
 
     /// Whether an optimizer itself steers an average of the weights.
     pub(super) fn averages(&self) -> bool {
-        let of_groups = self.groups.iter().filter_map(|group| group.optimizer.as_ref());
-        self.optimizer.averages() || of_groups.into_iter().any(NamedOptimizer::averages)
+        let mut all = self.groups.iter().filter_map(|group| group.optimizer.as_ref()).chain([&self.optimizer]);
+        all.any(NamedOptimizer::averages)
     }
 
     /// How many tensors of a parameter's size the training keeps besides the optimizer's: averages and sums of gradients.

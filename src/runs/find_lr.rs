@@ -1,6 +1,6 @@
 use super::files::{self, LR_CURVE, run_folder};
 use super::member::MemberTraining;
-use super::run::{difficulty_by, prior_network, source_network};
+use super::run::{difficulty_by, network_of};
 use super::{RunConfig, RunData, RunOptions, TrainError};
 use burn::optim::GradientsParams;
 use burn_descent::sample::derived_seed;
@@ -35,8 +35,8 @@ pub fn find_lr(
     let device = plain.clone().autodiff();
     let data = RunData::load(config, &options.source, options.fallback)?;
     data.notices.iter().for_each(|notice| (options.notify)(notice));
-    let source = source_network(config, &options.root, &device)?;
-    let prior = prior_network(config, &options.root, &device)?;
+    let source = network_of(config.transfer.as_ref().map(|transfer| &*transfer.from), &options.root, &device)?;
+    let prior = network_of(config.prior.as_deref(), &options.root, &device)?;
     let member = MemberTraining {
         run: name,
         config,

@@ -6,7 +6,7 @@ use super::member::{MODEL, MemberTraining, member_folder};
 use super::session::difficulty;
 use super::{
     Backend, Classifier, DataDescription, DatasetKind, Diversity, Evaluation, Examples, ImageLoader, ImageSource,
-    MemberSummary, RunConfig, RunData, RunOptions, Summary, TrainError, TransferConfig, Versions, files, losses,
+    MemberSummary, RunConfig, RunData, RunOptions, Summary, TrainError, Versions, files, losses,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -170,7 +170,7 @@ impl Run {
         // Only now is the run's length known, over which hyperparameters vary.
         self.member(0).optimizer(&data)?;
         let source = self.source(&options.root, &device)?;
-        let prior = prior_network(&self.config, &options.root, &device)?;
+        let prior = network_of(self.config.prior.as_deref(), &options.root, &device)?;
         let (source, prior) = (source.as_ref(), prior.as_ref());
         MemberTraining { source, prior, ..self.member(0) }.ensure_trainable(&data, &device)?;
         let known = self.folder.join(DIFFICULTY);
@@ -427,7 +427,7 @@ impl Run {
                 let expected = "another run";
                 Err(TrainError::Value { field: "transfer.from", value: self.name.clone(), expected })
             }
-            _ => source_network(&self.config, root, device),
+            transfer => network_of(transfer.as_ref().map(|transfer| &*transfer.from), root, device),
         }
     }
 
@@ -494,24 +494,9 @@ fn read_difficulty(path: &Path, examples: usize) -> Result<Vec<f64>, TrainError>
     Ok(difficulty)
 }
 
-/// The network whose weights a run of `config` starts from, if any: that of a run under `root`.
-pub(super) fn source_network(
-    config: &RunConfig,
-    root: &Path,
-    device: &Device,
-) -> Result<Option<Classifier>, TrainError> {
-    let network = |transfer: &TransferConfig| Run::open(root, &transfer.from)?.first_network(device);
-    config.transfer.as_ref().map(network).transpose()
-}
-
-/// The network from whose weights the penalties of a run of `config` are measured, if any: that of a run under `root`.
-pub(super) fn prior_network(
-    config: &RunConfig,
-    root: &Path,
-    device: &Device,
-) -> Result<Option<Classifier>, TrainError> {
-    let network = |name: &String| Run::open(root, name)?.first_network(device);
-    config.prior.as_ref().map(network).transpose()
+/// The first network of the run `name` under `root`, if there is a name: to start from, or to measure penalties from.
+pub(super) fn network_of(name: Option<&str>, root: &Path, device: &Device) -> Result<Option<Classifier>, TrainError> {
+    name.map(|name| Run::open(root, name)?.first_network(device)).transpose()
 }
 
 /// The difficulty of each training image, where the curriculum of `config` needs one: the loss of the run under `root`

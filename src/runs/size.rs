@@ -101,19 +101,18 @@ const VALUE: u128 = 4;
 impl MemoryUse {
     /// Estimates it for a run of `config` on so many bytes of data, of which so many examples are trained on.
     pub(super) fn estimate(config: &RunConfig, data: &DataDescription, bytes: u64, examples: usize) -> Self {
-        let layers = layers(&config.model, data);
-        let sum = |of: fn(&Layer) -> u128| layers.iter().map(of).fold(0_u128, u128::saturating_add);
-        let weights = sum(|layer| layer.parameters).saturating_mul(VALUE);
+        let parameters = Self::of_weights(&config.model, data).parameters;
+        let outputs = layers(&config.model, data).iter().fold(0, |sum: u128, layer| sum.saturating_add(layer.outputs));
         let input = data.shape.iter().fold(VALUE, |size, &side| size.saturating_mul(side as u128));
         let batch = config.batch_size.min(examples) as u128;
-        let outputs = sum(|layer| layer.outputs).saturating_mul(KEPT * VALUE);
-        let times = |count: usize| capped(weights.saturating_mul(count as u128));
+        let outputs = outputs.saturating_mul(KEPT * VALUE);
+        let times = |count: usize| parameters.saturating_mul(count as u64);
         // The first weights, those of the best epoch, and those of a checkpoint that is being written.
         let copies = config.weight_copies().saturating_add(3).saturating_add(config.ensemble - 1);
         Self {
             data: bytes.saturating_add(capped(input.saturating_mul(BATCHES * batch))),
             activations: capped(outputs.saturating_mul(batch)),
-            parameters: times(1),
+            parameters,
             gradients: times(if config.sam.is_some() { 2 } else { 1 }),
             optimizer: times(config.optimizer.state_tensors()),
             copies: times(copies),
@@ -132,7 +131,8 @@ impl MemoryUse {
         self.parts().iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
-    fn parts(&self) -> [(&'static str, u64); 6] {
+    /// What takes memory, and how much.
+    pub(super) fn parts(&self) -> [(&'static str, u64); 6] {
         [
             ("data", self.data),
             ("activations of a batch", self.activations),

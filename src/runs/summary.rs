@@ -1,4 +1,4 @@
-use super::{Evaluation, MemoryUse, RegressionErrors};
+use super::{Evaluation, MemoryUse, RegressionErrors, bytes};
 use burn_descent::ensemble::EnsembleReport;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -118,7 +118,10 @@ impl fmt::Display for Summary {
         writeln!(f, "optimizer     {}", self.optimizer)?;
         writeln!(f, "backend       {}, {:.0} images/s, {:.1} s", self.backend, self.images_per_second, self.seconds)?;
         if let Some(memory) = &self.memory {
-            writeln!(f, "memory        {memory}")?;
+            writeln!(f, "memory        about {}", bytes(memory.total()))?;
+            for (what, size) in memory.parts() {
+                writeln!(f, "{:>24}  {what}", bytes(size))?;
+            }
         }
         if let Some(stopped) = &self.stopped {
             writeln!(f, "stopped       {stopped}")?;

@@ -2,8 +2,8 @@
 //!
 //! Those that look at one tensor at a time wrap an `Optimizer`, or one parameter group's: [`GradientNoise`],
 //! [`ClipValue`], [`Centralization`]. A [`Chain`] works on the gradients of a whole module, before they go to an
-//! optimizer: it clips by their global norm, or unit by unit by the weights' norms, accumulates, skips steps that are not finite, and clips by value and
-//! centralizes as well, in the order in which they are written.
+//! optimizer: it clips by their global norm, or unit by unit by the weights' norms, accumulates, skips steps that are not
+//! finite, and clips by value and centralizes as well, in the order in which they are written.
 
 mod accumulate;
 mod adaptive;
