@@ -40,6 +40,8 @@
 //! - [`ensemble`]: networks that answer together, and what that gains against what the correlation of their errors
 //!   predicts.
 //! - [`sample`]: the order and choice of examples for any data set, curricula among them.
+//! - [`second_order`]: methods that ask for the loss at points of their own choosing, by a line search or a trust region:
+//!   Newton, BFGS, L-BFGS, conjugate gradients, truncated Newton, Hessian-free.
 //! - [`early_stopping`]: when a metric no longer gets better. [`average`]: exponentially weighted averages of numbers.
 //! - [`group`]: checks of the parameter groups that all of these are given.
 //! - [`rule`]: what an update rule is, for those who add one.
@@ -84,6 +86,7 @@ pub mod penalty;
 pub mod rule;
 pub mod sample;
 pub mod schedule;
+pub mod second_order;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod transfer;

@@ -18,6 +18,7 @@ mod problems;
 mod record;
 mod sample;
 mod schedules;
+mod second_order;
 mod transfer;
 mod transforms;
 mod wgpu;

@@ -1,0 +1,47 @@
+//! Minimizes by methods that look at the curvature, and ask for the loss and its gradient at points of their own choosing.
+//!
+//! A [`Minimizer`] runs a [`Method`] on an [`Objective`], a function of one vector; [`ModuleObjective`] makes one of a loss
+//! over any module, or over a [group](burn::module::ParamGroup) of its parameters.
+//!
+//! | method | keeps | asks for | where it is good |
+//! | --- | --- | --- | --- |
+//! | [`BfgsConfig`] | a matrix of n² | gradients | up to some thousand parameters |
+//! | [`LbfgsConfig`] | 2m vectors | gradients | smooth losses of any size, without noise |
+//! | [`ConjugateGradientsConfig`] | one vector | gradients | where memory is short |
+//!
+//! These are for losses that are the same at each call: whole data sets, or batches large enough to be like them. They end
+//! with a [`Report`].
+
+mod bfgs;
+mod conjugate_gradients;
+mod flat;
+mod interval;
+mod lbfgs;
+mod line_search;
+mod method;
+mod minimizer;
+mod objective;
+mod product;
+mod record;
+mod report;
+mod search;
+
+pub use bfgs::{Bfgs, BfgsConfig};
+pub use conjugate_gradients::{ConjugateGradients, ConjugateGradientsConfig, ConjugateGradientsForm};
+pub use lbfgs::{Lbfgs, LbfgsConfig};
+pub use line_search::{LineSearch, LineSearchConfig, Verdict};
+pub use method::{Method, PREFIX, Point, Problem};
+pub use minimizer::Minimizer;
+pub use objective::{ModuleObjective, Objective};
+pub use report::{Counts, Ending, MatrixTooLarge, Report, StoppingConfig};
+pub use search::Stepped;
+
+use burn::tensor::{FloatDType, Tensor};
+
+/// The numbers of tensors of one value each, in one transfer to the host.
+fn scalars(numbers: Vec<Tensor<1>>) -> Vec<f64> {
+    let Some(first) = numbers.last() else { return Vec::new() };
+    let (device, dtype) = (first.device(), FloatDType::from(first.dtype()));
+    let numbers = numbers.into_iter().map(|number| number.to_device(&device).cast(dtype)).collect();
+    Tensor::cat(numbers, 0).into_data().convert::<f64>().try_into_vec().unwrap_or_default()
+}
