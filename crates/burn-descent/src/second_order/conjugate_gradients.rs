@@ -37,15 +37,15 @@ pub enum ConjugateGradientsForm {
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
-/// | `form` | `HagerZhang` | | β |
-/// | `line_search` | `LineSearchConfig::new().with_c_2(0.1)` | | how the step is found |
+/// | `form` | `HestenesStiefel` | | β |
+/// | `line_search` | `LineSearchConfig::new().with_c_2(0.3)` | | how the step is found |
 #[derive(Config, Debug, Copy, PartialEq)]
 pub struct ConjugateGradientsConfig {
     /// Selects β.
-    #[config(default = "ConjugateGradientsForm::HagerZhang")]
+    #[config(default = "ConjugateGradientsForm::HestenesStiefel")]
     pub form: ConjugateGradientsForm,
     /// Configures the line search. Its `c_2` should be well below ½.
-    #[config(default = "LineSearchConfig::new().with_c_2(0.1)")]
+    #[config(default = "LineSearchConfig::new().with_c_2(0.3)")]
     pub line_search: LineSearchConfig,
 }
 

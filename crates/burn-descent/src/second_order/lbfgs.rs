@@ -1,7 +1,7 @@
 use super::method::{Method, PREFIX, Point, Problem, dot};
 use super::record::{method_number, method_tensor};
 use super::report::Ending;
-use super::search::unit_step;
+use super::search::{along_gradient, unit_step};
 use super::{LineSearchConfig, Minimizer};
 use crate::error::{ConfigError, ValueRange};
 use burn::config::Config;
@@ -19,8 +19,8 @@ use std::collections::VecDeque;
 /// d = −r
 /// ```
 ///
-/// All of it runs on the device. Along d the line search begins with the step 1; along −g, about which nothing is known,
-/// with the length 1.
+/// All of it runs on the device. Along d the line search begins with the step 1; along −g, whose length says nothing of
+/// the step, with the length 1 and a c₂ of at most 0.1.
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
@@ -101,11 +101,11 @@ impl Method for Lbfgs {
 
     fn step(&mut self, problem: &mut Problem, at: &Point) -> Result<Point, Ending> {
         let d = self.direction(&at.gradient);
-        let (slope, first) = match self.pairs.is_empty() {
-            true => (Some(-at.square), unit_step(at)),
-            false => (None, 1.0),
+        let line_search = self.config.line_search;
+        let stepped = match self.pairs.is_empty() {
+            true => problem.search(&along_gradient(&line_search), at, &d, Some(-at.square), unit_step(at))?,
+            false => problem.search(&line_search, at, &d, None, 1.0)?,
         };
-        let stepped = problem.search(&self.config.line_search, at, &d, slope, first)?;
         if stepped.is_curved(self.config.curvature) {
             let y_s = stepped.y_d * stepped.step;
             let s = d * stepped.step;

@@ -21,7 +21,7 @@ use burn::config::Config;
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
 /// | `c_1` | 1e-4 | `(0, 1)` | the share of the slope's promise that the value has to keep |
-/// | `c_2` | 0.9 | `(0, 1)` | how flat the slope has to become; conjugate gradients want 0.1 |
+/// | `c_2` | 0.9 | `(0, 1)` | how flat the slope has to become; conjugate gradients want less |
 /// | `max_evaluations` | 20 | at least 1 | evaluations along one direction |
 /// | `noise` | none | `[0, ∞)` | the relative rounding error of the value; if none, ten times the machine's precision |
 #[derive(Config, Debug, Copy, PartialEq)]
@@ -151,18 +151,19 @@ impl LineSearch {
         let promised = c_1 * self.slope;
         let step = self.step;
         let falls = value <= self.value + step * promised;
-        let within_noise = value <= self.value + self.noise;
+        let within_noise = (value - self.value).abs() <= self.noise;
         let approximately = (2.0 * c_1 - 1.0) * self.slope >= slope && slope >= c_2 * self.slope;
         if falls && slope.abs() <= -c_2 * self.slope || within_noise && approximately {
             return Verdict::Accept;
         }
         let is_best = falls && value <= self.interval.best_value();
         // What differs by rounding alone is the same, and the slopes decide.
-        let value = if (value - self.interval.best_value()).abs() <= self.noise { self.interval.best_value() } else { value };
+        let best = self.interval.best_value();
+        let value = if (value - best).abs() <= self.noise { best } else { value };
         if self.lower_first && falls && slope >= 0.0 {
             self.lower_first = false;
         }
-        let is_modified = self.lower_first && value <= self.interval.best_value() && !falls;
+        let is_modified = self.lower_first && value <= best && !falls;
         // Of ψ, where φ itself does not show the way.
         let tilt = if is_modified { promised } else { 0.0 };
         let next = self.interval.narrow(step, value, slope, tilt, self.bounds);

@@ -5,9 +5,11 @@
 //!
 //! | method | keeps | asks for | where it is good |
 //! | --- | --- | --- | --- |
+//! | [`NewtonConfig`] | a matrix of n², on the host | whole Hessians | up to some hundred parameters |
 //! | [`BfgsConfig`] | a matrix of n² | gradients | up to some thousand parameters |
 //! | [`LbfgsConfig`] | 2m vectors | gradients | smooth losses of any size, without noise |
 //! | [`ConjugateGradientsConfig`] | one vector | gradients | where memory is short |
+//! | [`TruncatedNewtonConfig`] | six vectors | products with the Hessian | where L-BFGS crawls |
 //!
 //! These are for losses that are the same at each call: whole data sets, or batches large enough to be like them. They end
 //! with a [`Report`].
@@ -20,21 +22,28 @@ mod lbfgs;
 mod line_search;
 mod method;
 mod minimizer;
+mod newton;
 mod objective;
 mod product;
+mod radius;
 mod record;
 mod report;
 mod search;
+mod symmetric;
+mod truncated_newton;
 
-pub use bfgs::{Bfgs, BfgsConfig};
+pub use bfgs::{Bfgs, BfgsConfig, BfgsScaling};
 pub use conjugate_gradients::{ConjugateGradients, ConjugateGradientsConfig, ConjugateGradientsForm};
 pub use lbfgs::{Lbfgs, LbfgsConfig};
 pub use line_search::{LineSearch, LineSearchConfig, Verdict};
 pub use method::{Method, PREFIX, Point, Problem};
 pub use minimizer::Minimizer;
+pub use newton::{Newton, NewtonConfig, NewtonForm};
 pub use objective::{ModuleObjective, Objective};
+pub use radius::TrustRegionConfig;
 pub use report::{Counts, Ending, MatrixTooLarge, Report, StoppingConfig};
 pub use search::Stepped;
+pub use truncated_newton::{TruncatedNewton, TruncatedNewtonConfig};
 
 use burn::tensor::{FloatDType, Tensor};
 

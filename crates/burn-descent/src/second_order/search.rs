@@ -95,3 +95,8 @@ impl Problem<'_> {
 pub(super) fn unit_step(at: &Point) -> f64 {
     (1.0 / at.norm()).min(1.0)
 }
+
+/// The line search along −g: it looks more closely, since the first step tells the scale of all others.
+pub(super) fn along_gradient(config: &LineSearchConfig) -> LineSearchConfig {
+    LineSearchConfig { c_2: config.c_2.min(0.1), ..*config }
+}
