@@ -23,6 +23,7 @@ use burn_descent::penalty::Penalty;
 use burn_descent::sample::Curriculum;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::schedule::{Variation, VariationError};
+use burn_descent::train::RollbackConfig;
 use burn_descent::transfer::Unfreeze;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::cli::{Dimension, TuneConfig, dashboard, on_signals, print, tune_folder};
@@ -349,6 +350,10 @@ struct TrainArgs {
     /// Skip steps whose gradients are not all finite, at most N in a row.
     #[arg(long, value_name = "N")]
     skip_nonfinite: Option<u64>,
+    /// Where gradients or the validation loss are not finite, go back to the beginning of the epoch and on with FACTOR of the
+    /// learning rate (0.5), at most N times: 3 or 3:0.1.
+    #[arg(long, value_name = "N[:FACTOR]")]
+    rollback: Option<RollbackConfig>,
     /// Step by the mean gradients of K batches.
     #[arg(long, value_name = "K")]
     accumulate: Option<usize>,
@@ -646,6 +651,7 @@ impl TrainArgs {
         for transform in transforms.into_iter().flatten() {
             config.gradients = config.gradients.with(transform);
         }
+        config.rollback = self.rollback.or(config.rollback);
         if let Some(noise) = &self.gradient_noise {
             config.gradient_noise = Some(noise.clone().with_seed(config.seed));
         }

@@ -2,7 +2,7 @@ use super::claim::{Claim, empty, is_taken};
 use super::dataset::EVALUATION_BATCH;
 use super::evaluate::{Answers, evaluate};
 use super::files::run_folder;
-use super::member::{MODEL, MemberTraining, member_folder};
+use super::member::{MODEL, MemberTraining, Trained, member_folder};
 use super::session::difficulty;
 use super::{
     Backend, Classifier, DataDescription, DatasetKind, Diversity, Evaluation, Examples, ImageLoader, ImageSource,
@@ -218,9 +218,24 @@ impl Run {
             trained.iter().zip(tests).map(|(trained, test)| trained.summary(&test)).collect::<Result<_, _>>()?;
         let evaluation = predictions.evaluation(&ensemble, &data)?;
         let summary = self.summary(&data, backend, parameters, members, evaluation, stopped);
-        let summary = Summary { memory: Some(memory), ..summary };
+        let rollbacks = self.rollbacks(&trained);
+        let summary = Summary { memory: Some(memory), rollbacks, ..summary };
         files::write_json(&self.folder.join(SUMMARY), &summary)?;
         Ok(summary)
+    }
+
+    /// What its networks went back for; which of them did, where there are several trainings.
+    fn rollbacks(&self, trained: &[Trained]) -> Vec<String> {
+        // Snapshots of one training have one history.
+        let trainings = trained.iter().enumerate().take(self.trainings());
+        let named = |(index, trained): (usize, &Trained)| {
+            let named = move |text: String| match self.trainings() {
+                1 => text,
+                _ => format!("network {}: {text}", index + 1),
+            };
+            trained.history.rollbacks().into_iter().map(named).collect::<Vec<_>>()
+        };
+        trainings.flat_map(named).collect()
     }
 
     fn summary(
@@ -253,6 +268,7 @@ impl Run {
             seed: self.config.seed,
             backend: backend.to_string(),
             stopped,
+            rollbacks: Vec::new(),
             memory: None,
             versions: Versions::default(),
         }

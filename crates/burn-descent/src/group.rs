@@ -93,6 +93,19 @@ pub fn rates(rate: LearningRate, factors: impl IntoIterator<Item = (ParamGroup, 
     { constants }.step()
 }
 
+/// The rates times `multiplier`; by parameter of `module` where they differ, since Burn's rates can be asked but not changed.
+#[cfg(feature = "train")]
+pub(crate) fn scaled<M: Module>(rates: &ModuleLearningRate, multiplier: f64, module: &M) -> ModuleLearningRate {
+    let base = rates.base();
+    let of_parameter = |(id, path): (ParamId, String)| (id, rates.lr_from_param(id, Some(&path)));
+    let others = parameters(module).into_iter().map(of_parameter).filter(|(_, rate)| *rate != base);
+    let scheduler = ModuleLrScheduler::new(base * multiplier);
+    let mut scheduler = others.fold(scheduler, |scheduler, (id, rate)| {
+        scheduler.with_group(ParamGroup::from_ids(vec![id]), rate * multiplier)
+    });
+    scheduler.step()
+}
+
 /// Fails where two parameters that should have the same shape have not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{first} has the shape {first_shape:?}, expected that of {second}, {second_shape:?}")]

@@ -325,6 +325,7 @@ where
 
     fn load_record(&mut self, record: OptimizerRecord, model: &M) -> Result<(), RecordMismatch> {
         self.optimizer = load_record(self.optimizer.clone(), record, model)?;
+        self.chain.restart();
         Ok(())
     }
 }

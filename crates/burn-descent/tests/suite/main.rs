@@ -1,6 +1,7 @@
 //! The tests of the library, in one program: each links all of Burn.
 
 mod augment;
+mod averages;
 mod common;
 mod contract;
 mod convolution;
