@@ -622,7 +622,8 @@ impl TrainArgs {
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
         config.sam = self.sam.map(|rho| SamConfig::new().with_rho(rho)).or(config.sam);
-        let without_decay = ParameterGroupConfig::new(&self.no_decay).with_weight_decay(0.0);
+        let without_decay =
+            ParameterGroupConfig::new(self.no_decay.iter().map(|word| word.trim())).with_weight_decay(0.0);
         let without_decay = (!self.no_decay.is_empty()).then_some(without_decay);
         for group in self.groups.iter().cloned().chain(without_decay) {
             if !has_group(&config.groups, &group) {

@@ -657,14 +657,13 @@ impl RunConfig {
             }
             Ok(self.weight_transforms(batches).wrap(built)?)
         };
-        let mut optimizer = build(&self.optimizer, None)?.init(self.optimizer.config().clipping());
+        let mut optimizer = build(&self.optimizer, None)?.init();
         for (index, group) in self.groups.iter().enumerate() {
             let mut own = group.optimizer(&self.optimizer)?;
             if let Some(noise) = own.config_mut().noise_seed_mut() {
                 *noise = derived_seed(*noise, index as u64, GROUP);
             }
-            let clipping = own.config().clipping();
-            optimizer = optimizer.with_group(group.parameters(), build(&own, Some(index as u64))?, clipping);
+            optimizer = optimizer.with_group(group.parameters(), build(&own, Some(index as u64))?, None);
         }
         Ok(optimizer)
     }

@@ -114,6 +114,7 @@ impl History {
     /// Says of each time that the network has gone back what for.
     pub(super) fn rollbacks(&self) -> Vec<String> {
         let told = |Rollback { epoch, step, reason, multiplier }: &Rollback| {
+            let multiplier = if *multiplier < 1e-3 { format!("{multiplier:e}") } else { multiplier.to_string() };
             format!(
                 "went back to the beginning of epoch {epoch} at step {step}, on with {multiplier} of the rate: {reason}"
             )

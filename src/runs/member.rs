@@ -11,7 +11,6 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
 use burn::train::{FileApplicationLoggerInstaller, SupervisedTraining};
 use burn_descent::gradient::global_norm;
-use burn_descent::group::ensure_parameters;
 use burn_descent::optim::evaluation_weights;
 use burn_descent::schedule::RunLength;
 use burn_descent::train::{
@@ -160,7 +159,7 @@ impl MemberTraining<'_> {
             update = update.with_layers(transfer.layers(model)?);
         }
         for group in &self.config.groups {
-            ensure_parameters(model, &group.parameters())?;
+            group.ensure_parameters(model)?;
         }
         let rates = self.config.groups.iter().filter(|group| group.rate != 1.0);
         update = update.with_rates(rates.map(|group| (group.parameters(), group.rate)).collect());

@@ -12,6 +12,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn_descent::augment::Views;
 use burn_descent::ensemble::{Combination, Ensemble};
+use burn_descent::schedule::RunLength;
 use burn_descent::train::remove_unfinished;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -199,6 +200,11 @@ impl Run {
         }
         if let Some(difficulty) = data.difficulty.as_ref().filter(|_| !known.exists()) {
             files::write_json(&known, difficulty)?;
+        }
+        let batches = self.config.batches(data.train_indices.len());
+        let length = RunLength { epochs: self.config.epochs, steps_per_epoch: batches };
+        if let Some(unreached) = self.config.schedule.unreached(length) {
+            (options.notify)(&format!("of the schedule {}, {unreached}", self.config.schedule));
         }
         let mut trained = Vec::new();
         for index in 0..self.trainings() {

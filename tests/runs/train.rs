@@ -582,7 +582,7 @@ fn sharpness_aware_step(rho: Option<f64>) -> [f32; 3] {
     let mut update = GradientUpdate::new(SgdConfig::new().init().expect("in range"))
         .with_sam(rho.map(|rho| SamConfig::new().with_rho(rho).init().expect("in range")));
     let before = validate(&model);
-    let step = Step { rate: 0.5.into(), seed: 7, device };
+    let step = Step { rate: 0.5.into(), number: 0, seed: 7, device };
     let (model, output) = update.step(model, batch.clone(), &step).expect("a step");
     // The statistics of batch normalization have moved, by the first pass alone.
     [output.classification.loss.mean().into_scalar(), before, validate(&model)]
@@ -615,9 +615,9 @@ fn optimizers_go_by_their_names() {
         let read: NamedOptimizer = serde_json::from_str(&text).expect("the same optimizer");
         assert_eq!(serde_json::to_string(&read).expect("JSON"), text);
     }
-    let error = NamedOptimizer::named("Nadam").expect_err("names are lower case").to_string();
+    let error = NamedOptimizer::named("xyz").expect_err("there is none").to_string();
     let known = NamedOptimizer::names().collect::<Vec<_>>().join(", ");
-    assert_eq!(error, format!("unknown optimizer `Nadam`; known: {known}"));
+    assert_eq!(error, format!("unknown optimizer `xyz`; known: {known}"));
     let preset = |name| NamedOptimizer::named(name).expect_err("no such preset").to_string();
     assert_eq!(preset("nadam:keras"), "unknown preset `nadam:keras`; known: pytorch, optax, dozat, lecture, algoperf");
     assert_eq!(preset("sgd:keras"), "unknown preset `sgd:keras`; known: burn");

@@ -77,6 +77,7 @@ mod error;
 pub mod gradient;
 pub mod group;
 mod kernel;
+pub mod landscape;
 pub mod multitask;
 pub mod nn;
 pub mod optim;
@@ -84,6 +85,7 @@ pub mod penalty;
 pub mod rule;
 pub mod sample;
 pub mod schedule;
+mod text;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod transfer;

@@ -25,7 +25,8 @@ pub struct Position {
 }
 
 /// Trains a model step by step, with everything that changes meanwhile: the model, what takes the steps, the schedule
-/// and the position. [`Engine`](super::Engine) runs it with Burn's metrics and checkpoints; a loop of your own may, too.
+/// and the position. [`Engine`](super::Engine) runs it with Burn's metrics and checkpoints; a loop of your own may, too,
+/// without checkpoints.
 ///
 /// ```
 /// use burn_descent::optim::AdamConfig;
@@ -127,7 +128,8 @@ impl<M: LearnerModel, U: Update<M>> TrainingState<M, U> {
             self.rate = scaled(&self.rate, self.multiplier, &model);
         }
         let seed = derived_seed(self.seed, self.position.step, STEP);
-        let step = Step { rate: self.rate.clone(), seed, device: self.device.clone() };
+        let number = self.position.step;
+        let step = Step { rate: self.rate.clone(), number, seed, device: self.device.clone() };
         let (model, output) = self.update.step(model, batch, &step)?;
         self.model = Some(model);
         self.position.step += 1;

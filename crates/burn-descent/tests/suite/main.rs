@@ -9,6 +9,7 @@ mod early_stopping;
 mod ensembles;
 mod golden;
 mod groups;
+mod landscape;
 mod multitask;
 mod named;
 mod noise;
