@@ -131,10 +131,7 @@ fn every_optimizer_goes_on_to_the_bit() {
     for name in NamedOptimizer::names_and_presets() {
         let named = NamedOptimizer::named(&name).expect("a known optimizer");
         let setup = Setup { rate: named.learning_rate(), ..Setup::default() };
-        compare(&name, &setup, |_| {
-            let update = GradientUpdate::new(named.init().expect("in range"));
-            update
-        });
+        compare(&name, &setup, |_| GradientUpdate::new(named.init().expect("in range")));
         number += 1;
     }
     assert!(number > 40, "{number}");
