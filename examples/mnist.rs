@@ -23,6 +23,7 @@ use burn_descent::penalty::Penalty;
 use burn_descent::sample::Curriculum;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::schedule::{Variation, VariationError};
+use burn_descent::train::RollbackConfig;
 use burn_descent::transfer::Unfreeze;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::cli::{Dimension, TuneConfig, dashboard, on_signals, print, tune_folder};
@@ -349,6 +350,10 @@ struct TrainArgs {
     /// Skip steps whose gradients are not all finite, at most N in a row.
     #[arg(long, value_name = "N")]
     skip_nonfinite: Option<u64>,
+    /// Where gradients or the validation loss are not finite, go back to the beginning of the epoch and on with FACTOR of the
+    /// learning rate (0.5), at most N times: 3 or 3:0.1.
+    #[arg(long, value_name = "N[:FACTOR]")]
+    rollback: Option<RollbackConfig>,
     /// Step by the mean gradients of K batches.
     #[arg(long, value_name = "K")]
     accumulate: Option<usize>,
@@ -617,7 +622,8 @@ impl TrainArgs {
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
         config.sam = self.sam.map(|rho| SamConfig::new().with_rho(rho)).or(config.sam);
-        let without_decay = ParameterGroupConfig::new(&self.no_decay).with_weight_decay(0.0);
+        let without_decay =
+            ParameterGroupConfig::new(self.no_decay.iter().map(|word| word.trim())).with_weight_decay(0.0);
         let without_decay = (!self.no_decay.is_empty()).then_some(without_decay);
         for group in self.groups.iter().cloned().chain(without_decay) {
             if !has_group(&config.groups, &group) {
@@ -646,6 +652,7 @@ impl TrainArgs {
         for transform in transforms.into_iter().flatten() {
             config.gradients = config.gradients.with(transform);
         }
+        config.rollback = self.rollback.or(config.rollback);
         if let Some(noise) = &self.gradient_noise {
             config.gradient_noise = Some(noise.clone().with_seed(config.seed));
         }

@@ -12,6 +12,7 @@ use burn_descent::optim::{ErasedOptimizer, NamedOptimizer, ParameterGroupConfig,
 use burn_descent::penalty::{PenaltiesConfig, Penalty};
 use burn_descent::sample::{Curriculum, Ranking, derived_seed};
 use burn_descent::schedule::{CosineRestartsConfig, OneCycleConfig, RunLength, Schedule, Span, Variation};
+use burn_descent::train::RollbackConfig;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, Sam, SamConfig, SwaConfig, WeightTransform, WeightTransforms};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -213,6 +214,10 @@ pub struct RunConfig {
     /// Lists the transforms of the gradients before the optimizer sees them, in this order.
     #[serde(default)]
     pub gradients: ChainConfig,
+    /// Configures how a network goes back to the end of its last epoch, and on with a lower learning rate, where its
+    /// gradients or its validation loss are not finite; if absent, it ends at the first epoch whose loss is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackConfig>,
     /// Configures Gaussian noise on the gradients that the optimizer gets; there is none if absent. It is not allowed with
     /// an optimizer that has noise of its own, such as `sgd-noise`.
     #[serde(default)]
@@ -300,6 +305,7 @@ impl Default for RunConfig {
             prior: None,
             sparse_activations: 0.0,
             gradients: ChainConfig::new(),
+            rollback: None,
             gradient_noise: None,
             lookahead: None,
             ema: None,
@@ -361,6 +367,7 @@ impl RunConfig {
         }
         self.check_data()?;
         self.check_curriculum()?;
+        self.rollback.map_or(Ok(()), |rollback| rollback.check())?;
         burn_descent::ValueRange::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
         self.label_smoothing.check()?;
@@ -427,6 +434,17 @@ impl RunConfig {
         match augment.as_ref().map(|augment| augment.size(expected)).transpose()? {
             Some(found) if found != expected => Err(AugmentError::Size { found, expected }.into()),
             _ => Ok(augment),
+        }
+    }
+
+    /// The transforms of the gradients; where the network goes back, steps that are not finite are at least noticed.
+    pub(super) fn chain(&self) -> ChainConfig {
+        let checked = |transform: &GradientTransform| matches!(transform, GradientTransform::ApplyIfFinite(_));
+        match self.rollback {
+            Some(_) if !self.gradients.transforms.iter().any(checked) => {
+                self.gradients.clone().with(GradientTransform::ApplyIfFinite(0))
+            }
+            _ => self.gradients.clone(),
         }
     }
 
@@ -639,14 +657,13 @@ impl RunConfig {
             }
             Ok(self.weight_transforms(batches).wrap(built)?)
         };
-        let mut optimizer = build(&self.optimizer, None)?.init(self.optimizer.config().clipping());
+        let mut optimizer = build(&self.optimizer, None)?.init();
         for (index, group) in self.groups.iter().enumerate() {
             let mut own = group.optimizer(&self.optimizer)?;
             if let Some(noise) = own.config_mut().noise_seed_mut() {
                 *noise = derived_seed(*noise, index as u64, GROUP);
             }
-            let clipping = own.config().clipping();
-            optimizer = optimizer.with_group(group.parameters(), build(&own, Some(index as u64))?, clipping);
+            optimizer = optimizer.with_group(group.parameters(), build(&own, Some(index as u64))?, None);
         }
         Ok(optimizer)
     }

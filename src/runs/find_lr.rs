@@ -55,7 +55,7 @@ pub fn find_lr(
     let mut steps = 0..;
     let curve = test.run(&model, &member.optimizer(&data)?, batches, |model, batch| {
         let seed = derived_seed(config.seed, steps.next().unwrap_or_default(), 0);
-        let step = Step { rate: 0.0.into(), seed, device: device.clone() };
+        let step = Step { rate: 0.0.into(), number: 0, seed, device: device.clone() };
         match update.gradients(model, batch, &step) {
             Ok((output, gradients)) => (f64::from(output.classification.loss.mean().into_scalar::<f32>()), gradients),
             Err(_) => (f64::NAN, GradientsParams::new()),

@@ -1,6 +1,6 @@
 use super::TrainError;
 use burn_descent::early_stopping::Goal;
-use burn_descent::train::{self, Ended, GradientNormMetric};
+use burn_descent::train::{self, Ended, GradientNormMetric, Rollback};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::str::FromStr;
 
@@ -51,6 +51,9 @@ pub struct History {
     pub best_epoch: Option<usize>,
     /// Says why the run ended before its last epoch, if it did.
     pub stopped: Option<String>,
+    /// Lists how often, and from where, the network has gone back to the end of an epoch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rollbacks: Vec<Rollback>,
 }
 
 /// Holds the metrics of one epoch.
@@ -104,7 +107,19 @@ impl History {
             criterion,
             best_epoch: training.best(&criterion.metric()).map(|best| best.epoch),
             stopped,
+            rollbacks: training.rollbacks.clone(),
         }
+    }
+
+    /// Says of each time that the network has gone back what for.
+    pub(super) fn rollbacks(&self) -> Vec<String> {
+        let told = |Rollback { epoch, step, reason, multiplier }: &Rollback| {
+            let multiplier = if *multiplier < 1e-3 { format!("{multiplier:e}") } else { multiplier.to_string() };
+            format!(
+                "went back to the beginning of epoch {epoch} at step {step}, on with {multiplier} of the rate: {reason}"
+            )
+        };
+        self.rollbacks.iter().map(told).collect()
     }
 
     /// Returns the metrics of the best epoch, if there is one.

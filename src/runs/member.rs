@@ -11,7 +11,6 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
 use burn::train::{FileApplicationLoggerInstaller, SupervisedTraining};
 use burn_descent::gradient::global_norm;
-use burn_descent::group::ensure_parameters;
 use burn_descent::optim::evaluation_weights;
 use burn_descent::schedule::RunLength;
 use burn_descent::train::{
@@ -147,7 +146,7 @@ impl MemberTraining<'_> {
         device: &Device,
     ) -> Result<GradientUpdate<Classifier>, TrainError> {
         let mut update = GradientUpdate::new(self.optimizer(data)?)
-            .with_chain(self.config.gradients.init()?)
+            .with_chain(self.config.chain().init()?)
             .with_sam(self.config.sam()?);
         let mut penalties = self.config.penalties.init(model)?;
         if let Some(prior) = self.prior {
@@ -160,7 +159,7 @@ impl MemberTraining<'_> {
             update = update.with_layers(transfer.layers(model)?);
         }
         for group in &self.config.groups {
-            ensure_parameters(model, &group.parameters())?;
+            group.ensure_parameters(model)?;
         }
         let rates = self.config.groups.iter().filter(|group| group.rate != 1.0);
         update = update.with_rates(rates.map(|group| (group.parameters(), group.rate)).collect());
@@ -320,6 +319,10 @@ impl MemberTraining<'_> {
         let outdated = outdated.map(Path::to_owned);
         let (folder, criterion, patience) = (self.folder.clone(), self.config.criterion, self.config.early_stopping);
         let schedule = self.config.schedule.scheduler(self.config.lr, length)?;
+        let dashboard = options.dashboard.filter(|_| std::io::stdout().is_terminal());
+        // A dashboard has the screen for itself, and there is the summary.
+        let notify = if dashboard.is_some() { |_: &str| {} } else { options.notify };
+        let mut told = self.progress()?.history.rollbacks.len();
         let mut update = self.update(&model, data, device)?;
         if options.gradient_norm {
             update = update.with_gradient_observer(|model, gradients, trained| {
@@ -331,18 +334,21 @@ impl MemberTraining<'_> {
             .with_seed(self.seed)
             .with_criterion(criterion.metric())
             .with_early_stopping(self.config.early_stopping())
+            .with_rollback(self.config.rollback)
             .with_snapshots(self.config.snapshots()?)
             .with_stop(options.stop.clone())
             .with_observer(move |training| {
                 // The run is complete only once it has another.
                 outdated.iter().try_for_each(|path| remove_file(path))?;
                 let history = History::new(training, criterion, patience);
+                let rollbacks = history.rollbacks();
+                rollbacks.iter().skip(told).for_each(|rollback| notify(rollback));
+                told = rollbacks.len().max(told);
                 files::write_metrics(&folder, &history)?;
                 Ok(files::write_json(&folder.join(HISTORY), &history)?)
             })
             .in_folder(&self.folder);
         let numbers = model.predicts_numbers();
-        let dashboard = options.dashboard.filter(|_| std::io::stdout().is_terminal());
         Ok(engine.train(model, training, validation, |supervised: SupervisedTraining<Classifier>| {
             let log = self.log.as_ref().map(FileApplicationLoggerInstaller::new);
             let supervised = match numbers {

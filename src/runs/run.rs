@@ -2,7 +2,7 @@ use super::claim::{Claim, empty, is_taken};
 use super::dataset::EVALUATION_BATCH;
 use super::evaluate::{Answers, evaluate};
 use super::files::run_folder;
-use super::member::{MODEL, MemberTraining, member_folder};
+use super::member::{MODEL, MemberTraining, Trained, member_folder};
 use super::session::difficulty;
 use super::{
     Backend, Classifier, DataDescription, DatasetKind, Diversity, Evaluation, Examples, ImageLoader, ImageSource,
@@ -12,6 +12,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn_descent::augment::Views;
 use burn_descent::ensemble::{Combination, Ensemble};
+use burn_descent::schedule::RunLength;
 use burn_descent::train::remove_unfinished;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -200,6 +201,11 @@ impl Run {
         if let Some(difficulty) = data.difficulty.as_ref().filter(|_| !known.exists()) {
             files::write_json(&known, difficulty)?;
         }
+        let batches = self.config.batches(data.train_indices.len());
+        let length = RunLength { epochs: self.config.epochs, steps_per_epoch: batches };
+        if let Some(unreached) = self.config.schedule.unreached(length) {
+            (options.notify)(&format!("of the schedule {}, {unreached}", self.config.schedule));
+        }
         let mut trained = Vec::new();
         for index in 0..self.trainings() {
             if self.trainings() > 1 {
@@ -218,9 +224,24 @@ impl Run {
             trained.iter().zip(tests).map(|(trained, test)| trained.summary(&test)).collect::<Result<_, _>>()?;
         let evaluation = predictions.evaluation(&ensemble, &data)?;
         let summary = self.summary(&data, backend, parameters, members, evaluation, stopped);
-        let summary = Summary { memory: Some(memory), ..summary };
+        let rollbacks = self.rollbacks(&trained);
+        let summary = Summary { memory: Some(memory), rollbacks, ..summary };
         files::write_json(&self.folder.join(SUMMARY), &summary)?;
         Ok(summary)
+    }
+
+    /// What its networks went back for; which of them did, where there are several trainings.
+    fn rollbacks(&self, trained: &[Trained]) -> Vec<String> {
+        // Snapshots of one training have one history.
+        let trainings = trained.iter().enumerate().take(self.trainings());
+        let named = |(index, trained): (usize, &Trained)| {
+            let named = move |text: String| match self.trainings() {
+                1 => text,
+                _ => format!("network {}: {text}", index + 1),
+            };
+            trained.history.rollbacks().into_iter().map(named).collect::<Vec<_>>()
+        };
+        trainings.flat_map(named).collect()
     }
 
     fn summary(
@@ -253,6 +274,7 @@ impl Run {
             seed: self.config.seed,
             backend: backend.to_string(),
             stopped,
+            rollbacks: Vec::new(),
             memory: None,
             versions: Versions::default(),
         }

@@ -4,8 +4,10 @@ use super::{
     Classifier, Evaluation, ImageBatch, ImageLoader, ModelConfig, RunConfig, RunData, TrainError, losses, predict,
 };
 use crate::networks::MlpConfig;
+use burn::data::dataloader::DataLoader;
 use burn::module::ParamGroup;
 use burn::tensor::{Device, Tensor};
+use burn::train::InferenceStep;
 use burn_descent::early_stopping::Goal;
 use burn_descent::sample::Ranking;
 use burn_descent::schedule::{Plateau, RunLength};
@@ -182,8 +184,10 @@ impl<'a> TrainingSession<'a> {
         self.progress.step += taken;
         self.progress.seconds += start.elapsed().as_secs_f64();
         if let Some(plateau) = self.plateau.clone().filter(|_| self.batches.is_none()) {
-            let evaluation = self.validate()?;
-            plateau.observe(if plateau.goal() == Goal::Lower { evaluation.loss } else { evaluation.accuracy });
+            plateau.observe(match plateau.goal() {
+                Goal::Lower => self.validation_loss()?,
+                Goal::Higher => self.validate()?.accuracy,
+            });
         }
         Ok(Some(self.progress))
     }
@@ -205,6 +209,19 @@ impl<'a> TrainingSession<'a> {
     pub fn validate(&self) -> Result<Evaluation, TrainError> {
         let loader = self.data.validation_loader(EVALUATION_BATCH, &self.device);
         Ok(Evaluation::of_validation(&predict(&self.model()?, &loader), self.data))
+    }
+
+    /// The mean of the loss that a run validates by: what it trains by, but for smoothing, focus and penalties.
+    fn validation_loss(&self) -> Result<f64, TrainError> {
+        let model = self.model()?;
+        let (mut sum, mut images) = (0.0, 0);
+        for batch in self.data.validation_loader(EVALUATION_BATCH, &self.device).iter() {
+            let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
+            let losses = InferenceStep::step(&model, batch).loss;
+            images += losses.dims()[0];
+            sum += f64::from(losses.sum().into_scalar::<f32>());
+        }
+        Ok(sum / images as f64)
     }
 
     /// Measures how well the network does on the test images.

@@ -88,7 +88,7 @@ pub struct MemoryUse {
     /// Counts what the optimizer keeps for them.
     pub optimizer: u64,
     /// Counts further copies of the parameters: the first ones, those of the best epoch so far, a checkpoint that is being
-    /// written, averages, the networks that are trained already.
+    /// written, averages, what a network goes back to, the networks that are trained already.
     pub copies: u64,
 }
 
@@ -109,6 +109,9 @@ impl MemoryUse {
         let times = |count: usize| parameters.saturating_mul(count as u64);
         // The first weights, those of the best epoch, and those of a checkpoint that is being written.
         let copies = config.weight_copies().saturating_add(3).saturating_add(config.ensemble - 1);
+        // What a network goes back to: its weights and the optimizer's state.
+        let anchor = config.rollback.map_or(0, |_| 1 + config.optimizer.state_tensors());
+        let copies = copies.saturating_add(anchor);
         Self {
             data: bytes.saturating_add(capped(input.saturating_mul(BATCHES * batch))),
             activations: capped(outputs.saturating_mul(batch)),

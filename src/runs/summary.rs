@@ -47,6 +47,9 @@ pub struct Summary {
     pub backend: String,
     /// Says why the run ended before its last epoch, if it did.
     pub stopped: Option<String>,
+    /// Says of each time that a network went back to the end of an epoch what for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rollbacks: Vec<String>,
     /// Estimates what the training took of memory.
     #[serde(default)]
     pub memory: Option<MemoryUse>,
@@ -125,6 +128,9 @@ impl fmt::Display for Summary {
         }
         if let Some(stopped) = &self.stopped {
             writeln!(f, "stopped       {stopped}")?;
+        }
+        for rollback in &self.rollbacks {
+            writeln!(f, "rolled back   {rollback}")?;
         }
         writeln!(f)?;
         writeln!(

@@ -27,8 +27,9 @@ use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::data::{DataSource, LabelledImages};
 use burn_descent_lab::networks::MlpConfig;
 use burn_descent_lab::runs::{
-    Backend, Classifier, Evaluation, History, ImageBatch, ImageLoader, ImageSource, ModelConfig, Normalization, Run,
-    RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig, evaluate, losses,
+    Backend, Classifier, EpochMetrics, Evaluation, History, ImageBatch, ImageLoader, ImageSource, Loss, ModelConfig,
+    Normalization, Run, RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig, evaluate,
+    losses,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -581,7 +582,7 @@ fn sharpness_aware_step(rho: Option<f64>) -> [f32; 3] {
     let mut update = GradientUpdate::new(SgdConfig::new().init().expect("in range"))
         .with_sam(rho.map(|rho| SamConfig::new().with_rho(rho).init().expect("in range")));
     let before = validate(&model);
-    let step = Step { rate: 0.5.into(), seed: 7, device };
+    let step = Step { rate: 0.5.into(), number: 0, seed: 7, device };
     let (model, output) = update.step(model, batch.clone(), &step).expect("a step");
     // The statistics of batch normalization have moved, by the first pass alone.
     [output.classification.loss.mean().into_scalar(), before, validate(&model)]
@@ -614,9 +615,9 @@ fn optimizers_go_by_their_names() {
         let read: NamedOptimizer = serde_json::from_str(&text).expect("the same optimizer");
         assert_eq!(serde_json::to_string(&read).expect("JSON"), text);
     }
-    let error = NamedOptimizer::named("Nadam").expect_err("names are lower case").to_string();
+    let error = NamedOptimizer::named("xyz").expect_err("there is none").to_string();
     let known = NamedOptimizer::names().collect::<Vec<_>>().join(", ");
-    assert_eq!(error, format!("unknown optimizer `Nadam`; known: {known}"));
+    assert_eq!(error, format!("unknown optimizer `xyz`; known: {known}"));
     let preset = |name| NamedOptimizer::named(name).expect_err("no such preset").to_string();
     assert_eq!(preset("nadam:keras"), "unknown preset `nadam:keras`; known: pytorch, optax, dozat, lecture, algoperf");
     assert_eq!(preset("sgd:keras"), "unknown preset `sgd:keras`; known: burn");
@@ -1280,4 +1281,44 @@ fn a_trial_equals_a_run() {
         }
         assert_eq!(session.train(1).expect("nothing is left"), None);
     }
+}
+
+/// By the squared error, too: what a session tells a plateau is what a run does, and not the likelihood that it reports.
+#[test]
+fn a_session_of_squared_errors_has_the_plateau_of_its_run() {
+    let _seed = seeding();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let options = options(folder.path());
+    let optimizer = NamedOptimizer::named("nadam").expect("a known optimizer");
+    let surroundings = RunConfig { loss: Loss::Mse, ..RunConfig::default() };
+    // Of each epoch, the squared error of the validation by a run, the likelihood and the training loss by a session.
+    let compare = |name: &str, schedule: &str| -> Vec<[f64; 4]> {
+        let config = small(&optimizer, schedule, 3, &surroundings);
+        let mut run = Run::create(config.clone(), Some(name), &options).expect("a new run");
+        run.train(&options).expect("the run trains");
+        let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
+        let history: History = serde_json::from_str(&text).expect("JSON");
+        let (_, device) = config.backend.device().expect("flex");
+        let data = RunData::load(&config, &options.source, true).expect("the data");
+        let mut session = TrainingSession::new(&config, &data, &device).expect("a session");
+        let epoch = |epoch: &EpochMetrics| {
+            let progress = session.train(5).expect("the session trains").expect("an epoch");
+            let likelihood = session.validate().expect("an evaluation").loss;
+            [epoch.validation_loss, likelihood, epoch.train_loss, progress.loss]
+        };
+        history.epochs.iter().map(epoch).collect()
+    };
+    let [first, second, third] = compare("constant", "constant")[..] else { panic!("three epochs") };
+    let gain = |loss: usize| 1.0 - second[loss] / first[loss];
+    assert!((gain(0) - gain(1)).abs() > 0.01, "a plateau of one of them is none of the other: {first:?}, {second:?}");
+    let threshold = (gain(0) + gain(1)) / 2.0;
+    // By this threshold one of the two is on a plateau after the second epoch, and the other is not.
+    let [_, _, found] = compare("plateau", &format!("plateau=0.001,0,threshold={threshold}"))[..] else {
+        panic!("three epochs")
+    };
+    let far = |one: f64, other: f64| (one / other - 1.0).abs();
+    assert!(far(found[2], found[3]) < 0.05, "{} by the run, {} by the session", found[2], found[3]);
+    let lowered = far(found[2], third[2]) > 0.1;
+    assert_eq!(lowered, gain(0) < threshold, "{} with a plateau, {} without", found[2], third[2]);
 }

@@ -674,6 +674,38 @@ fn gradients_that_stay_not_finite_stop_the_run() {
     one_line(&output, &parts);
 }
 
+/// At a rate at which it loses everything in its first steps, it goes back, twice, to one at which it learns.
+#[test]
+fn a_run_that_diverges_goes_back() {
+    let sandbox = Sandbox::new();
+    let far = "--epochs 2 --schedule constant --batch-norm false --lr 1e38 --optimizer sgd";
+    let arguments = format!("{TINY} --name back {far} --rollback 2:1e-20");
+    let output = sandbox.command(&arguments).output().expect("the program starts");
+    let told = "went back to the beginning of epoch 1 at step";
+    for (when, text) in [("as it happens", stderr(&output)), ("in the summary", stdout(&output))] {
+        assert_eq!(text.matches(told).count(), 2, "{when}: {text}");
+    }
+    let rollbacks = sandbox.json("back", "history.json")["rollbacks"].clone();
+    assert_eq!((rollbacks[0]["epoch"].as_u64(), rollbacks[1]["multiplier"].as_f64()), (Some(1), Some(1e-20 * 1e-20)));
+    assert!(rollbacks[1]["reason"].as_str().is_some_and(|reason| reason.contains("not finite")), "{rollbacks}");
+    assert_eq!(sandbox.summary("back")["rollbacks"].as_array().map(Vec::len), Some(2));
+    assert!(number(&sandbox.summary("back")["test_loss"]).is_finite());
+
+    // What is not finite is no reason for a run that stays finite.
+    sandbox.trains("sound", "--epochs 2 --rollback 3");
+    sandbox.trains("plain", "--epochs 2");
+    assert_eq!(sandbox.epochs("sound"), sandbox.epochs("plain"));
+    let output =
+        sandbox.command(&format!("{TINY} --name lost {far} --rollback 1")).output().expect("the program starts");
+    let lines = stderr(&output);
+    let [told, error] = lines.lines().collect::<Vec<_>>()[..] else { panic!("two lines: {lines}") };
+    assert!(told.contains("went back"), "{told}");
+    assert!(error.contains("not finite") && error.contains("try a lower learning rate"), "{error}");
+    sandbox.is_refused("--plain --rollback 0", &["--rollback", "attempts should be at least 1, but is 0"]);
+    sandbox.is_refused("--plain --rollback 1:2", &["--rollback", "factor should be in (0, 1), but is 2"]);
+    sandbox.is_refused("--plain --rollback x", &["--rollback", "`x`", "3:0.5"]);
+}
+
 #[test]
 fn every_schedule_trains() {
     let sandbox = Sandbox::new();

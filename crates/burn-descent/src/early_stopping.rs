@@ -30,11 +30,11 @@ impl Goal {
 impl FromStr for Goal {
     type Err = ();
 
-    /// Reads `lower` or `higher`.
+    /// Reads `lower` or `higher`, or PyTorch's `min` or `max`.
     fn from_str(text: &str) -> Result<Self, ()> {
         match text {
-            "lower" => Ok(Self::Lower),
-            "higher" => Ok(Self::Higher),
+            "lower" | "min" => Ok(Self::Lower),
+            "higher" | "max" => Ok(Self::Higher),
             _ => Err(()),
         }
     }

@@ -26,7 +26,7 @@ pub(crate) use walked;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no parameter of the module matches {group}; expected paths such as {}", near.join(", "))]
 pub struct NoParameters {
-    /// Gives the group, in Burn's words.
+    /// Gives what the group looks for in the paths, or the group in Burn's words.
     pub group: String,
     /// Lists the paths of some parameters, those most like the group's words first.
     pub near: Vec<String>,
@@ -57,10 +57,15 @@ pub fn ensure_parameters<M: Module>(module: &M, group: &ParamGroup) -> Result<()
     let group = format!("{group:?}");
     // Burn shows what a group looks for between quotes.
     let words: Vec<&str> = group.split('"').skip(1).step_by(2).collect();
-    let likeness = |path: &str| words.iter().map(|word| strsim::jaro_winkler(word, path)).fold(0.0, f64::max);
+    let like = |part: &str| words.iter().map(|word| strsim::jaro_winkler(word, part)).fold(0.0, f64::max);
+    let likeness = |path: &str| path.split('.').map(like).fold(like(path), f64::max);
     let mut near: Vec<String> = parameters.into_iter().map(|(_, path)| path).collect();
+    // Nobody trains running statistics.
+    near.retain(|path| !path.ends_with("running_mean") && !path.ends_with("running_var"));
     near.sort_by(|one, other| likeness(other).total_cmp(&likeness(one)));
     near.truncate(NEAR);
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let group = if quoted.is_empty() { group } else { quoted.join(", ") };
     Err(NoParameters { group, near })
 }
 
@@ -91,6 +96,19 @@ pub fn rates(rate: LearningRate, factors: impl IntoIterator<Item = (ParamGroup, 
     let constants =
         factors.into_iter().fold(constants, |constants, (group, factor)| constants.with_group(group, rate * factor));
     { constants }.step()
+}
+
+/// The rates times `multiplier`; by parameter of `module` where they differ, since Burn's rates can be asked but not changed.
+#[cfg(feature = "train")]
+pub(crate) fn scaled<M: Module>(rates: &ModuleLearningRate, multiplier: f64, module: &M) -> ModuleLearningRate {
+    let base = rates.base();
+    let of_parameter = |(id, path): (ParamId, String)| (id, rates.lr_from_param(id, Some(&path)));
+    let others = parameters(module).into_iter().map(of_parameter).filter(|(_, rate)| *rate != base);
+    let scheduler = ModuleLrScheduler::new(base * multiplier);
+    let mut scheduler = others.fold(scheduler, |scheduler, (id, rate)| {
+        scheduler.with_group(ParamGroup::from_ids(vec![id]), rate * multiplier)
+    });
+    scheduler.step()
 }
 
 /// Fails where two parameters that should have the same shape have not.

@@ -79,6 +79,7 @@ mod error;
 pub mod gradient;
 pub mod group;
 mod kernel;
+pub mod landscape;
 pub mod multitask;
 pub mod nn;
 pub mod optim;
@@ -87,6 +88,7 @@ pub mod rule;
 pub mod sample;
 pub mod schedule;
 pub mod second_order;
+mod text;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod transfer;

@@ -29,6 +29,11 @@ impl Accumulate {
         (self.collected >= self.batches).then(|| self.emit(module))
     }
 
+    /// Forgets the micro-batches collected so far.
+    pub(super) fn restart(&mut self) {
+        *self = Self::new(self.batches);
+    }
+
     /// Whether no micro-batch has been collected.
     pub(super) fn is_empty(&self) -> bool {
         self.collected == 0

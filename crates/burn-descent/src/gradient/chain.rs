@@ -382,6 +382,18 @@ impl Chain {
         Ok(gradients)
     }
 
+    /// Begins again: forgets the gradients that are kept back, and the skips in a row.
+    pub(crate) fn restart(&mut self) {
+        for stage in &mut self.stages {
+            match stage {
+                Stage::Accumulate(stage) => stage.restart(),
+                Stage::Masked { chain, .. } => chain.restart(),
+                _ => {}
+            }
+        }
+        self.forget_skips_in_a_row();
+    }
+
     fn forget_skips_in_a_row(&mut self) {
         for stage in &mut self.stages {
             match stage {

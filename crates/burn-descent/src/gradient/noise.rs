@@ -67,7 +67,8 @@ impl GradientNoiseConfig {
         self.eta / (1.0 + t).powf(self.gamma)
     }
 
-    /// Adds noise to every gradient before `optimizer` sees it.
+    /// Adds noise to every gradient before `optimizer` sees it: also before a clipping of its configuration. Clip by a
+    /// [`Chain`](super::Chain), or use [`wrap_erased`](Self::wrap_erased), to have the noise after it.
     ///
     /// # Errors
     ///

@@ -10,14 +10,14 @@ use burn::tensor::{Device, Tensor};
 
 impl GradientNoiseConfig {
     /// Adds noise to every gradient before `optimizer` sees it, whose type is known at run time alone. Noise and record
-    /// are those of [`wrap`](Self::wrap).
+    /// are those of [`wrap`](Self::wrap). What the optimizer's configuration clips is the gradient, before the noise.
     ///
     /// ```
     /// use burn_descent::gradient::GradientNoiseConfig;
     /// use burn_descent::optim::{NamedOptimizer, Variations};
     ///
     /// let optimizer = NamedOptimizer::named("adadelta")?.build(&Variations::default())?;
-    /// let noisy = GradientNoiseConfig::new().with_eta(0.3).wrap_erased(optimizer)?.init(None);
+    /// let noisy = GradientNoiseConfig::new().with_eta(0.3).wrap_erased(optimizer)?.init();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -25,7 +25,9 @@ impl GradientNoiseConfig {
     ///
     /// Returns the first field that is out of range.
     pub fn wrap_erased(&self, optimizer: ErasedOptimizer) -> Result<ErasedOptimizer, ConfigError> {
-        Ok(ErasedOptimizer::new(NoiseErased { noise: self.wrap(GradientItself)?, optimizer }))
+        let (clipping, optimizer) = optimizer.take_clipping();
+        let noisy = ErasedOptimizer::new(NoiseErased { noise: self.wrap(GradientItself)?, optimizer });
+        Ok(noisy.with_clipping(clipping))
     }
 }
 

@@ -9,6 +9,7 @@ use burn::optim::{
     AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, LambConfig, LionConfig, RmsPropConfig,
     SgdConfig,
 };
+use serde_json::Value;
 
 /// Burn does not show the numbers of its optimizers, nor their clipping before they are made: the file tells of that.
 macro_rules! burns {
@@ -30,16 +31,10 @@ macro_rules! burns {
                 config_by_serde!();
 
                 fn build_erased(&self, _variations: &Variations) -> Result<ErasedOptimizer, ConfigError> {
-                    check_clipping($name, self.clipping().as_ref())?;
+                    let clipping = clipping(&self.to_value());
+                    check_clipping($name, clipping.as_ref())?;
                     $($check(self)?;)?
-                    Ok(ErasedOptimizer::new(self.build()))
-                }
-
-                fn clipping(&self) -> Option<GradientClipping> {
-                    let value = self.to_value();
-                    let clipping = value.get("grad_clipping").or(value.get("gradient_clipping")).cloned()?;
-                    let config: Option<GradientClippingConfig> = serde_json::from_value(clipping).ok()?;
-                    config.map(|config| config.init())
+                    Ok(ErasedOptimizer::new(self.build()).with_clipping(clipping))
                 }
 
                 fn state_tensors(&self) -> usize {
@@ -67,6 +62,13 @@ burns! {
     "burn-adagrad": AdaGradConfig at 0.01, keeps 1;
     "burn-sgd": SgdConfig at 0.1, keeps 1;
     "burn-rmsprop": RmsPropConfig at 1e-3, keeps 3;
+}
+
+/// The clipping of a configuration of Burn's.
+fn clipping(config: &Value) -> Option<GradientClipping> {
+    let clipping = config.get("grad_clipping").or(config.get("gradient_clipping")).cloned()?;
+    let config: Option<GradientClippingConfig> = serde_json::from_value(clipping).ok()?;
+    config.map(|config| config.init())
 }
 
 /// What Burn's Adafactor panics at.

@@ -1,17 +1,27 @@
+use super::clipping::clipped;
 use super::evaluation::{Evaluate, optimizer_by_purpose};
 use super::{RuleState, Varying};
 use crate::error::ConfigError;
 use crate::kernel::{self, AnyRank, Step, any_rank, of_rank};
 use crate::rule::{DecayStep, Rule};
+use burn::grad_clipping::GradientClipping;
 use burn::optim::LearningRate;
 use burn::tensor::Tensor;
+use std::fmt;
 
 /// Runs a [`Rule`] on every element of a parameter, as one fused pass where the backend allows: a Burn optimizer.
 ///
 /// The `build` of a configuration makes one, and so does [`new`](Self::new) for a rule of your own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Elementwise<R, const N: usize> {
     rule: Varying<R>,
+    clipping: Option<GradientClipping>,
+}
+
+impl<R: fmt::Debug, const N: usize> fmt::Debug for Elementwise<R, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Elementwise").field(&self.rule).finish()
+    }
 }
 
 impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
@@ -22,12 +32,22 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
     /// Returns the first hyperparameter that is out of range.
     pub fn new(rule: R) -> Result<Self, ConfigError> {
         Self::check(&rule)?;
-        Ok(Self { rule: Varying::constant(rule) })
+        Ok(Self::unchecked(rule))
+    }
+
+    /// Clips each gradient before the step.
+    pub(super) fn with_clipping(self, clipping: Option<GradientClipping>) -> Self {
+        Self { clipping, ..self }
+    }
+
+    /// What clips each gradient, and the optimizer without it.
+    pub(super) fn take_clipping(self) -> (Option<GradientClipping>, Self) {
+        (self.clipping.clone(), Self { clipping: None, ..self })
     }
 
     /// An optimizer whose rule has nothing that could be out of range.
     pub(super) fn unchecked(rule: R) -> Self {
-        Self { rule: Varying::constant(rule) }
+        Self { rule: Varying::constant(rule), clipping: None }
     }
 
     /// Returns the same optimizer with hyperparameters that change from step to step. At a parameter's step t (from 1)
@@ -54,7 +74,7 @@ impl<R: Rule<N>, const N: usize> Elementwise<R, N> {
         steps: u64,
         change: impl Fn(&mut R, u64) + Send + Sync + 'static,
     ) -> Result<Self, ConfigError> {
-        Ok(Self { rule: self.rule.over(steps, change, Self::check)? })
+        Ok(Self { rule: self.rule.over(steps, change, Self::check)?, ..self })
     }
 
     fn check(rule: &R) -> Result<(), ConfigError> {
@@ -100,6 +120,7 @@ impl<R: Rule<N>, const N: usize> Evaluate for Elementwise<R, N> {
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         let state = state.unwrap_or_else(RuleState::new);
+        let grad = clipped(self.clipping.as_ref(), grad);
         let (theta, state) = self.step_any_rank(lr, any_rank(tensor), any_rank(grad), state);
         (of_rank(theta), Some(state))
     }

@@ -1,9 +1,11 @@
 use super::SgdConfig;
+use super::clipping::clipped;
+use crate::kernel::on_rank;
 use burn::grad_clipping::GradientClipping;
 use burn::module::ParamGroup;
 use burn::optim::{DynOptimizer, DynState, LearningRate, ModuleOptimizer, StateSink, StateSource};
-use burn::tensor::Device;
 use burn::tensor::kind::BridgeTensor;
+use burn::tensor::{Device, Tensor};
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,23 +23,36 @@ use std::sync::Arc;
 ///     true => ErasedOptimizer::new(NadamConfig::new().build()?),
 ///     false => ErasedOptimizer::new(AdamConfig::new().build()?),
 /// };
-/// let optimizer = optimizer.init(None); // Burn's `ModuleOptimizer`
+/// let optimizer = optimizer.init(); // Burn's `ModuleOptimizer`
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Clone)]
-pub struct ErasedOptimizer(Arc<dyn DynOptimizer>);
+pub struct ErasedOptimizer {
+    optimizer: Arc<dyn DynOptimizer>,
+    clipping: Option<GradientClipping>,
+}
 
 impl ErasedOptimizer {
     /// Erases the type of `optimizer`: this crate's, Burn's or one of your own.
     pub fn new(optimizer: impl DynOptimizer + 'static) -> Self {
-        Self(Arc::new(optimizer))
+        Self { optimizer: Arc::new(optimizer), clipping: None }
     }
 
-    /// Makes the optimizer of a whole module, after `clipping` of each gradient.
-    pub fn init(self, clipping: Option<GradientClipping>) -> ModuleOptimizer {
+    /// Clips each gradient before anything else is done with it.
+    pub(crate) fn with_clipping(self, clipping: Option<GradientClipping>) -> Self {
+        Self { clipping, ..self }
+    }
+
+    /// What clips each gradient, and the optimizer without it.
+    pub(crate) fn take_clipping(self) -> (Option<GradientClipping>, Self) {
+        (self.clipping.clone(), Self { clipping: None, ..self })
+    }
+
+    /// Makes the optimizer of a whole module.
+    pub fn init(self) -> ModuleOptimizer {
         // Burn takes an optimizer whose type is erased for a group alone: here, of all parameters.
         let fallback = ModuleOptimizer::from(super::Elementwise::unchecked(SgdConfig::new()));
-        fallback.with_group(ParamGroup::all(), self, clipping)
+        fallback.with_group(ParamGroup::all(), self, None)
     }
 }
 
@@ -56,18 +71,24 @@ impl DynOptimizer for ErasedOptimizer {
         grad: BridgeTensor,
         state: Option<DynState>,
     ) -> (BridgeTensor, Option<DynState>) {
-        self.0.step_dyn(rank, lr, tensor, grad, state)
+        let grad = match &self.clipping {
+            Some(clipping) => {
+                on_rank!(rank, D => clipped(Some(clipping), Tensor::<D>::from_bridge(grad)).into_bridge())
+            }
+            None => grad,
+        };
+        self.optimizer.step_dyn(rank, lr, tensor, grad, state)
     }
 
     fn to_device_dyn(&self, state: DynState, device: &Device) -> DynState {
-        self.0.to_device_dyn(state, device)
+        self.optimizer.to_device_dyn(state, device)
     }
 
     fn state_flatten(&self, prefix: &str, state: &DynState, out: &mut StateSink) {
-        self.0.state_flatten(prefix, state, out);
+        self.optimizer.state_flatten(prefix, state, out);
     }
 
     fn state_unflatten(&self, rank: usize, prefix: &str, src: &mut StateSource, device: &Device) -> Option<DynState> {
-        self.0.state_unflatten(rank, prefix, src, device)
+        self.optimizer.state_unflatten(rank, prefix, src, device)
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{NamedOptimizer, NamedOptimizerError};
 use crate::error::{ConfigError, ValueRange};
-use burn::module::ParamGroup;
+use crate::group::{NoParameters, ensure_parameters};
+use burn::module::{Module, ParamGroup};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
@@ -83,6 +84,15 @@ impl ParameterGroupConfig {
         ParamGroup::from_any_predicates(self.paths.clone())
     }
 
+    /// Checks that each of the words is in the path of some parameter of `module`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NoParameters`] for the first that is in none: one misspelt word among several would go unnoticed.
+    pub fn ensure_parameters<M: Module>(&self, module: &M) -> Result<(), NoParameters> {
+        self.paths.iter().try_for_each(|word| ensure_parameters(module, &ParamGroup::from_predicate(word)))
+    }
+
     /// Returns the optimizer of the group, where that of the others is `others`.
     ///
     /// # Errors
@@ -159,9 +169,14 @@ impl FromStr for ParameterGroupConfig {
     fn from_str(text: &str) -> Result<Self, NamedOptimizerError> {
         let misfit = |reason: String| NamedOptimizerError::Group { text: text.to_owned(), reason };
         let (paths, different) = text.split_once(':').ok_or_else(|| misfit("a colon is missing".to_owned()))?;
-        let mut group = Self::new(paths.split(','));
+        let mut group = Self::new(paths.split(',').map(str::trim));
+        let mut given = Vec::new();
         for item in different.split(',') {
             let (name, value) = item.split_once('=').ok_or_else(|| misfit(format!("`{item}` has no value")))?;
+            if given.contains(&name) {
+                return Err(misfit(format!("{name} is given twice")));
+            }
+            given.push(name);
             let number =
                 || value.parse::<f64>().map_err(|_| misfit(format!("{name} should be a number, but is `{value}`")));
             match name {

@@ -51,8 +51,8 @@
 //!
 //! # Gradients that are not finite, very large or very small
 //!
-//! A gradient that is NaN or infinite touches its own value and its own state alone. NaN shows: the value is NaN from
-//! then on, but under [`Rprop`], which as PyTorch's sees signs alone, and leaves that step out. [`Lion`] goes by the
+//! A gradient that is NaN or infinite touches its own value and its own state alone. It shows: the value is NaN or, under
+//! [`Sgd`] and its like after an infinite gradient, infinite from then on, but under [`Rprop`], which as PyTorch's sees signs alone, and leaves that step out. [`Lion`] goes by the
 //! sign of an infinite one from then on. To leave such steps out
 //! elsewhere, put [`apply_if_finite`](crate::gradient::ChainConfig::apply_if_finite) before the optimizer.
 //!
@@ -163,16 +163,16 @@ macro_rules! optimizer {
         pub type $name = $crate::optim::Elementwise<$config, $state>;
 
         impl $config {
-            /// Makes the optimizer of one parameter group, which `ModuleOptimizer::with_group` takes. Gradient clipping
-            /// is given there.
+            /// Makes the optimizer of one parameter group, with the configured gradient clipping:
+            /// `ModuleOptimizer::with_group` takes it, and so do wrappers.
             ///
             /// # Errors
             ///
             /// Returns the first hyperparameter that is out of range.
             pub fn build(&self) -> Result<$name, $crate::ConfigError> {
-                let clipping = $crate::optim::OptimizerConfig::clipping(self);
+                let clipping = self.grad_clipping.as_ref().map(burn::grad_clipping::GradientClippingConfig::init);
                 $crate::optim::check_clipping(stringify!($name), clipping.as_ref())?;
-                $crate::optim::Elementwise::new(self.clone())
+                Ok($crate::optim::Elementwise::new(self.clone())?.with_clipping(clipping))
             }
 
             /// Makes the optimizer of a whole module, with the configured gradient clipping.
@@ -181,11 +181,7 @@ macro_rules! optimizer {
             ///
             /// Returns the first hyperparameter that is out of range.
             pub fn init(&self) -> Result<burn::optim::ModuleOptimizer, $crate::ConfigError> {
-                let optimizer = burn::optim::ModuleOptimizer::from(self.build()?);
-                Ok(match $crate::optim::OptimizerConfig::clipping(self) {
-                    Some(clipping) => optimizer.with_grad_clipping(clipping),
-                    None => optimizer,
-                })
+                Ok(burn::optim::ModuleOptimizer::from(self.build()?))
             }
         }
 
@@ -201,12 +197,9 @@ macro_rules! optimizer {
                 variations: &$crate::optim::Variations,
             ) -> Result<$crate::optim::ErasedOptimizer, $crate::ConfigError> {
                 let (steps, variations) = (variations.steps(), variations.clone());
-                let optimizer = self.build()?.varying(steps, move |config, step| variations.apply("", config, step))?;
-                Ok($crate::optim::ErasedOptimizer::new(optimizer))
-            }
-
-            fn clipping(&self) -> Option<burn::grad_clipping::GradientClipping> {
-                self.grad_clipping.as_ref().map(burn::grad_clipping::GradientClippingConfig::init)
+                let (clipping, optimizer) = self.build()?.take_clipping();
+                let optimizer = optimizer.varying(steps, move |config, step| variations.apply("", config, step))?;
+                Ok($crate::optim::ErasedOptimizer::new(optimizer).with_clipping(clipping))
             }
 
             fn state_tensors(&self) -> usize {

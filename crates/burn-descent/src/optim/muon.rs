@@ -3,7 +3,7 @@ use super::{
     preset,
 };
 use crate::error::{ConfigError, ValueRange};
-use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
+use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::{AdjustLrFn, DynOptimizer, DynState, LearningRate, MuonConfig, StateSink, StateSource};
 use burn::tensor::Device;
 use burn::tensor::kind::BridgeTensor;
@@ -72,14 +72,13 @@ impl OptimizerConfig for MuonAdamwConfig {
 
     fn build_erased(&self, _variations: &Variations) -> Result<ErasedOptimizer, ConfigError> {
         ValueRange::Positive.check("Muon", "rest_rate", self.rest_rate)?;
-        check_clipping("Muon", self.clipping().as_ref())?;
+        // It is of all parameters.
+        let clipping = self.rest.grad_clipping.as_ref().map(GradientClippingConfig::init);
+        check_clipping("Muon", clipping.as_ref())?;
         let matrices = ErasedOptimizer::new(self.muon.build());
-        let rest = ErasedOptimizer::new(self.rest.build()?);
-        Ok(ErasedOptimizer::new(ByRank { matrices, rest, rest_rate: self.rest_rate }))
-    }
-
-    fn clipping(&self) -> Option<GradientClipping> {
-        self.rest.grad_clipping.as_ref().map(GradientClippingConfig::init)
+        let rest = ErasedOptimizer::new(self.rest.build()?.with_clipping(None));
+        let by_rank = ByRank { matrices, rest, rest_rate: self.rest_rate };
+        Ok(ErasedOptimizer::new(by_rank).with_clipping(clipping))
     }
 
     fn state_tensors(&self) -> usize {

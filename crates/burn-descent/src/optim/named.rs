@@ -2,7 +2,7 @@
 
 use super::{ErasedOptimizer, Hyperparameters, INDEX, Variations};
 use crate::error::ConfigError;
-use burn::grad_clipping::GradientClipping;
+use crate::text::{nearest, plain};
 use burn::optim::ModuleOptimizer;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -38,9 +38,6 @@ pub trait OptimizerConfig: sealed::Sealed + Hyperparameters + Debug + Send + Syn
     ///
     /// Returns the first hyperparameter that is out of range, at any step.
     fn build_erased(&self, variations: &Variations) -> Result<ErasedOptimizer, ConfigError>;
-
-    /// Returns the clipping of each gradient before the step.
-    fn clipping(&self) -> Option<GradientClipping>;
 
     /// Returns how many tensors of a parameter's size the optimizer keeps for it; of Burn's own, at most.
     fn state_tensors(&self) -> usize;
@@ -147,14 +144,29 @@ fn table() -> impl Iterator<Item = &'static Entry> {
 }
 
 fn find(name: &str) -> Result<&'static Entry, NamedOptimizerError> {
+    let name = plain(name);
     let found = table().find(|entry| entry.name == name);
+    let name = &name;
     found.ok_or_else(|| unknown("optimizer", name, NamedOptimizer::names()))
 }
 
 fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> NamedOptimizerError {
-    let known = known.collect::<Vec<_>>().join(", ");
-    let known = if known.is_empty() { "none".to_owned() } else { known };
+    let known: Vec<&str> = known.collect();
+    // Of a preset, what comes after the optimizer's name.
+    let nearest = nearest(name.rsplit(':').next().unwrap_or(name), known.iter().copied());
+    let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") + &hint };
     NamedOptimizerError::Unknown { what, name: name.to_owned(), known }
+}
+
+/// How what has alternatives is written.
+fn alternatives(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("epsilon") => "; written as 1e-8, {\"outside\":1e-8} or {\"inside\":1e-8}",
+        Some("weight_decay") => "; written as {\"l2\":0.01} or {\"decoupled\":0.01}",
+        Some("grad_clipping") => "; written as {\"Norm\":1.0} or {\"Value\":1.0}",
+        _ => "",
+    }
 }
 
 impl Entry {
@@ -266,7 +278,9 @@ impl NamedOptimizer {
         let (name, text) = assignment.split_once('=').ok_or_else(|| misfit("expected NAME=VALUE".into()))?;
         let given = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
         let mut changed = self.clone();
-        if let Some(number) = changed.config.number_mut(name) {
+        let number = if given.is_number() { self.number_like(name) } else { None };
+        let number = number.as_deref().unwrap_or(name);
+        if let Some(number) = changed.config.number_mut(number) {
             *number = serde_json::from_value(given).map_err(|error| misfit(error.to_string()))?;
             return Ok(changed);
         }
@@ -279,9 +293,23 @@ impl NamedOptimizer {
                 .get_mut(key)
                 .ok_or_else(|| misfit(format!("no hyperparameter `{key}`; known: {}", keys.join(", "))))?;
         }
-        *place = given;
-        changed.config = self.config.read(value).map_err(|error| misfit(error.to_string()))?;
+        let before = std::mem::replace(place, given);
+        let now = |error: serde_json::Error| misfit(format!("{error}; it is {before} now{}", alternatives(name)));
+        changed.config = self.config.read(value).map_err(now)?;
         Ok(changed)
+    }
+
+    /// The whole name of the number that `name` means, if it means one: it may leave out what comes before, as
+    /// `dampening`, or after, as `epsilon`, where that is the only one.
+    fn number_like(&self, name: &str) -> Option<String> {
+        let means = |number: &String| {
+            let beneath = number.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            beneath || number.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+        };
+        match &self.config.number_names().into_iter().filter(means).collect::<Vec<_>>()[..] {
+            [number] => Some(number.clone()),
+            _ => None,
+        }
     }
 
     /// Returns the whole name of the number that `name` means, such as `epsilon.outside`, or `epsilon` for short where
@@ -297,11 +325,11 @@ impl NamedOptimizer {
         }
         let mut numbers = self.config.number_names();
         numbers.sort();
-        let beneath = |number: &&String| number.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
-        match numbers.iter().filter(|number| *number == name || beneath(number)).collect::<Vec<_>>()[..] {
-            [number] => Ok(number.clone()),
-            _ if numbers.is_empty() => Err(misfit("it has no number that could vary".to_owned())),
-            _ => Err(misfit(format!("no number `{name}` that could vary; known: {}", numbers.join(", ")))),
+        match self.number_like(name) {
+            Some(number) => Ok(number),
+            None if name == "lr" => Err(misfit("the learning rate follows the schedule".to_owned())),
+            None if numbers.is_empty() => Err(misfit("it has no number that could vary".to_owned())),
+            None => Err(misfit(format!("no number `{name}` that could vary; known: {}", numbers.join(", ")))),
         }
     }
 
@@ -309,8 +337,8 @@ impl NamedOptimizer {
         NamedOptimizerError::Hyperparameter { optimizer: self.name.to_owned(), assignment, reason }
     }
 
-    /// Makes the optimizer of one parameter group, whose hyperparameters follow `variations`, if any. Gradient clipping is given
-    /// where the group is: [`OptimizerConfig::clipping`] of [`config`](Self::config).
+    /// Makes the optimizer of one parameter group, whose hyperparameters follow `variations`, if any, with the configured
+    /// gradient clipping.
     ///
     /// # Errors
     ///
@@ -325,7 +353,7 @@ impl NamedOptimizer {
     ///
     /// Returns the first hyperparameter that is out of range.
     pub fn init(&self) -> Result<ModuleOptimizer, ConfigError> {
-        Ok(self.build(&Variations::default())?.init(self.config.clipping()))
+        Ok(self.build(&Variations::default())?.init())
     }
 }
 

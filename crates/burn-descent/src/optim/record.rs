@@ -51,7 +51,9 @@ pub enum RecordMismatch {
         expected: Vec<usize>,
     },
     /// Says that the record holds the state of a parameter that the module does not have.
-    #[error("the record holds a state for parameter {0}, which the module does not have")]
+    #[error(
+        "the record holds a state for parameter {0}, which the module does not have; load the model's record first"
+    )]
     Parameter(u64),
 }
 
@@ -214,7 +216,9 @@ impl StateLayout {
 fn states(record: Bytes) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
     let reader = Reader::from_bytes(record).map_err(unreadable)?;
     let mut states = BTreeMap::<u64, StateLayout>::new();
+    let mut is_empty = true;
     for (path, value) in reader.scalars() {
+        is_empty = false;
         let Some((id, leaf)) = split(path) else { continue };
         let state = states.entry(id).or_default();
         // Behind the names of what is wrapped around it.
@@ -230,10 +234,14 @@ fn states(record: Bytes) -> Result<BTreeMap<u64, StateLayout>, RecordMismatch> {
         }
     }
     for tensor in reader.into_tensors().map_err(unreadable)? {
+        is_empty = false;
         let (path, _, shape, ..) = tensor.into_parts().map_err(unreadable)?;
         if let Some((id, leaf)) = split(&path) {
             states.entry(id).or_default().tensors.insert(leaf.to_owned(), shape.to_vec());
         }
+    }
+    if !is_empty && states.is_empty() {
+        return Err(unreadable("it holds no optimizer's state; is it the record of a model or a schedule?"));
     }
     Ok(states)
 }

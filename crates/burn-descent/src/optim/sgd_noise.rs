@@ -4,7 +4,6 @@ use super::{
 };
 use crate::error::ConfigError;
 use crate::gradient::GradientNoiseConfig;
-use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
 use serde::{Deserialize, Serialize};
 
 /// Configures stochastic gradient descent with momentum and noise on its gradients, for choosing it by name:
@@ -56,14 +55,12 @@ impl OptimizerConfig for SgdNoiseConfig {
     fn build_erased(&self, variations: &Variations) -> Result<ErasedOptimizer, ConfigError> {
         let steps = variations.steps();
         let (of_sgd, of_noise) = (variations.clone(), variations.clone());
-        let descent = self.sgd.build()?.varying(steps, move |config, step| of_sgd.apply("sgd.", config, step))?;
+        // What is clipped is the gradient, before the noise.
+        let (clipping, descent) = self.sgd.build()?.take_clipping();
+        let descent = descent.varying(steps, move |config, step| of_sgd.apply("sgd.", config, step))?;
         let noisy = self.noise.wrap(descent)?;
         let noisy = noisy.varying(steps, move |config, step| of_noise.apply("noise.", config, step))?;
-        Ok(ErasedOptimizer::new(noisy))
-    }
-
-    fn clipping(&self) -> Option<GradientClipping> {
-        self.sgd.grad_clipping.as_ref().map(GradientClippingConfig::init)
+        Ok(ErasedOptimizer::new(noisy).with_clipping(clipping))
     }
 
     fn state_tensors(&self) -> usize {

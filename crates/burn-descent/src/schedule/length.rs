@@ -123,8 +123,8 @@ impl FromStr for Unit {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         match text {
-            "step" => Ok(Self::Step),
-            "epoch" => Ok(Self::Epoch),
+            "step" | "steps" => Ok(Self::Step),
+            "epoch" | "epochs" => Ok(Self::Epoch),
             _ => Err(()),
         }
     }

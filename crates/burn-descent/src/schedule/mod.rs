@@ -244,6 +244,47 @@ impl Schedule {
         Ok(ScheduledLearningRate::new(self.clone(), lr, length))
     }
 
+    /// Says which part of the schedule a run of `length` never comes to, if there is one: a warm-up that takes longer than the
+    /// run, a schedule that would follow after its end.
+    ///
+    /// ```
+    /// use burn_descent::schedule::{RunLength, Schedule};
+    ///
+    /// let schedule: Schedule = "warm-up=5000steps+cosine".parse().expect("a schedule");
+    /// let length = RunLength { epochs: 2, steps_per_epoch: 16 };
+    /// let unreached = schedule.unreached(length).expect("all of the run is warm-up");
+    /// assert_eq!(unreached, "the warm-up takes 5000 steps, and there are 32: what follows it never begins");
+    /// ```
+    pub fn unreached(&self, length: RunLength) -> Option<String> {
+        self.unreached_within(length.steps(), length)
+    }
+
+    fn unreached_within(&self, steps: u64, length: RunLength) -> Option<String> {
+        let too_long = |what: &str, over: u64| {
+            format!("{what} takes {over} steps, and there are {steps}: what follows it never begins")
+        };
+        match self {
+            Self::WarmUp(config) => match config.over.steps(length) {
+                over if over >= steps => Some(too_long("the warm-up", over)),
+                over => config.then.unreached_within(steps - over, length),
+            },
+            Self::Sequence(config) => match config.over.steps(length) {
+                over if over >= steps => Some(too_long(&format!("`{}`", config.first), over)),
+                over => {
+                    let first = config.first.unreached_within(over, length);
+                    first.or_else(|| config.then.unreached_within(steps - over, length))
+                }
+            },
+            Self::WarmUpStableDecay(config) => {
+                let (up, down) = (config.warm_up.steps(length), config.decay.steps(length));
+                (up.saturating_add(down) > steps).then(|| {
+                    format!("warm-up and decay take {up} and {down} steps, and there are {steps}: the full rate is never reached")
+                })
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the plateau in the schedule, if the rate depends on the validation losses.
     pub fn plateau(&self) -> Option<PlateauConfig> {
         match self {

@@ -6,6 +6,7 @@ use super::{
     TriangularConfig, Unit, WarmUpConfig, WarmUpForm, WarmUpStableDecayConfig,
 };
 use crate::early_stopping::Goal;
+use crate::text::{nearest, plain};
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,7 +15,7 @@ use std::str::FromStr;
 #[non_exhaustive]
 pub enum ScheduleError {
     /// Says that there is no schedule of that name.
-    #[error("unknown schedule `{name}`; known: {}", usages())]
+    #[error("unknown schedule `{name}`{}; known: {}", hint(name), usages())]
     Unknown {
         /// Gives the text with the unknown name.
         name: String,
@@ -71,6 +72,19 @@ fn usages() -> String {
     FORMS.map(|form| form.usage).join(", ") + ", SCHEDULE@EPOCHS+SCHEDULE"
 }
 
+/// What was probably meant, where that can be told.
+fn hint(text: &str) -> String {
+    let name = text.split_once('=').map_or(text, |(name, _)| name);
+    if name.contains(',') {
+        return ", whose parameters come after `=`".to_owned();
+    }
+    if name.contains('@') {
+        return ", where a `+` and what follows are missing after `@`".to_owned();
+    }
+    let nearest = nearest(name, FORMS.iter().map(|form| form.name));
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
 /// A number by its name, and what it stands for.
 type Alternative<T> = (&'static str, fn(f64) -> T);
 
@@ -87,10 +101,10 @@ impl<'a> Parameters<'a> {
         let items = list.into_iter().flat_map(|list| list.split([',', ':'])).enumerate();
         for (place, item) in items {
             let by_place = || form.parameters[..form.by_place].get(place).map(|key| (*key, item));
-            let (key, value) = item
-                .split_once('=')
-                .or_else(by_place)
-                .ok_or_else(|| parameters.wrong(format!("no parameter has the value `{item}`")))?;
+            let (key, value) = item.split_once('=').or_else(by_place).ok_or_else(|| match form.parameters {
+                [] => parameters.wrong(format!("`{}` has no parameters", form.name)),
+                _ => parameters.wrong(format!("no parameter has the value `{item}`")),
+            })?;
             if !form.parameters.contains(&key) {
                 return Err(parameters.wrong(format!("no parameter `{key}`")));
             }
@@ -200,22 +214,30 @@ impl FromStr for Schedule {
     type Err = ScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
-        if let Some((own, then)) = text.split_once('+')
-            && let Some((first, over)) = own.rsplit_once('@')
-        {
-            return read_sequence(text, first, over, then);
+        let text = text.trim();
+        if let Some((own, then)) = text.split_once('+') {
+            if let Some((first, over)) = own.rsplit_once('@') {
+                return read_sequence(text, first, over, then);
+            }
+            // Not that of `1e+3`.
+            let is_exponent =
+                own.strip_suffix(['e', 'E']).is_some_and(|own| own.ends_with(|c: char| c.is_ascii_digit()));
+            if !plain(text).starts_with("warm-up") && !is_exponent {
+                let reason = "the time before + is missing".to_owned();
+                let expected = "SCHEDULE@EPOCHS+SCHEDULE".to_owned();
+                return Err(ScheduleError::Parameter { text: text.to_owned(), reason, expected });
+            }
         }
-        let (own, then) = match text.split_once('+').filter(|_| text.starts_with("warm-up")) {
+        let (own, then) = match text.split_once('+').filter(|_| plain(text).starts_with("warm-up")) {
             Some((own, then)) => (own, Some(then)),
             None => (text, None),
         };
         let (name, list) = own.split_once('=').map_or((own, None), |(name, list)| (name, Some(list)));
-        // Configuration files had the name with an underscore.
-        let name = if name == "one_cycle" { "one-cycle" } else { name };
+        let name = plain(name);
         let form = FORMS.iter().find(|form| form.name == name);
         let form = form.ok_or_else(|| ScheduleError::Unknown { name: text.to_owned() })?;
         let parameters = Parameters::read(text, form, list)?;
-        if name == "warm-up" { read_warm_up(&parameters, then) } else { read(name, &parameters) }
+        if name == "warm-up" { read_warm_up(&parameters, then) } else { read(&name, &parameters) }
     }
 }
 

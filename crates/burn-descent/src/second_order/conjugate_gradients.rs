@@ -89,9 +89,7 @@ impl ConjugateGradients {
             ConjugateGradientsForm::PolakRibiere => (g_y / at.square).max(0.0),
             ConjugateGradientsForm::HestenesStiefel => (g_y / y_d).max(0.0),
             ConjugateGradientsForm::DaiYuan => point.square / y_d,
-            ConjugateGradientsForm::HagerZhang => {
-                ((g_y - 2.0 * y_y * slope / y_d) / y_d).max(0.4 * first_slope / d_d)
-            }
+            ConjugateGradientsForm::HagerZhang => ((g_y - 2.0 * y_y * slope / y_d) / y_d).max(0.4 * first_slope / d_d),
         }
     }
 }

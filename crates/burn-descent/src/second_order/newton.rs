@@ -135,7 +135,11 @@ impl Model {
             if (length - radius).abs() <= 1e-10 * radius {
                 break;
             }
-            if length > radius { low = lambda } else { high = lambda }
+            if length > radius {
+                low = lambda
+            } else {
+                high = lambda
+            }
             // Newton's step of 1/‖step‖ − 1/radius, which is nearly a line.
             let bend: f64 = step.iter().zip(&self.eigen.values).map(|(p, value)| p * p / (value + lambda)).sum();
             let next = lambda + length * length / bend * (length - radius) / radius;

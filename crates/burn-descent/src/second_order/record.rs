@@ -20,7 +20,10 @@ fn unreadable(error: impl fmt::Display) -> RecordMismatch {
     RecordMismatch::Unreadable(error.to_string())
 }
 
-pub(super) fn write_record(method: &impl Method, progress: Option<&Progress>) -> Result<OptimizerRecord, RecordMismatch> {
+pub(super) fn write_record(
+    method: &impl Method,
+    progress: Option<&Progress>,
+) -> Result<OptimizerRecord, RecordMismatch> {
     let mut sink = StateSink::default();
     sink.push_scalar(MINIMIZER, &format!("{METHOD}{}", method.name()), VERSION.into());
     if let Some(Progress { point, first_norm, iterations, counts }) = progress {
@@ -53,7 +56,8 @@ pub(super) fn read_record(
     let reader = Reader::from_bytes(record.into_bytes().map_err(unreadable)?).map_err(unreadable)?;
     let scalars = reader.scalars().clone();
     let entry = format!("{MINIMIZER}.{METHOD}");
-    let found = scalars.keys().find_map(|name| name.strip_prefix(&entry)).unwrap_or("no method of this crate").to_owned();
+    let found =
+        scalars.keys().find_map(|name| name.strip_prefix(&entry)).unwrap_or("no method of this crate").to_owned();
     if found != method.name() {
         let (parameter, expected) = ("the minimizer".to_owned(), method.name().to_owned());
         return Err(RecordMismatch::Optimizer { parameter, found, expected });
@@ -66,7 +70,12 @@ pub(super) fn read_record(
     let version = take_scalar::<u64>(&mut source, MINIMIZER, &format!("{METHOD}{found}"));
     if version != Some(VERSION) {
         let (parameter, found) = ("the minimizer".to_owned(), version.unwrap_or_default());
-        return Err(RecordMismatch::Version { parameter, optimizer: method.name().to_owned(), found, expected: VERSION });
+        return Err(RecordMismatch::Version {
+            parameter,
+            optimizer: method.name().to_owned(),
+            found,
+            expected: VERSION,
+        });
     }
     let missing = || unreadable("an entry is missing");
     let progress = match take_tensor(&mut source, MINIMIZER, "theta", device) {
@@ -96,7 +105,11 @@ fn read_progress(source: &mut StateSource, theta: Tensor<1>, device: &Device) ->
 }
 
 /// The tensor `name` of a method's state.
-pub(super) fn method_tensor<const D: usize>(source: &mut StateSource, name: &str, device: &Device) -> Option<Tensor<D>> {
+pub(super) fn method_tensor<const D: usize>(
+    source: &mut StateSource,
+    name: &str,
+    device: &Device,
+) -> Option<Tensor<D>> {
     take_tensor(source, PREFIX, name, device)
 }
 

@@ -44,7 +44,8 @@ impl Eigen {
         for low in 0..n {
             for sweep in 0.. {
                 // The block from `low` that does not fall into two.
-                let small = |i: usize| beside[i].abs() <= f64::EPSILON * (self.values[i].abs() + self.values[i + 1].abs());
+                let small =
+                    |i: usize| beside[i].abs() <= f64::EPSILON * (self.values[i].abs() + self.values[i + 1].abs());
                 let high = (low..n - 1).find(|&i| small(i)).unwrap_or(n - 1);
                 if high == low {
                     break;

@@ -110,9 +110,10 @@ impl Method for TruncatedNewton {
 
     fn step(&mut self, problem: &mut Problem, at: &Point) -> Result<Point, Ending> {
         let mut radius = self.radius;
-        let outcome = self.config.trust_region.step(problem, at, &mut radius, |problem, radius| {
-            self.propose(problem, at, radius)
-        });
+        let outcome = self
+            .config
+            .trust_region
+            .step(problem, at, &mut radius, |problem, radius| self.propose(problem, at, radius));
         self.radius = radius;
         outcome
     }

@@ -80,6 +80,8 @@ pub(super) struct Checkpoints {
     criterion: Criterion,
     /// Epochs whose checkpoints stay, whatever they are like.
     snapshots: Vec<usize>,
+    /// Whether that of the end of the last epoch stays, for a training that goes back to it.
+    anchored: bool,
     writing: Option<JoinHandle<Result<Duration, EngineError>>>,
     written: Instant,
     times: CheckpointTimes,
@@ -91,7 +93,13 @@ const DIGEST: usize = 32;
 impl Checkpoints {
     pub(super) fn new(folder: PathBuf, policy: CheckpointPolicy, criterion: Criterion, snapshots: Vec<usize>) -> Self {
         let (written, times) = (Instant::now(), CheckpointTimes::default());
-        Self { folder, policy, criterion, snapshots, writing: None, written, times }
+        Self { folder, policy, criterion, snapshots, anchored: false, writing: None, written, times }
+    }
+
+    /// Keeps the checkpoint of the end of the last epoch as well, or of the start, where `anchored`.
+    pub(super) fn anchored(mut self, anchored: bool) -> Self {
+        self.anchored = anchored;
+        self
     }
 
     /// Whether one is due after `step`.
@@ -153,6 +161,18 @@ impl Checkpoints {
         Ok(self.steps()?.last().map(|step| path(&self.folder, *step)))
     }
 
+    /// The checkpoint of the end of the last epoch, or of the start.
+    pub(super) fn anchor(&self, history: &History) -> PathBuf {
+        path(&self.folder, last_step(history))
+    }
+
+    /// Removes what came after `step`, where the training has gone back to.
+    pub(super) fn forget_after(&mut self, step: u64) -> Result<(), EngineError> {
+        self.wait()?;
+        let later = self.steps()?.into_iter().filter(|other| *other > step);
+        Ok({ later }.try_for_each(|step| remove_file(&path(&self.folder, step)))?)
+    }
+
     /// The checkpoint of an epoch that was finished.
     pub(super) fn of_epoch(&self, history: &History, epoch: usize) -> Option<PathBuf> {
         let record = history.epochs.iter().find(|record| record.epoch == epoch)?;
@@ -173,6 +193,7 @@ impl Checkpoints {
         kept.extend(history.ranked(&self.criterion).iter().take(self.policy.best.max(1)).map(|record| record.step));
         let snapshots = history.epochs.iter().filter(|record| self.snapshots.contains(&record.epoch));
         kept.extend(snapshots.map(|record| record.step));
+        kept.extend(self.anchored.then(|| last_step(history)));
         Ok(steps.difference(&kept).map(|step| path(&self.folder, *step)).collect())
     }
 
@@ -196,6 +217,11 @@ impl Drop for Checkpoints {
         // Whoever fails elsewhere has told that; what is being written is to come to its end all the same.
         let _ = self.wait();
     }
+}
+
+/// The number of steps at the end of the last epoch.
+fn last_step(history: &History) -> u64 {
+    history.epochs.last().map_or(0, |record| record.step)
 }
 
 fn path(folder: &Path, step: u64) -> PathBuf {

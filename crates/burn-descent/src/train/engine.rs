@@ -3,7 +3,8 @@
 use super::checkpoints::{self, CheckpointPolicy, CheckpointTimes, Checkpoints, Header, Progress};
 use super::history::{Criterion, Ended, EpochRecord, History};
 use super::loader::TrainingLoader;
-use super::state::TrainingState;
+use super::rollback::{Anchor, Rollback, RollbackConfig};
+use super::state::{Position, TrainingState};
 use super::update::{Batch, Output, Update};
 use super::{EngineError, MetricFiles, StopSignal};
 use crate::early_stopping::{EarlyStoppingConfig, Goal};
@@ -37,6 +38,7 @@ use std::time::Instant;
 /// | [`with_checkpoints`](Self::with_checkpoints) | the last and the best epoch | when, and which stay |
 /// | [`with_criterion`](Self::with_criterion) | the lowest `Loss` | which epoch is the best |
 /// | [`with_early_stopping`](Self::with_early_stopping) | never | stops where the criterion no longer gets better |
+/// | [`with_rollback`](Self::with_rollback) | never | goes back an epoch, and on with a lower rate, where it diverges |
 /// | [`with_snapshots`](Self::with_snapshots) | none | keeps the weights of further epochs |
 /// | [`with_seed`](Self::with_seed) | 0 | what is random in a step, such as dropout, goes by it |
 /// | [`with_fingerprint`](Self::with_fingerprint) | empty | refuses checkpoints of a training with another one |
@@ -52,6 +54,7 @@ pub struct Engine<U> {
     policy: CheckpointPolicy,
     criterion: Criterion,
     early_stopping: Option<EarlyStoppingConfig>,
+    rollback: Option<RollbackConfig>,
     snapshots: Vec<usize>,
     seed: u64,
     fingerprint: String,
@@ -103,6 +106,7 @@ impl<U> Engine<U> {
             policy: CheckpointPolicy::default(),
             criterion: Criterion::default(),
             early_stopping: None,
+            rollback: None,
             snapshots: Vec::new(),
             seed: 0,
             fingerprint: String::new(),
@@ -135,6 +139,12 @@ impl<U> Engine<U> {
     /// Sets when to stop early, if ever; which values are better is the criterion's to say.
     pub fn with_early_stopping(self, early_stopping: impl Into<Option<EarlyStoppingConfig>>) -> Self {
         Self { early_stopping: early_stopping.into(), ..self }
+    }
+
+    /// Sets how often the training goes back to the end of the last epoch, and on with lower learning rates, where it
+    /// diverges; without, it ends.
+    pub fn with_rollback(self, rollback: impl Into<Option<RollbackConfig>>) -> Self {
+        Self { rollback: rollback.into(), ..self }
     }
 
     /// Sets after which epochs the weights are kept, whatever they are like.
@@ -190,6 +200,7 @@ impl<U> Engine<U> {
         let checkpoints = self.folder.as_ref().map(|folder| {
             let folder = folder.join(CHECKPOINTS);
             Checkpoints::new(folder, self.policy, self.criterion.clone(), self.snapshots.clone())
+                .anchored(self.rollback.is_some())
         });
         let (batches, folder) = (training.loader(), self.folder.clone().unwrap_or_default());
         let (epochs, interrupter) = (self.epochs, self.stop.interrupter());
@@ -201,6 +212,8 @@ impl<U> Engine<U> {
             epochs,
             criterion: self.criterion,
             early_stopping: self.early_stopping,
+            rollback: self.rollback,
+            anchor: None,
             snapshots: self.snapshots,
             fingerprint: self.fingerprint,
             stop: self.stop,
@@ -212,7 +225,7 @@ impl<U> Engine<U> {
             progress: Progress::default(),
             kept: BTreeMap::new(),
         };
-        if let Err(error) = run.resume() {
+        if let Err(error) = run.check().and_then(|()| run.resume()) {
             return run.outcome(Err(error));
         }
         if let Some(end) = run.end() {
@@ -294,6 +307,9 @@ struct Run<M: LearnerModel, U> {
     epochs: usize,
     criterion: Criterion,
     early_stopping: Option<EarlyStoppingConfig>,
+    rollback: Option<RollbackConfig>,
+    /// Where the training goes back to, if it does.
+    anchor: Option<Anchor<M>>,
     snapshots: Vec<usize>,
     fingerprint: String,
     stop: StopSignal,
@@ -377,6 +393,12 @@ fn told(result: Result<(), impl Display>) -> Result<(), EngineError> {
 }
 
 impl<M: LearnerModel, U: Update<M>> Run<M, U> {
+    /// Checks what the training was given.
+    fn check(&self) -> Result<(), EngineError> {
+        self.early_stopping.map_or(Ok(()), |config| config.check())?;
+        Ok(self.rollback.map_or(Ok(()), |config| config.check())?)
+    }
+
     /// Goes on from the last checkpoint, if there is one.
     fn resume(&mut self) -> Result<(), EngineError> {
         self.checkpoints.as_ref().map_or(Ok(()), Checkpoints::sweep)?;
@@ -385,6 +407,7 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
             self.metrics.resume(1, &[]);
             return self.failure.take();
         };
+        self.resume_anchor(&path)?;
         let header = self.load(&path)?;
         self.metrics.resume(header.position.epoch, &header.entries);
         (self.history, self.progress) = (header.history, header.progress);
@@ -404,7 +427,63 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
         }
         let misfit = |reason| EngineError::Misfit { path: path.to_owned(), reason };
         self.state.load(header.position, records).map_err(misfit)?;
+        self.state.set_multiplier(self.multiplier(&header.history));
         Ok(header)
+    }
+
+    /// What the rates of the schedule are multiplied by after this history.
+    fn multiplier(&self, history: &History) -> f64 {
+        self.rollback.map_or(1.0, |rollback| rollback.multiplier(history.rollbacks.len()))
+    }
+
+    /// Takes up where the training goes back to, if it does, before it goes on within an epoch from the checkpoint at `path`.
+    fn resume_anchor(&mut self, path: &Path) -> Result<(), EngineError> {
+        let Some(checkpoints) = self.checkpoints.as_ref().filter(|_| self.rollback.is_some()) else { return Ok(()) };
+        let (header, _) = checkpoints::read(path)?;
+        let anchor = checkpoints.anchor(&header.history);
+        if anchor.exists() {
+            let header = self.load(&anchor)?;
+            self.drop_anchor(header)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the state as it is, whose header this is, as what the training goes back to, if it does.
+    fn drop_anchor(&mut self, header: Header) -> Result<(), EngineError> {
+        if self.rollback.is_some() {
+            let (model, records) = (self.state.model()?.clone(), self.state.records()?);
+            self.anchor = Some(Anchor { model, header, records });
+        }
+        Ok(())
+    }
+
+    /// Goes back to the end of the last epoch, or the start, with lower learning rates; false if that is not allowed, or
+    /// not any more.
+    fn roll_back(&mut self, reason: String) -> Result<bool, EngineError> {
+        let Some(config) = self.rollback.filter(|config| self.history.rollbacks.len() < config.attempts) else {
+            return Ok(false);
+        };
+        let Some(Anchor { model, header, records }) = self.anchor.take() else { return Ok(false) };
+        let Position { epoch, step, .. } = self.state.position();
+        let mut rollbacks = std::mem::take(&mut self.history.rollbacks);
+        let epoch = epoch.min(header.position.epoch);
+        rollbacks.push(Rollback { epoch, step, reason, multiplier: config.multiplier(rollbacks.len() + 1) });
+        self.history = History { rollbacks, ..header.history };
+        // The time is spent all the same.
+        self.progress = Progress { nanoseconds: self.progress.nanoseconds, ..header.progress };
+        self.state.recover(model);
+        self.state.load(header.position, records).map_err(EngineError::Burn)?;
+        self.state.set_multiplier(self.multiplier(&self.history));
+        self.kept.retain(|epoch, _| *epoch < header.position.epoch);
+        self.metrics.resume(header.position.epoch, &[]);
+        self.drop_anchor(self.header(Vec::new()))?;
+        // Whoever is killed here goes on from before, and comes here again.
+        self.save(Vec::new())?;
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.forget_after(header.position.step)?;
+        }
+        self.tell()?;
+        Ok(true)
     }
 
     /// How it ended, if it has.
@@ -439,11 +518,31 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
         let device = self.state.device().clone();
         self.training = self.training.on(&device);
         let validation = validation.to_device(&device.inner());
+        if self.rollback.is_some() && self.state.position().step == 0 {
+            self.drop_anchor(self.header(Vec::new()))?;
+            self.save(Vec::new())?;
+        }
         let end = loop {
             if let Some(end) = self.end() {
                 break end;
             }
-            if !self.train_epoch(events, interrupter)? || !self.validate(events, &validation, interrupter)? {
+            let epoch = self.state.position().epoch;
+            match self.train_epoch(events, interrupter) {
+                Ok(true) => {}
+                Ok(false) => break End::Interrupted,
+                Err(EngineError::NonFinite(error)) => {
+                    if !self.roll_back(error.to_string())? {
+                        return Err(error.into());
+                    }
+                    // Burn's metrics are to begin the epoch again, too.
+                    events.train(LearnerEvent::EndSplit(epoch))?;
+                    events.flush()?;
+                    self.metrics.resume(epoch, &[]);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            if !self.validate(events, &validation, interrupter)? {
                 break End::Interrupted;
             }
         };
@@ -532,9 +631,24 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
         events.flush()?;
         self.failure.take()?;
         self.conclude(epoch, model)?;
+        if self.history.ended == Some(Ended::Diverged) && self.roll_back(self.divergence())? {
+            return Ok(true);
+        }
         self.save(Vec::new())?;
+        self.drop_anchor(self.header(Vec::new()))?;
         self.tell()?;
         Ok(true)
+    }
+
+    /// Says what is not finite after an epoch that has diverged.
+    fn divergence(&self) -> String {
+        let name = &self.criterion.metric;
+        let values = self.history.epochs.last().map(|record| &record.validation);
+        let not_finite =
+            |name: &str| values?.get(name).filter(|value| !value.is_finite()).map(|value| (name.to_owned(), *value));
+        let found = not_finite("Loss").or_else(|| not_finite(name));
+        let (name, value) = found.unwrap_or((name.clone(), f64::NAN));
+        format!("the validation metric `{name}` is {value}")
     }
 
     /// Takes note of an epoch that is over.

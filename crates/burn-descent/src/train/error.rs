@@ -1,4 +1,5 @@
 use super::FileError;
+use crate::ConfigError;
 use crate::gradient::NonFiniteGradients;
 use crate::group::NoParameters;
 use crate::weights::NoStatistics;
@@ -12,6 +13,9 @@ pub enum EngineError {
     /// Says that a file of the training cannot be read, written or trusted.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Says which setting of the training is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Says that a batch could not be had.
     #[error("a batch could not be loaded: {0}")]
     Data(DatasetError),

@@ -1,5 +1,6 @@
 //! What a training has come to, epoch by epoch.
 
+use super::rollback::Rollback;
 use crate::early_stopping::{EarlyStopping, EarlyStoppingConfig, Goal};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -57,6 +58,9 @@ pub struct History {
     pub epochs: Vec<EpochRecord>,
     /// Says why there are no more of them than these, where there are fewer than were asked for.
     pub ended: Option<Ended>,
+    /// Lists how often, and from where, the training has gone back.
+    #[serde(default)]
+    pub rollbacks: Vec<Rollback>,
 }
 
 /// Says why a training ended, if not because all its epochs were over.

@@ -2,6 +2,7 @@
 
 use super::EngineError;
 use super::update::{Batch, Output, Step, Update};
+use crate::group::scaled;
 use crate::sample::derived_seed;
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
@@ -24,7 +25,8 @@ pub struct Position {
 }
 
 /// Trains a model step by step, with everything that changes meanwhile: the model, what takes the steps, the schedule
-/// and the position. [`Engine`](super::Engine) runs it with Burn's metrics and checkpoints; a loop of your own may, too.
+/// and the position. [`Engine`](super::Engine) runs it with Burn's metrics and checkpoints; a loop of your own may, too,
+/// without checkpoints.
 ///
 /// ```
 /// use burn_descent::optim::AdamConfig;
@@ -50,6 +52,8 @@ pub struct TrainingState<M, U> {
     update: U,
     schedule: ModuleLrScheduler,
     rate: ModuleLearningRate,
+    /// What the rates of the schedule are multiplied by.
+    multiplier: f64,
     position: Position,
     seed: u64,
     device: Device,
@@ -68,7 +72,8 @@ impl<M: LearnerModel, U: Update<M>> TrainingState<M, U> {
         };
         model.visit(&mut Materialize);
         let position = Position { epoch: 1, batch: 0, step: 0 };
-        Self { model: Some(model), update, schedule: schedule.into(), rate: 0.0.into(), position, seed, device }
+        let (schedule, rate, multiplier) = (schedule.into(), 0.0.into(), 1.0);
+        Self { model: Some(model), update, schedule, rate, multiplier, position, seed, device }
     }
 
     /// Returns how far the training has come.
@@ -119,8 +124,12 @@ impl<M: LearnerModel, U: Update<M>> TrainingState<M, U> {
     pub fn step(&mut self, batch: Batch<M>) -> Result<Output<M>, EngineError> {
         let model = self.take()?;
         self.rate = self.schedule.step();
+        if self.multiplier != 1.0 {
+            self.rate = scaled(&self.rate, self.multiplier, &model);
+        }
         let seed = derived_seed(self.seed, self.position.step, STEP);
-        let step = Step { rate: self.rate.clone(), seed, device: self.device.clone() };
+        let number = self.position.step;
+        let step = Step { rate: self.rate.clone(), number, seed, device: self.device.clone() };
         let (model, output) = self.update.step(model, batch, &step)?;
         self.model = Some(model);
         self.position.step += 1;
@@ -175,12 +184,19 @@ impl<M: LearnerModel, U: Update<M>> TrainingState<M, U> {
     /// Says what does not fit.
     pub(super) fn load(&mut self, position: Position, records: Records) -> Result<(), String> {
         let Some(model) = self.model.take() else { return Ok(()) };
+        // Running statistics that lag behind would come on top of the record's.
+        drop(model.valid());
         let model = model.try_load_record(records.model).map_err(|error| format!("the model is another: {error}"))?;
         self.update.load_record(records.update, &model).map_err(|error| error.to_string())?;
         self.schedule = self.schedule.clone().load_record(records.schedule);
         self.model = Some(model);
         self.position = position;
         Ok(())
+    }
+
+    /// Sets what the rates of the schedule are multiplied by from the next step on.
+    pub(super) fn set_multiplier(&mut self, multiplier: f64) {
+        self.multiplier = multiplier;
     }
 
     /// Puts `model` in the place of one that was lost in a step that failed, for a checkpoint to be loaded into.

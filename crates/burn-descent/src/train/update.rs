@@ -1,8 +1,9 @@
 //! What a step is: the interface, and the step by gradients.
 
 use super::EngineError;
+use crate::ValueRange;
 use crate::gradient::Chain;
-use crate::group::rates;
+use crate::group::{ensure_parameters, rates};
 use crate::optim::{RecordMismatch, evaluation_weights, load_record};
 use crate::penalty::Penalties;
 use crate::transfer::LayerSchedule;
@@ -24,6 +25,8 @@ pub type Output<M> = <M as TrainStep>::Output;
 pub struct Step {
     /// Gives the learning rate, of each parameter where they differ.
     pub rate: ModuleLearningRate,
+    /// Counts the steps taken before this one, over all epochs and starts of the program.
+    pub number: u64,
     /// Seeds what is random in the step, such as dropout: another number at each step, the same when it is repeated.
     pub seed: u64,
     /// Names the device that the step is taken on.
@@ -163,8 +166,7 @@ pub struct GradientUpdate<M: LearnerModel> {
 }
 
 impl<M: LearnerModel> GradientUpdate<M> {
-    /// Creates steps of this optimizer, which may be of several groups of parameters, by the gradients as they are. What
-    /// is evaluated are the weights that train.
+    /// Creates steps of this optimizer, which may be of several groups of parameters, by the gradients as they are.
     pub fn new(optimizer: ModuleOptimizer) -> Self {
         Self {
             optimizer,
@@ -208,19 +210,16 @@ impl<M: LearnerModel> GradientUpdate<M> {
     }
 
     /// Sets the learning rates of groups of parameters, as multiples of that of a step; of two groups that share a
-    /// parameter, the latter counts. The rates of [layers](Self::with_layers) take their place where these differ.
+    /// parameter, the latter counts. The rates of [layers](Self::with_layers) take their place where these differ. A group
+    /// without parameters, or a rate that is negative or not finite, is an error as the training begins.
     pub fn with_rates(self, rates: Vec<(ParamGroup, f64)>) -> Self {
         Self { rates, ..self }
     }
 
-    /// Sets that the weights that the optimizer means to be used are evaluated: an average, where it keeps one.
-    pub fn with_averaged_weights(self) -> Self {
-        self.with_evaluation(Arc::new(|optimizer, model| Ok(evaluation_weights(optimizer, model))))
-    }
-
     /// Sets how the model to evaluate is made, for averages whose batch normalization is to be
     /// [re-estimated](crate::weights::reestimate_batch_norm), say. It has to be the same at each time that it is asked
-    /// for.
+    /// for. Without it, it has the weights that the optimizer means to be used: an average, where it keeps one, else those
+    /// that train.
     pub fn with_evaluation(self, evaluation: Evaluation<M>) -> Self {
         Self { evaluation: Some(evaluation), ..self }
     }
@@ -292,6 +291,10 @@ where
     Batch<M>: Clone,
 {
     fn begin_epoch(&mut self, model: M, epoch: usize) -> Result<M, EngineError> {
+        for (group, rate) in &self.rates {
+            ensure_parameters(&model, group)?;
+            ValueRange::NonNegative.check("GradientUpdate", "rate", *rate)?;
+        }
         match &self.layers {
             Some(layers) => Ok(layers.in_epoch(model, epoch)?),
             None => Ok(model),
@@ -311,7 +314,7 @@ where
     fn evaluated(&self, model: &M) -> Result<M, EngineError> {
         match &self.evaluation {
             Some(evaluation) => evaluation(&self.optimizer, model.clone()),
-            None => Ok(model.valid()),
+            None => Ok(evaluation_weights(&self.optimizer, model.clone())),
         }
     }
 
@@ -325,6 +328,7 @@ where
 
     fn load_record(&mut self, record: OptimizerRecord, model: &M) -> Result<(), RecordMismatch> {
         self.optimizer = load_record(self.optimizer.clone(), record, model)?;
+        self.chain.restart();
         Ok(())
     }
 }

@@ -74,7 +74,7 @@ impl WeightTransforms {
     ///     inner: Some(WeightTransform::Lookahead(LookaheadConfig::new())),
     ///     outer: Some(WeightTransform::Ema(EmaConfig::new())),
     /// };
-    /// let optimizer = transforms.wrap(ErasedOptimizer::new(NadamConfig::new().build()?))?.init(None);
+    /// let optimizer = transforms.wrap(ErasedOptimizer::new(NadamConfig::new().build()?))?.init();
     /// # Ok::<(), burn_descent::ConfigError>(())
     /// ```
     ///

@@ -507,6 +507,7 @@ impl Trace {
 fn bits(history: &History) -> Contents {
     let mut bits = Contents::new();
     bits.insert("ended".to_owned(), format!("{:?}", history.ended).into_bytes());
+    bits.insert("rollbacks".to_owned(), format!("{:?}", history.rollbacks).into_bytes());
     for record in &history.epochs {
         let epoch = record.epoch;
         bits.insert(format!("{epoch}"), format!("{} {}", record.step, record.items).into_bytes());

@@ -131,10 +131,7 @@ fn every_optimizer_goes_on_to_the_bit() {
     for name in NamedOptimizer::names_and_presets() {
         let named = NamedOptimizer::named(&name).expect("a known optimizer");
         let setup = Setup { rate: named.learning_rate(), ..Setup::default() };
-        compare(&name, &setup, |_| {
-            let update = GradientUpdate::new(named.init().expect("in range"));
-            if named.averages() { update.with_averaged_weights() } else { update }
-        });
+        compare(&name, &setup, |_| GradientUpdate::new(named.init().expect("in range")));
         number += 1;
     }
     assert!(number > 40, "{number}");
@@ -180,7 +177,7 @@ fn every_schedule_goes_on_to_the_bit() {
     let variation: Variation = "0.5..0.95:one-cycle".parse().expect("a variation");
     let steps = 0..length.steps();
     let varied = Variation::all(&named, &[("momentum".to_owned(), variation)].into(), steps, length).expect("it fits");
-    let optimizer = || named.build(&varied).expect("in range").init(None);
+    let optimizer = || named.build(&varied).expect("in range").init();
     compare("a momentum that varies", &Setup::default(), |_| GradientUpdate::new(optimizer()));
 }
 
@@ -256,21 +253,21 @@ fn every_transform_of_weights_goes_on_to_the_bit() {
     ];
     let wrapped = |transforms: WeightTransforms| {
         let inner = ErasedOptimizer::new(NadamConfig::new().build().expect("in range"));
-        transforms.wrap(inner).expect("in range").init(None)
+        transforms.wrap(inner).expect("in range").init()
     };
     for (name, transforms) in cases {
-        let make = |_: &Net| GradientUpdate::new(wrapped(transforms)).with_averaged_weights();
+        let make = |_: &Net| GradientUpdate::new(wrapped(transforms));
         compare(name, &setup("cosine"), make);
         let typed = |_: &Net| {
             let chain = ChainConfig::new().accumulate(4).init().expect("in range");
-            GradientUpdate::new(wrapped(transforms)).with_averaged_weights().with_chain(chain)
+            GradientUpdate::new(wrapped(transforms)).with_chain(chain)
         };
         compare(&format!("{name}, accumulated"), &Setup::default(), typed);
     }
     let typed = EmaConfig::new().with_decay(0.8);
     compare("ema of a typed optimizer", &Setup::default(), |_| {
         let optimizer = typed.wrap(MomentumConfig::new().build().expect("in range")).expect("in range");
-        GradientUpdate::new(optimizer.into()).with_averaged_weights()
+        GradientUpdate::new(optimizer.into())
     });
     // The statistics of the averages, estimated anew.
     compare("reestimated", &Setup::default(), |_| {
@@ -291,7 +288,6 @@ fn sharpness_penalties_and_layers_go_on_to_the_bit() {
     compare("sam, accumulated, ema", &Setup::default(), |_| {
         let optimizer = EmaConfig::new().wrap(AdamConfig::new().build().expect("in range")).expect("in range");
         GradientUpdate::new(optimizer.into())
-            .with_averaged_weights()
             .with_sam(Some(sam(0.05)))
             .with_chain(ChainConfig::new().accumulate(3).clip_norm(0.5).init().expect("in range"))
     });
@@ -335,7 +331,6 @@ fn sharpness_penalties_and_layers_go_on_to_the_bit() {
     compare("layers, averaged and accumulated", &Setup::default(), |_| {
         let optimizer = EmaConfig::new().wrap(AdamConfig::new().build().expect("in range")).expect("in range");
         GradientUpdate::new(optimizer.into())
-            .with_averaged_weights()
             .with_layers(LayerSchedule::new(layers(), Unfreeze::Every(1), 0.5).expect("in range"))
             .with_chain(ChainConfig::new().accumulate(4).init().expect("in range"))
     });
@@ -361,8 +356,7 @@ fn each_step_can_be_the_last_for_now() {
         let weights = ParamGroup::from_predicate("weight");
         let penalties = PenaltiesConfig::new().l2(0.01, ParamGroup::all()).lasso(0.01, weights);
         let layers = ["first", "norm", "second"].map(ParamGroup::from_predicate).to_vec();
-        GradientUpdate::new(transforms.wrap(inner).expect("in range").init(None))
-            .with_averaged_weights()
+        GradientUpdate::new(transforms.wrap(inner).expect("in range").init())
             .with_chain(ChainConfig::new().apply_if_finite(2).accumulate(2).clip_norm(0.5).init().expect("in range"))
             .with_penalties(penalties.init(net).expect("it fits"))
             .with_sam(Some(SamConfig::new().init().expect("in range")))

@@ -1,10 +1,17 @@
 //! When a training ends by itself, and what it gives back.
 
-use super::{Alone, Break, Breaking, Net, Setup, Trace, bits, device, drawing_alone, new_folder, weights};
+use super::{Alone, Break, Breaking, Net, PointBatch, Setup, Trace, bits, device, drawing_alone, new_folder, weights};
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
+use burn::train::ClassificationOutput;
+use burn_descent::ConfigError;
 use burn_descent::early_stopping::{EarlyStoppingConfig, Goal};
-use burn_descent::optim::MomentumConfig;
-use burn_descent::train::{Criterion, End, Ended, GradientUpdate, History, Outcome};
+use burn_descent::gradient::ChainConfig;
+use burn_descent::optim::{MomentumConfig, NadamConfig, RecordMismatch};
+use burn_descent::train::{
+    Criterion, End, Ended, EngineError, GradientUpdate, History, Loader, Outcome, RollbackConfig, Step, Update,
+};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 const EPOCHS: usize = 10;
@@ -207,4 +214,165 @@ fn an_error_leaves_the_best_of_before() {
         assert!(weights(model) == weights(&unbroken.snapshots[&best]), "resumed: {resumed}");
         assert!(outcome.snapshots.contains_key(&2), "resumed: {resumed}");
     }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Going back
+
+/// Whose steps are not finite from a certain rate on, from the third epoch.
+struct TooFast {
+    update: GradientUpdate<Net>,
+    limit: f64,
+}
+
+impl Update<Net> for TooFast {
+    fn step(&mut self, model: Net, batch: PointBatch, step: &Step) -> Result<(Net, ClassificationOutput), EngineError> {
+        let scale = if step.rate.base() > self.limit { batch.scale } else { 1.0 };
+        self.update.step(model, PointBatch { scale, ..batch }, step)
+    }
+
+    fn to_record(&self) -> OptimizerRecord {
+        self.update.to_record()
+    }
+
+    fn load_record(&mut self, record: OptimizerRecord, model: &Net) -> Result<(), RecordMismatch> {
+        self.update.load_record(record, model)
+    }
+}
+
+const FAST: f64 = 0.02;
+
+/// Diverges in its third epoch, in the step of that number, until the rate is at most a quarter of that at the start.
+fn too_fast(chain: ChainConfig) -> impl Fn(&Net) -> TooFast {
+    move |_| {
+        let chain = chain.clone().init().expect("in range");
+        TooFast { update: update_of(NadamConfig::new().init()).with_chain(chain), limit: FAST / 3.9 }
+    }
+}
+
+fn update_of(optimizer: Result<ModuleOptimizer, ConfigError>) -> GradientUpdate<Net> {
+    GradientUpdate::new(optimizer.expect("in range"))
+}
+
+/// The loss of the batch that begins with this place is infinite from the third epoch on.
+fn infinite_at(place: usize) -> Setup {
+    let mut setup = Setup { epochs: 5, rate: FAST, ..Setup::default() };
+    setup.points.scale =
+        Arc::new(move |places| if places.epoch >= 3 && places.numbers.contains(&place) { f64::INFINITY } else { 1.0 });
+    setup
+}
+
+/// However often it is broken off, it goes back where the unbroken training does, and comes to the same.
+#[test]
+fn a_training_that_diverges_goes_back() {
+    let alone = drawing_alone();
+    for chain in [ChainConfig::new(), ChainConfig::new().apply_if_finite(0)] {
+        // In the first, a middle and the last step of an epoch.
+        for place in [0, 9, 24] {
+            let setup = infinite_at(place);
+            let back = |engine: super::Broken| engine.with_rollback(RollbackConfig::new(3));
+            let train =
+                |folder: &Path, at| setup.train_by(&alone, folder, too_fast(chain.clone()), at, back, setup.loader());
+            let folder = new_folder();
+            let outcome = train(folder.path(), None);
+            let case = format!("{chain:?}, {place}");
+            assert!(matches!(outcome.end, Ok(End::Complete)), "{case}: {:?}", outcome.end);
+            assert_eq!(outcome.history.last_epoch(), 5, "{case}");
+            let multipliers: Vec<f64> = outcome.history.rollbacks.iter().map(|rollback| rollback.multiplier).collect();
+            assert_eq!(multipliers, [0.5, 0.25], "{case}");
+            let epochs: Vec<usize> = outcome.history.rollbacks.iter().map(|rollback| rollback.epoch).collect();
+            assert_eq!(epochs, [3, 3], "{case}");
+            let rate = |epoch: usize| outcome.history.epochs[epoch - 1].training["Learning Rate"];
+            assert_eq!([rate(2), rate(3), rate(5)], [FAST, FAST / 4.0, FAST / 4.0], "{case}");
+            for record in &outcome.history.epochs {
+                assert!(record.training["Loss"].is_finite() && record.validation["Loss"].is_finite(), "{case}");
+                assert_eq!((record.items, record.step), (25, 6 * record.epoch as u64), "{case}");
+            }
+            let unbroken = Trace::new(&outcome, folder.path());
+
+            let folder = new_folder();
+            let breaks =
+                [Break::Signal(13), Break::Error(14), Break::Validation(3), Break::Signal(20), Break::Error(26)];
+            let ends = breaks.map(|at| train(folder.path(), Some(at)).end);
+            let broken = ends.iter().filter(|end| matches!(end, Ok(End::Interrupted) | Err(EngineError::Update(_))));
+            assert!(broken.count() >= 4, "{case}: {ends:?}");
+            let broken = Trace::new(&train(folder.path(), None), folder.path());
+            let differences = broken.differences(&unbroken);
+            assert!(differences.is_empty(), "{case}: {differences:#?}");
+
+            // Without a folder, too.
+            let net = setup.net();
+            let engine = back(setup.engine(Breaking::never(too_fast(chain.clone())(&net))));
+            let validation = Arc::new(Loader::new(super::Points::validation(), 4, &device().inner()));
+            let memory = engine.train(net, setup.loader(), validation, super::configured);
+            assert_eq!(bits(&memory.history), bits(&outcome.history), "{case}");
+            let best = |outcome: &Outcome<Net>| weights(&outcome.best.as_ref().expect("a best epoch").1);
+            assert!(best(&memory) == best(&outcome), "{case}");
+        }
+    }
+}
+
+/// What a training goes back to is what it was: the next epochs are those of one that had the lower rate from there on.
+#[test]
+fn what_was_not_finite_leaves_nothing() {
+    let alone = drawing_alone();
+    let setup = infinite_at(9);
+    let folder = new_folder();
+    let chain = || ChainConfig::new().apply_if_finite(0).accumulate(2);
+    let back = |engine: super::Broken| engine.with_rollback(RollbackConfig::new(1).with_factor(0.25));
+    let outcome = setup.train_by(&alone, folder.path(), too_fast(chain()), None, back, setup.loader());
+    assert_eq!(outcome.history.rollbacks.len(), 1);
+    assert_eq!(outcome.history.rollbacks[0].reason.split('`').nth(1), Some("first.weight"));
+
+    let schedule = "multi-step=2:0.25".parse().expect("a schedule");
+    let sound = Setup { epochs: 5, rate: FAST, schedule, ..Setup::default() };
+    let other = new_folder();
+    let expected = sound.train(&alone, other.path(), too_fast(chain()), None);
+    let values = |outcome: &Outcome<Net>| {
+        let history = &outcome.history;
+        let epochs = history.epochs.iter();
+        epochs.map(|record| (record.training.clone(), record.validation.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&outcome), values(&expected));
+}
+
+#[test]
+fn a_training_that_goes_on_diverging_ends() {
+    let alone = drawing_alone();
+    for (chain, not_finite) in [(ChainConfig::new(), false), (ChainConfig::new().apply_if_finite(0), true)] {
+        let setup = Setup { epochs: 6, ..diverging(3) };
+        let make =
+            |_: &Net| update_of(MomentumConfig::new().init()).with_chain(chain.clone().init().expect("in range"));
+        let folder = new_folder();
+        let back = |engine: super::Broken| engine.with_rollback(RollbackConfig::new(2));
+        let outcome = setup.train_by(&alone, folder.path(), make, None, back, setup.loader());
+        assert_eq!(outcome.history.rollbacks.len(), 2);
+        match outcome.end {
+            Ok(End::Ended(Ended::Diverged)) => assert!(!not_finite),
+            Err(EngineError::NonFinite(_)) => assert!(not_finite),
+            end => panic!("{end:?}"),
+        }
+        assert!(outcome.best.expect("a best epoch").0 <= 2);
+    }
+}
+
+#[test]
+fn what_cannot_be_gone_back_by_is_refused() {
+    let alone = drawing_alone();
+    let folder = new_folder();
+    for (config, message) in [
+        (RollbackConfig::new(0), "Rollback: attempts should be at least 1, but is 0"),
+        (RollbackConfig::new(1).with_factor(1.0), "Rollback: factor should be in (0, 1), but is 1"),
+        (RollbackConfig::new(1).with_factor(f64::NAN), "Rollback: factor should be in (0, 1), but is NaN"),
+    ] {
+        let setup = Setup::default();
+        let back = |engine: super::Broken| engine.with_rollback(config);
+        let outcome = setup.train_by(&alone, folder.path(), update, None, back, setup.loader());
+        assert_eq!(outcome.end.expect_err("out of range").to_string(), message);
+    }
+    for text in ["", "x", "1:", "1:x", "0", "1:1", "-1"] {
+        text.parse::<RollbackConfig>().expect_err(text);
+    }
+    let config: RollbackConfig = "2:0.1".parse().expect("a rollback");
+    assert_eq!(config.to_string(), "2:0.1");
 }

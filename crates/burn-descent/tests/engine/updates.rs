@@ -3,12 +3,14 @@
 use super::resumption::compare_with;
 use super::{Net, PointBatch, Points, STEPS, Setup, configured, device, drawing_alone, new_folder, weights};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ParamGroup};
 use burn::optim::{GradientsParams, LBFGS, LBFGSConfig, LineSearchFn, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Device;
 use burn::train::{ClassificationOutput, Learner, SupervisedTraining, TrainStep};
 use burn_descent::gradient::{ChainConfig, global_norm};
-use burn_descent::optim::{NadamConfig, NamedOptimizer, RecordMismatch, SgdConfig, load_record};
+use burn_descent::optim::{NadamConfig, NamedOptimizer, RecordMismatch, SgdConfig, evaluation_weights, load_record};
 use burn_descent::train::{End, EngineError, GradientUpdate, Loader, Step, TrainingState, Update};
+use burn_descent::weights::EmaConfig;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -186,6 +188,87 @@ fn an_update_is_told_of_epochs() {
         setup.train(&alone, folder.path(), make, at);
         assert_eq!(*calls.lock().expect("no panic"), expected, "{at:?}");
     }
+}
+
+/// Notes the numbers of the steps.
+struct Numbering {
+    update: GradientUpdate<Net>,
+    numbers: Arc<std::sync::Mutex<Vec<u64>>>,
+}
+
+impl Update<Net> for Numbering {
+    fn step(&mut self, model: Net, batch: PointBatch, step: &Step) -> Result<(Net, ClassificationOutput), EngineError> {
+        self.numbers.lock().expect("no panic").push(step.number);
+        self.update.step(model, batch, step)
+    }
+
+    fn to_record(&self) -> OptimizerRecord {
+        self.update.to_record()
+    }
+
+    fn load_record(&mut self, record: OptimizerRecord, model: &Net) -> Result<(), RecordMismatch> {
+        self.update.load_record(record, model)
+    }
+}
+
+/// A step knows its number, also in a program that goes on: what is done at each tenth step is done at the same ones.
+#[test]
+fn steps_are_numbered_over_all_starts() {
+    let alone = drawing_alone();
+    let numbers = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let make = |_: &Net| Numbering {
+        update: GradientUpdate::new(SgdConfig::new().init().expect("in range")),
+        numbers: numbers.clone(),
+    };
+    let folder = new_folder();
+    let setup = Setup { epochs: 2, ..Setup::default() };
+    for at in [Some(super::Break::Signal(5)), None] {
+        setup.train(&alone, folder.path(), make, at);
+    }
+    assert_eq!(*numbers.lock().expect("no panic"), (0..12).collect::<Vec<u64>>());
+}
+
+#[test]
+fn rates_of_groups_that_cannot_be_are_refused() {
+    let alone = drawing_alone();
+    let folder = new_folder();
+    for (word, rate, part) in [
+        ("frist", 0.1, "no parameter of the module matches `frist`"),
+        ("first", f64::NAN, "rate should be in [0, ∞), but is NaN"),
+        ("first", -1.0, "rate should be in [0, ∞), but is -1"),
+    ] {
+        let make = |_: &Net| {
+            let update = GradientUpdate::new(SgdConfig::new().init().expect("in range"));
+            update.with_rates(vec![(ParamGroup::from_predicate(word), rate)])
+        };
+        let outcome = Setup::default().train(&alone, folder.path(), make, None);
+        let error = outcome.end.expect_err("no such group").to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+/// An average is validated without being asked for.
+#[test]
+fn the_weights_that_an_optimizer_means_are_evaluated() {
+    let alone = drawing_alone();
+    let setup = Setup { epochs: 2, dropout: 0.0, snapshots: vec![2], ..Setup::default() };
+    let trained = |make: &dyn Fn() -> GradientUpdate<Net>| {
+        let folder = new_folder();
+        weights(&setup.train(&alone, folder.path(), |_| make(), None).snapshots[&2])
+    };
+    let ema = || {
+        let ema = EmaConfig::new().with_decay(0.9).wrap(SgdConfig::new().build().expect("in range"));
+        ema.expect("in range").init()
+    };
+    let average = trained(&|| GradientUpdate::new(ema()));
+    let asked = trained(&|| {
+        let update = GradientUpdate::new(ema());
+        update.with_evaluation(Arc::new(|optimizer, model| Ok(evaluation_weights(optimizer, model))))
+    });
+    let raw = trained(&|| {
+        GradientUpdate::new(ema()).with_evaluation(Arc::new(|_: &ModuleOptimizer, model: Net| Ok(model.valid())))
+    });
+    assert!(average == asked && average != raw);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

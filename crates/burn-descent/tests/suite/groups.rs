@@ -2,6 +2,7 @@
 
 use crate::common::{cpu_devices, same_bits, tensor, values, vector};
 use burn::module::{Module, Param};
+use burn::nn::LinearConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor};
 use burn_descent::group::ensure_parameters;
@@ -139,4 +140,18 @@ fn groups_are_read_written_and_refused() {
     assert!(ensure_parameters(&layer, &group("bias,norm:decay=0").parameters()).is_ok());
     let error = ensure_parameters(&layer, &group("biass:decay=0").parameters()).expect_err("no such path");
     assert!(error.to_string().contains("bias"), "{error}");
+}
+
+/// One misspelt word among several is no small matter: what it should have named would go on decaying.
+#[test]
+fn each_word_of_a_group_has_to_be_somewhere() {
+    let model = LinearConfig::new(2, 3).init(&Device::flex());
+    ParameterGroupConfig::new(["bias", "weight"]).ensure_parameters(&model).expect("both are there");
+    let error = ParameterGroupConfig::new(["bias", "wieght"]).ensure_parameters(&model).expect_err("a misspelt word");
+    let expected = "no parameter of the module matches `wieght`; expected paths such as weight, bias";
+    assert_eq!(error.to_string(), expected);
+    let spaced: ParameterGroupConfig = "bias, weight:decay=0".parse().expect("a group");
+    spaced.ensure_parameters(&model).expect("blanks mean nothing");
+    let twice = "bias:decay=0,decay=1".parse::<ParameterGroupConfig>().expect_err("two decays").to_string();
+    assert!(twice.contains("decay is given twice"), "{twice}");
 }

@@ -1,6 +1,7 @@
 //! The tests of the library, in one program: each links all of Burn.
 
 mod augment;
+mod averages;
 mod common;
 mod contract;
 mod convolution;
@@ -8,6 +9,7 @@ mod early_stopping;
 mod ensembles;
 mod golden;
 mod groups;
+mod landscape;
 mod multitask;
 mod named;
 mod noise;

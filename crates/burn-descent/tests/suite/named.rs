@@ -1,8 +1,16 @@
 //! Optimizers by name: the table, its presets and their rates, and hyperparameters that are reached by name.
 
-use crate::common::{Trainee, cpu_devices, scattered, tensor, vector};
-use burn::tensor::DType;
-use burn_descent::optim::{AdamConfig, AdanConfig, LionConfig, MomentumConfig, NamedOptimizer, NesterovConfig};
+use crate::common::{Trainee, cpu_devices, deviation, scattered, tensor, values, vector};
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::ParamGroup;
+use burn::nn::LinearConfig;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{DType, Device, Tensor};
+use burn_descent::gradient::GradientNoiseConfig;
+use burn_descent::optim::{
+    AdamConfig, AdanConfig, LionConfig, MomentumConfig, NamedOptimizer, NesterovConfig, SgdConfig, Variations,
+};
+use burn_descent::weights::{EmaConfig, WeightTransform, WeightTransforms};
 use std::collections::BTreeSet;
 
 /// Every name and preset descends a parabola at its own rate.
@@ -126,15 +134,59 @@ fn burns_own_are_refused_where_they_would_panic() {
     assert_eq!(error("burn-muon", "rest.beta_1=1"), "Adam: beta_1 should be in [0, 1), but is 1");
 }
 
-/// A clipping in the file of one of Burn's clips.
+/// A clipping in a configuration clips, however the optimizer is made of it and whatever is wrapped around it: a step is
+/// that by the clipped gradient.
 #[test]
-fn burns_own_clip_as_they_are_told() {
-    for name in ["burn-adafactor", "burn-lamb", "burn-sgd", "burn-adan"] {
+fn a_configured_clipping_is_lost_nowhere() {
+    let device = Device::flex().autodiff();
+    let model = LinearConfig::new(3, 2).init(&device);
+    let gradients = |scale: f64| {
+        let loss = (model.forward(Tensor::<2>::ones([4, 3], &device)) * scale).sum();
+        GradientsParams::from_grads(loss.backward(), &model)
+    };
+    let after = |mut optimizer: ModuleOptimizer, scale: f64| {
+        let model = optimizer.step(0.1, model.clone(), gradients(scale));
+        values(&model.weight.val())
+    };
+    // The gradient of each of six weights is four times the scale.
+    let norm = 4.0 * 6_f64.sqrt();
+    for name in NamedOptimizer::names() {
         let plain = NamedOptimizer::named(name).expect("a known name");
-        assert!(plain.config().clipping().is_none(), "{name}");
-        let field = if name == "burn-sgd" { "gradient_clipping" } else { "grad_clipping" };
-        let clipping = plain.with(&format!("{field}={{\"Norm\":0.1}}")).expect("a clipping").config().clipping();
-        assert!(matches!(clipping, Some(burn::grad_clipping::GradientClipping::Norm(0.1))), "{name}");
+        let field = match name {
+            "burn-sgd" => "gradient_clipping",
+            "burn-muon" => "rest.grad_clipping",
+            "sgd-noise" => "sgd.grad_clipping",
+            _ => "grad_clipping",
+        };
+        let clipped = plain.with(&format!("{field}={{\"Norm\":0.1}}")).expect("a clipping");
+        let build = |named: &NamedOptimizer| named.build(&Variations::default()).expect("in range");
+        let ema = WeightTransform::Ema(EmaConfig::new().with_decay(0.5));
+        let wrapped = |named: &NamedOptimizer| {
+            WeightTransforms { inner: None, outer: Some(ema) }.wrap(build(named)).expect("in range").init()
+        };
+        let grouped = |named: &NamedOptimizer| {
+            SgdConfig::new().init().expect("in range").with_group(ParamGroup::all(), build(named), None)
+        };
+        let noise = GradientNoiseConfig::new().with_eta(1e-3);
+        let noisy = |named: &NamedOptimizer| match name {
+            "sgd-noise" => build(named).init(),
+            _ => noise.wrap_erased(build(named)).expect("in range").init(),
+        };
+        let makes: [&dyn Fn(&NamedOptimizer) -> ModuleOptimizer; 5] =
+            [&|named| named.init().expect("in range"), &|named| build(named).init(), &wrapped, &grouped, &noisy];
+        for (way, make) in makes.into_iter().enumerate() {
+            let found = after(make(&clipped), 1e4);
+            let expected = after(make(&plain), 0.1 / norm);
+            let gap = deviation(&found, &expected);
+            assert!(gap < 1e-5, "{name}, way {way}: {gap:e}");
+        }
+    }
+    let config = SgdConfig::new().with_grad_clipping(Some(GradientClippingConfig::Norm(0.1)));
+    let sgd = || config.build().expect("in range");
+    let expected = after(SgdConfig::new().init().expect("in range"), 0.1 / norm);
+    let ema = EmaConfig::new().wrap(sgd()).expect("in range");
+    for optimizer in [config.init().expect("in range"), sgd().into(), ema.init()] {
+        assert!(deviation(&after(optimizer, 1e4), &expected) < 1e-6);
     }
 }
 
@@ -204,4 +256,40 @@ fn numbers_come_back_from_json_to_the_bit() {
         let found = *read.config_mut().number_mut("beta_1").expect("a number of Adam's");
         assert_eq!(found.to_bits(), beta_1.to_bits(), "{beta_1:?} came back as {found:?}");
     }
+}
+
+/// What was probably meant is told.
+#[test]
+fn names_that_are_nearly_right_help() {
+    let error = |name: &str| NamedOptimizer::named(name).expect_err(name).to_string();
+    assert!(error("nadm").ends_with("; did you mean `nadam`?"), "{}", error("nadm"));
+    assert!(error("nadam:doza").ends_with("; did you mean `dozat`?"), "{}", error("nadam:doza"));
+    assert!(!error("xyz").contains("did you mean"), "{}", error("xyz"));
+    for name in ["Adam", " adam ", "AdamW", "Burn_Adam", "schedule_free_adamw"] {
+        NamedOptimizer::named(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// A number goes to where there is one, whatever alternative it stands in; what cannot be is said with how it is written.
+#[test]
+fn a_bare_number_keeps_its_alternative() {
+    let with = |name: &str, assignment: &str| {
+        let named = NamedOptimizer::named(name).expect("a known name");
+        named.with(assignment).map(|named| named.config().to_value()).map_err(|error| error.to_string())
+    };
+    for (name, assignment, place, expected) in [
+        ("adam", "epsilon=1e-7", "/epsilon/outside", 1e-7),
+        ("adamw", "weight_decay=0.3", "/weight_decay/decoupled", 0.3),
+        ("rmsprop-momentum", "momentum=0.5", "/momentum/classical", 0.5),
+        ("momentum:pytorch", "dampening=0.1", "/form/learning_rate_outside/dampening", 0.1),
+    ] {
+        let value = with(name, assignment).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(value.pointer(place).and_then(serde_json::Value::as_f64), Some(expected), "{name}: {value}");
+    }
+    let error = with("adam", "weight_decay=0.01").expect_err("there is no form to keep");
+    assert!(error.contains("null now") && error.contains(r#"{"l2":0.01}"#), "{error}");
+    let error = with("adam", "epsilon=outside").expect_err("no number");
+    assert!(error.contains(r#"{"outside":1e-8} now"#) || error.contains("it is"), "{error}");
+    let lr = NamedOptimizer::named("adam").expect("a known name").number("lr").expect_err("no hyperparameter");
+    assert!(lr.to_string().contains("follows the schedule"), "{lr}");
 }

@@ -282,7 +282,7 @@ fn noise_over_an_erased_optimizer_is_the_same() {
         let typed = || ModuleOptimizer::from(config.wrap(NadamConfig::new().build().expect("valid")).expect("valid"));
         let erased = || {
             let optimizer = NamedOptimizer::named("nadam").expect("known").build(&Variations::default());
-            config.wrap_erased(optimizer.expect("valid")).expect("valid").init(None)
+            config.wrap_erased(optimizer.expect("valid")).expect("valid").init()
         };
         let (mut pairs, mut optimizers) = ([Pair::new(&device), Pair::new(&device)], [typed(), erased()]);
         // One that is looked at draws no other noise.

@@ -1,16 +1,17 @@
 //! What a record is refused for, and that one which fits is taken as it is.
 
 use crate::common::{cpu_devices, deviation, same_bits, values};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
-use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 use burn_descent::gradient::GradientNoiseConfig;
 use burn_descent::optim::{
     AdamConfig, AmsgradConfig, ErasedOptimizer, LearningRatePlacement, MomentumConfig, NadamConfig, NesterovConfig,
-    RecordMismatch, RmsPropConfig, ScheduleFreeSgdConfig, SgdConfig, load_record,
+    RecordMismatch, RmsPropConfig, ScheduleFreeSgdConfig, SgdConfig, check_record, load_record,
 };
+use burn_descent::schedule::{RunLength, Schedule};
 use burn_descent::weights::{
     Averaged, Averaging, EmaConfig, LookaheadConfig, SwaConfig, WeightTransform, WeightTransforms,
 };
@@ -219,7 +220,7 @@ fn a_wrapper_chosen_at_run_time_has_the_record_of_its_kind() {
         WeightTransforms { inner: Some(WeightTransform::Ema(EmaConfig::new())), ..WeightTransforms::default() };
     let erased = || {
         let adam = ErasedOptimizer::new(AdamConfig::new().build().unwrap());
-        transforms.wrap(adam).unwrap().init(None)
+        transforms.wrap(adam).unwrap().init()
     };
     let typed = |averaging: EmaConfig| -> ModuleOptimizer {
         averaging.wrap(AdamConfig::new().build().unwrap()).unwrap().into()
@@ -369,11 +370,24 @@ fn another_version(nadam: fn() -> ModuleOptimizer) {
     assert_eq!(error, "weight: the record of Nadam has version 7, this is version 2");
 }
 
+/// A file that was taken for another is told, and no fresh start.
 #[test]
-fn a_modules_record_is_no_optimizers() {
-    let model = linear(&first_device());
-    let record: ModuleRecord = model.clone().into_record();
-    let record = OptimizerRecord::from_bytes(record.into_bytes().unwrap()).unwrap();
-    // It has nothing that an optimizer's record has, and no name that could be taken for one.
-    assert!(load_record(nadam(), record, &model).is_ok_and(|optimizer| optimizer.to_record().is_empty()));
+fn records_of_other_things_are_refused() {
+    let device = Device::flex().autodiff();
+    let model = LinearConfig::new(2, 1).init(&device);
+    let optimizer = || AdamConfig::new().init().expect("in range");
+    let of_model = model.clone().into_record().into_bytes().expect("a record");
+    let schedule: Schedule = "cosine".parse().expect("a schedule");
+    let length = RunLength { epochs: 2, steps_per_epoch: 3 };
+    let scheduler = ModuleLrScheduler::new(schedule.scheduler(0.1, length).expect("in range"));
+    let of_schedule = scheduler.to_record().into_bytes().expect("a record");
+    for (what, bytes) in [("model", of_model), ("schedule", of_schedule)] {
+        let record = OptimizerRecord::from_bytes(bytes.clone()).expect("a record of some kind");
+        let error = load_record(optimizer(), record, &model).err().unwrap_or_else(|| panic!("{what} was loaded"));
+        let expected = if what == "model" { "holds no optimizer's state" } else { "the module does not have" };
+        assert!(error.to_string().contains(expected), "{what}: {error}");
+        assert!(check_record(&optimizer(), bytes, &model).is_err(), "{what}");
+    }
+    // One that has taken no step has no state, and is no mistake.
+    load_record(optimizer(), optimizer().to_record(), &model).expect("an empty record");
 }

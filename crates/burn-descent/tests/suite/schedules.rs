@@ -298,17 +298,23 @@ fn misspelt_schedules_are_told() {
                  multi-step=EPOCHS/EPOCHS:FACTOR, polynomial=POWER, time-based=K, inverse-sqrt=K, \
                  cosine-restarts=EPOCHS, triangular=EPOCHS, wsd=EPOCHS:EPOCHS, plateau, warm-up=EPOCHS+SCHEDULE, \
                  SCHEDULE@EPOCHS+SCHEDULE";
-    for text in ["", "Constant", "warm", "cosine+linear", "=", "steps=1:2"] {
-        assert_eq!(message(text), format!("unknown schedule `{text}`; known: {known}"));
+    for (text, name, hint) in [
+        ("", "", ""),
+        ("xyz", "xyz", ""),
+        ("=", "=", ""),
+        ("warm", "warm", "; did you mean `warm-up`?"),
+        ("steps=1:2", "steps=1:2", "; did you mean `step`?"),
+        ("warm-up=2+cos", "cos", "; did you mean `cosine`?"),
+    ] {
+        assert_eq!(message(text), format!("unknown schedule `{name}`{hint}; known: {known}"));
     }
-    assert_eq!(message("warm-up=2+cos"), format!("unknown schedule `cos`; known: {known}"));
     let misspelt = message("constant@soon+linear");
     assert!(misspelt.contains("the time after @ should be a length") && misspelt.contains("`soon`"), "{misspelt}");
     let late = schedule("plateau@2+linear").scheduler(0.1, length(4, 5)).map(drop).expect_err("a plateau first");
     assert_eq!(late.to_string(), "Schedule: plateaus before the last part should be 0 in number, but is 1");
     let step = "expected step=EPOCHS:FACTOR, parameters every, factor, k";
     let cases = [
-        ("constant=1", "no parameter has the value `1`; expected constant".to_owned()),
+        ("constant=1", "`constant` has no parameters; expected constant".to_owned()),
         ("step", format!("every is missing; {step}")),
         ("step=1", format!("factor is missing; {step}")),
         ("step=0.5:1", format!("every should be a length such as 10epochs or 500steps, but is `0.5`; {step}")),
@@ -526,6 +532,55 @@ mod training {
             };
             let ended = config.run(&model, &momentum(), batches(&device), told).expect("a curve");
             assert_eq!((ended.points.len(), ended.diverged), (2, true), "{last}");
+        }
+    }
+}
+
+#[test]
+fn texts_that_are_nearly_right_help() {
+    for (text, hint) in [
+        ("cosin", "did you mean `cosine`?"),
+        ("onecycle", "did you mean `one-cycle`?"),
+        ("cosine+linear", "the time before + is missing"),
+        ("step=1:0.5+linear", "the time before + is missing"),
+        ("constant@20", "what follows are missing after `@`"),
+        ("cosine,over=3", "parameters come after `=`"),
+        ("constant=1", "`constant` has no parameters"),
+    ] {
+        let error = text.parse::<Schedule>().expect_err(text).to_string();
+        assert!(error.contains(hint), "{text}: {error}");
+    }
+    for (text, same) in [
+        (" Cosine ", "cosine"),
+        ("multi_step=1:0.5", "multi-step=1:0.5"),
+        ("exponential=0.9,per=epochs", "exponential=0.9,per=epoch"),
+        ("plateau=goal=max", "plateau=goal=higher"),
+        ("time-based=1e+3", "time-based=1000"),
+        ("Warm-Up=1+linear", "warm-up=1+linear"),
+    ] {
+        assert_eq!(text.parse::<Schedule>(), same.parse(), "{text}");
+    }
+}
+
+/// What is never come to is told, by the steps of the run, at any depth.
+#[test]
+fn parts_beyond_the_end_are_told() {
+    let length = RunLength { epochs: 10, steps_per_epoch: 4 };
+    for (text, unreached) in [
+        ("warm-up=39steps+cosine", None),
+        ("warm-up=40steps+cosine", Some("the warm-up takes 40 steps, and there are 40")),
+        ("constant@9+linear", None),
+        ("constant@10+linear", Some("`constant` takes 40 steps, and there are 40")),
+        ("constant@5+linear@5+cosine", Some("`linear` takes 20 steps, and there are 20")),
+        ("warm-up=5+constant@6+linear", Some("`constant` takes 24 steps, and there are 20")),
+        ("wsd=5:5", None),
+        ("wsd=9:9", Some("warm-up and decay take 36 and 36 steps, and there are 40")),
+        ("one-cycle", None),
+    ] {
+        let found = text.parse::<Schedule>().expect(text).unreached(length);
+        match unreached {
+            Some(part) => assert!(found.as_ref().is_some_and(|found| found.starts_with(part)), "{text}: {found:?}"),
+            None => assert_eq!(found, None, "{text}"),
         }
     }
 }

@@ -87,7 +87,8 @@ fn powell_singular(v: Tensor<1>) -> Tensor<1> {
 
 /// The problems with golden counts.
 pub fn golden_problems() -> Vec<TestProblem> {
-    let problem = |name, start: &[f64], minimum, function| TestProblem { name, start: start.to_vec(), minimum, function };
+    let problem =
+        |name, start: &[f64], minimum, function| TestProblem { name, start: start.to_vec(), minimum, function };
     vec![
         problem("Rosenbrock", &[-1.2, 1.0], 0.0, rosenbrock),
         problem("Beale (1, 1)", &[1.0, 1.0], 0.0, beale),

@@ -3,8 +3,8 @@
 use super::problems::{TestProblem, golden_problems};
 use burn::tensor::{DType, Device};
 use burn_descent::second_order::{
-    BfgsConfig, ConjugateGradientsConfig, ConjugateGradientsForm, Ending, LbfgsConfig, LineSearchConfig, Method, Minimizer,
-    NewtonConfig, NewtonForm, Report, StoppingConfig, TruncatedNewtonConfig, TrustRegionConfig,
+    BfgsConfig, ConjugateGradientsConfig, ConjugateGradientsForm, Ending, LbfgsConfig, LineSearchConfig, Method,
+    Minimizer, NewtonConfig, NewtonForm, Report, StoppingConfig, TruncatedNewtonConfig, TrustRegionConfig,
 };
 
 /// What SciPy 1.17.1 takes on the golden problems, in their order: `nfev` to a gradient of 1e-8.
@@ -59,10 +59,7 @@ fn lbfgs() {
 
 #[test]
 fn conjugate_gradients() {
-    for form in [
-        ConjugateGradientsForm::HestenesStiefel,
-        ConjugateGradientsForm::PolakRibiere,
-    ] {
+    for form in [ConjugateGradientsForm::HestenesStiefel, ConjugateGradientsForm::PolakRibiere] {
         let config = ConjugateGradientsConfig::new().with_form(form);
         check(&format!("{form:?}"), || config.init().expect("in range"), CG);
     }
@@ -88,7 +85,9 @@ fn tuning() {
     for radius in [0.5, 1.0, 2.0, 4.0, 10.0, 100.0] {
         let region = TrustRegionConfig::new().with_radius(radius);
         let config = NewtonConfig::new().with_trust_region(region);
-        _ = std::panic::catch_unwind(|| check(&format!("Newton {radius}"), || config.init().expect("in range"), TRUST_EXACT));
+        _ = std::panic::catch_unwind(|| {
+            check(&format!("Newton {radius}"), || config.init().expect("in range"), TRUST_EXACT)
+        });
         let config = TruncatedNewtonConfig::new().with_trust_region(region);
         _ = std::panic::catch_unwind(|| check(&format!("TN {radius}"), || config.init().expect("in range"), NEWTON_CG));
     }
@@ -99,11 +98,20 @@ fn tuning() {
     }
     for history in [5, 20, 100] {
         let config = LbfgsConfig::new().with_history(history);
-        _ = std::panic::catch_unwind(|| check(&format!("L-BFGS m={history}"), || config.init().expect("in range"), LBFGS));
+        _ = std::panic::catch_unwind(|| {
+            check(&format!("L-BFGS m={history}"), || config.init().expect("in range"), LBFGS)
+        });
     }
     for c_2 in [0.1, 0.2, 0.25, 0.35, 0.4] {
-        for form in [ConjugateGradientsForm::HestenesStiefel, ConjugateGradientsForm::PolakRibiere, ConjugateGradientsForm::HagerZhang, ConjugateGradientsForm::DaiYuan, ConjugateGradientsForm::FletcherReeves] {
-            let config = ConjugateGradientsConfig::new().with_form(form).with_line_search(LineSearchConfig::new().with_c_2(c_2));
+        for form in [
+            ConjugateGradientsForm::HestenesStiefel,
+            ConjugateGradientsForm::PolakRibiere,
+            ConjugateGradientsForm::HagerZhang,
+            ConjugateGradientsForm::DaiYuan,
+            ConjugateGradientsForm::FletcherReeves,
+        ] {
+            let config =
+                ConjugateGradientsConfig::new().with_form(form).with_line_search(LineSearchConfig::new().with_c_2(c_2));
             _ = std::panic::catch_unwind(|| check(&format!("{form:?} {c_2}"), || config.init().expect("in range"), CG));
         }
     }

@@ -1,0 +1,13 @@
+//! What names that people type have in common.
+
+/// A name as it is in a table: in small letters, with hyphens.
+pub(crate) fn plain(name: &str) -> String {
+    name.trim().to_ascii_lowercase().replace('_', "-")
+}
+
+/// The known name that is most like `name`, if one is much like it.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let like = |known: &str| strsim::jaro_winkler(&plain(name), known);
+    let nearest = known.max_by(|one, other| like(one).total_cmp(&like(other)));
+    nearest.filter(|known| like(known) > 0.8)
+}
