@@ -9,7 +9,8 @@ use burn::tensor::Tensor;
 /// Configures a trust region (Nocedal & Wright 2006, algorithm 4.1): how far the quadratic model of the loss is believed.
 ///
 /// A step is judged by the share ρ of what the model promised that the loss fell by. Below ¼ the radius becomes a quarter of
-/// the step, above ¾ it is doubled where the step has reached it. A step is taken where ρ exceeds `least`.
+/// the step; above 0.9 it is doubled where the step has reached it, and four times as long where ρ is 1 to three digits. A
+/// step is taken where ρ exceeds `least`.
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
@@ -63,8 +64,10 @@ impl TrustRegionConfig {
             is_finite |= point.is_finite();
             if !point.is_finite() || rho < 0.25 || rho.is_nan() {
                 *radius = 0.25 * length.min(*radius);
-            } else if rho > 0.75 && is_at_bound {
-                *radius = (2.0 * *radius).min(self.max_radius);
+            } else if rho > 0.9 && is_at_bound {
+                // Where the model is as good as exact, as that of a quadratic is, it is believed much further.
+                let growth = if (rho - 1.0).abs() < 1e-3 { 4.0 } else { 2.0 };
+                *radius = (growth * *radius).min(self.max_radius);
             }
             if point.is_finite() && rho > self.least {
                 return Ok(point);
