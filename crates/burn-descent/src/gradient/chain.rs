@@ -382,8 +382,9 @@ impl Chain {
         Ok(gradients)
     }
 
-    /// Begins again: forgets the gradients that are kept back, and the skips in a row.
-    pub(crate) fn restart(&mut self) {
+    /// Begins again, as for a training that goes back to an earlier state: forgets the gradients that are kept back, and the
+    /// skips in a row. The total of [`skips`](Self::skips) stays.
+    pub fn restart(&mut self) {
         for stage in &mut self.stages {
             match stage {
                 Stage::Accumulate(stage) => stage.restart(),

@@ -116,7 +116,7 @@ fn cubic(a: End, b: End) -> f64 {
 fn cubic_ahead(a: End, b: End) -> Option<f64> {
     let (theta, gamma) = coefficients(a, b);
     let ratio = (gamma - a.slope + theta) / (gamma + (b.slope - a.slope) + gamma);
-    (ratio < 0.0 && gamma != 0.0).then(|| a.step + ratio * (b.step - a.step))
+    (ratio < 0.0 && gamma != 0.0).then_some(a.step + ratio * (b.step - a.step))
 }
 
 /// The minimum of the parabola with the value and slope of `a` and the value of `b`.

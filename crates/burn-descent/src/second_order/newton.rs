@@ -169,7 +169,7 @@ impl Model {
 
     /// A step on the device.
     fn place(&self, step: &[f64], at: &Point) -> Tensor<1> {
-        let step = self.eigen.from_eigenbasis(step);
+        let step = self.eigen.out_of_eigenbasis(step);
         Tensor::from_data(TensorData::from(step.as_slice()), (&at.theta.device(), at.theta.dtype()))
     }
 }

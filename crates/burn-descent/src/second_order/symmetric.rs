@@ -34,7 +34,7 @@ impl Eigen {
     }
 
     /// `Q·v`.
-    pub(super) fn from_eigenbasis(&self, v: &[f64]) -> Vec<f64> {
+    pub(super) fn out_of_eigenbasis(&self, v: &[f64]) -> Vec<f64> {
         self.vectors.chunks_exact(self.n).map(|row| row.iter().zip(v).map(|(q, v)| q * v).sum()).collect()
     }
 
@@ -151,7 +151,7 @@ mod tests {
                     let unit: Vec<f64> = (0..n).map(|row| f64::from(row == column)).collect();
                     let rotated = eigen.to_eigenbasis(&unit);
                     let scaled: Vec<f64> = rotated.iter().zip(&eigen.values).map(|(x, value)| x * value).collect();
-                    let (found, unit_again) = (eigen.from_eigenbasis(&scaled), eigen.from_eigenbasis(&rotated));
+                    let (found, unit_again) = (eigen.out_of_eigenbasis(&scaled), eigen.out_of_eigenbasis(&rotated));
                     for row in 0..n {
                         assert!((found[row] - matrix[row * n + column]).abs() < 1e-13 * scale, "{n}: {found:?}");
                         assert!((unit_again[row] - unit[row]).abs() < 1e-13 * n as f64, "{n}: no orthogonal matrix");

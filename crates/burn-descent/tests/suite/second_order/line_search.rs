@@ -61,9 +61,12 @@ fn search(line: Line, config: &LineSearchConfig, first: f64) -> (usize, f64, Ver
     }
 }
 
+/// The function, c₁ and c₂, and of four first steps the evaluations, what they end at, and how closely.
+type Table = (Line, f64, f64, [usize; 4], [f64; 4], f64);
+
 #[test]
 fn the_tables_of_more_and_thuente() {
-    let tables: [(Line, f64, f64, [usize; 4], [f64; 4], f64); 6] = [
+    let tables: [Table; 6] = [
         (one, 0.001, 0.1, [6, 3, 1, 4], [1.3650, 1.4414, 10.0, 36.888], 5e-4),
         (two, 0.1, 0.1, [12, 8, 8, 11], [1.5960; 4], 5e-3),
         (three, 0.1, 0.1, [12, 12, 10, 13], [1.0; 4], 5e-3),
