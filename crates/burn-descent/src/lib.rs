@@ -43,6 +43,8 @@
 //! - [`second_order`]: methods that ask for the loss at points of their own choosing, by a line search or a trust region:
 //!   Newton, BFGS, L-BFGS, conjugate gradients, truncated Newton, Hessian-free.
 //! - [`early_stopping`]: when a metric no longer gets better. [`average`]: exponentially weighted averages of numbers.
+//! - [`second_order`]: minimizers that look at the curvature: BFGS, L-BFGS, conjugate gradients, Newton's method.
+//! - [`landscape`]: test functions to see optimizers on, and descents on them.
 //! - [`group`]: checks of the parameter groups that all of these are given.
 //! - [`rule`]: what an update rule is, for those who add one.
 //! - `augment` (feature `vision`): distortions of images on the device, and views of test images.
