@@ -216,7 +216,7 @@ pub struct RunConfig {
     pub gradients: ChainConfig,
     /// Configures how a network goes back to the end of its last epoch, and on with a lower learning rate, where its
     /// gradients or its validation loss are not finite; if absent, it ends at the first epoch whose loss is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub rollback: Option<RollbackConfig>,
     /// Configures Gaussian noise on the gradients that the optimizer gets; there is none if absent. It is not allowed with
     /// an optimizer that has noise of its own, such as `sgd-noise`.

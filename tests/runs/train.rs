@@ -1236,6 +1236,18 @@ fn a_resumed_transfer_equals_the_unbroken_one() {
     }
 }
 
+/// The history of the run `name`, and the data and the device for a session of the same.
+fn trained_run(config: &RunConfig, name: &str, options: &RunOptions) -> (History, RunData, Device) {
+    let mut run = Run::create(config.clone(), Some(name), options).expect("a new run");
+    run.train(options).expect("the run trains");
+    let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
+    let history = serde_json::from_str(&text).expect("JSON");
+
+    let (_, device) = config.backend.device().expect("flex");
+    let data = RunData::load(config, &options.source, true).expect("the data");
+    (history, data, device)
+}
+
 /// A session takes the steps that a run takes, however many at a time.
 #[test]
 fn a_trial_equals_a_run() {
@@ -1247,13 +1259,7 @@ fn a_trial_equals_a_run() {
     for (around, surroundings) in surroundings() {
         // One batch of 32 to validate on and one of 18.
         let config = small(&optimizer, "plateau=0.5,0,threshold=0.99", 3, &surroundings);
-        let mut run = Run::create(config.clone(), Some(around), &options).expect("a new run");
-        run.train(&options).expect("the run trains");
-        let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
-        let history: History = serde_json::from_str(&text).expect("JSON");
-
-        let (_, device) = config.backend.device().expect("flex");
-        let data = RunData::load(&config, &options.source, true).expect("the data");
+        let (history, data, device) = trained_run(&config, around, &options);
         let mut session = TrainingSession::new(&config, &data, &device).expect("a session");
         let mut seen = Vec::new();
         // Two, two and one: an epoch has five steps.
@@ -1295,12 +1301,7 @@ fn a_session_of_squared_errors_has_the_plateau_of_its_run() {
     // Of each epoch, the squared error of the validation by a run, the likelihood and the training loss by a session.
     let compare = |name: &str, schedule: &str| -> Vec<[f64; 4]> {
         let config = small(&optimizer, schedule, 3, &surroundings);
-        let mut run = Run::create(config.clone(), Some(name), &options).expect("a new run");
-        run.train(&options).expect("the run trains");
-        let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
-        let history: History = serde_json::from_str(&text).expect("JSON");
-        let (_, device) = config.backend.device().expect("flex");
-        let data = RunData::load(&config, &options.source, true).expect("the data");
+        let (history, data, device) = trained_run(&config, name, &options);
         let mut session = TrainingSession::new(&config, &data, &device).expect("a session");
         let epoch = |epoch: &EpochMetrics| {
             let progress = session.train(5).expect("the session trains").expect("an epoch");

@@ -5,8 +5,13 @@ pub(crate) fn plain(name: &str) -> String {
     name.trim().to_ascii_lowercase().replace('_', "-")
 }
 
+/// The question to end an error with, whether the known name that is most like `name` was meant, if one is much like it.
+pub(crate) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(name, known).map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
+}
+
 /// The known name that is most like `name`, if one is much like it.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let like = |known: &str| strsim::jaro_winkler(&plain(name), known);
     let nearest = known.max_by(|one, other| like(one).total_cmp(&like(other)));
     nearest.filter(|known| like(known) > 0.8)
