@@ -2,7 +2,7 @@
 
 use super::{ErasedOptimizer, Hyperparameters, INDEX, Variations};
 use crate::error::ConfigError;
-use crate::text::{did_you_mean, plain};
+use crate::text::{did_you_mean, place, plain};
 use burn::optim::ModuleOptimizer;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -284,15 +284,7 @@ impl NamedOptimizer {
             return Ok(changed);
         }
         let mut value = self.config.to_value();
-        let mut place = &mut value;
-        for key in name.split('.') {
-            let keys: Vec<String> =
-                place.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default();
-            place = place
-                .get_mut(key)
-                .ok_or_else(|| misfit(format!("no hyperparameter `{key}`; known: {}", keys.join(", "))))?;
-        }
-        let before = std::mem::replace(place, given);
+        let before = std::mem::replace(place(&mut value, name).map_err(misfit)?, given);
         let now = |error: serde_json::Error| misfit(format!("{error}; it is {before} now{}", alternatives(name)));
         changed.config = self.config.read(value).map_err(now)?;
         Ok(changed)

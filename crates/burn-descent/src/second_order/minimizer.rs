@@ -75,6 +75,14 @@ impl<T: Method> Minimizer<T> {
         Ok(Self { stopping, ..self })
     }
 
+    /// Returns the same minimizer, whose type does not tell the method.
+    pub fn boxed(self) -> Minimizer
+    where
+        T: 'static,
+    {
+        Minimizer { method: Box::new(self.method), stopping: self.stopping, progress: self.progress }
+    }
+
     /// Returns the method, with what it has learned.
     pub fn method(&self) -> &T {
         &self.method
