@@ -57,6 +57,12 @@ pub struct HessianFreeConfig {
 }
 
 impl HessianFreeConfig {
+    /// How many steps on the way of the conjugate gradients are kept at most.
+    pub(super) fn iterates(&self) -> usize {
+        let mut grid = Grid::new();
+        1 + (1..=self.max_products).filter(|index| grid.is_on(*index)).count()
+    }
+
     /// Makes the minimizer.
     ///
     /// # Errors

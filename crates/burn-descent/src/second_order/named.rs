@@ -103,6 +103,21 @@ impl MinimizerConfig {
         self.init().map(|_| ())
     }
 
+    /// Returns how many vectors of `n` parameters the method keeps on the device at most: what it takes of memory besides
+    /// the parameters and their gradient.
+    pub fn vectors(&self, n: usize) -> usize {
+        match self {
+            // Its matrix is on the host.
+            Self::Newton(_) => 1,
+            // H, and its change.
+            Self::Bfgs(_) => n.saturating_mul(3),
+            Self::Lbfgs(config) => config.history.saturating_mul(2).saturating_add(3),
+            Self::ConjugateGradients(_) => 3,
+            Self::TruncatedNewton(_) => 6,
+            Self::HessianFree(config) => config.iterates() + 8,
+        }
+    }
+
     /// Makes the minimizer.
     ///
     /// # Errors

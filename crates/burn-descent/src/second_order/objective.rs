@@ -146,8 +146,16 @@ impl<M: Module, F: FnMut(&M) -> Tensor<1>> ModuleObjective<M, F> {
     where
         G: FnMut(&M) -> Tensor<2>,
     {
-        let Self { module, layout, loss: whole, .. } = self;
-        ModuleObjective { module, layout, loss: whole, gauss_newton: Some((outputs, loss)) }
+        self.with_optional_gauss_newton(Some((outputs, loss)))
+    }
+
+    /// Sets what the Gauss–Newton matrix is made of, if it is known.
+    pub(crate) fn with_optional_gauss_newton<G>(self, gauss_newton: Option<(G, OutputLoss)>) -> ModuleObjective<M, F, G>
+    where
+        G: FnMut(&M) -> Tensor<2>,
+    {
+        let Self { module, layout, loss, .. } = self;
+        ModuleObjective { module, layout, loss, gauss_newton }
     }
 }
 
