@@ -18,19 +18,20 @@ use burn_descent::gradient::{
     AdaptiveClipConfig, CentralizationConfig, ClipValueConfig, GradientNoiseConfig, GradientTransform, Norm,
 };
 use burn_descent::nn::{Activation, DropoutForm, Initialization, LabelSmoothing};
-use burn_descent::optim::{NamedOptimizer, ParameterGroupConfig};
+use burn_descent::optim::{NamedOptimizer, NamedOptimizerError, ParameterGroupConfig};
 use burn_descent::penalty::Penalty;
 use burn_descent::sample::Curriculum;
 use burn_descent::schedule::{RangeTestConfig, Schedule};
 use burn_descent::schedule::{Variation, VariationError};
+use burn_descent::second_order::MinimizerConfig;
 use burn_descent::train::RollbackConfig;
 use burn_descent::transfer::Unfreeze;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::cli::{Dimension, TuneConfig, dashboard, on_signals, print, tune_folder};
 use burn_descent_lab::data::TableTask;
 use burn_descent_lab::runs::{
-    Backend, Criterion, Dashboard, DatasetKind, Loss, ModelConfig, Predictions, Run, RunConfig, RunOptions, Sampling,
-    Split, TrainError, TransferConfig, WeightLayout, bytes, compare, find_lr, list, peak_memory,
+    Backend, BatchMinimizer, Criterion, Dashboard, DatasetKind, Loss, ModelConfig, Predictions, Run, RunConfig,
+    RunOptions, Sampling, Split, TrainError, TransferConfig, WeightLayout, bytes, compare, find_lr, list, peak_memory,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::de::DeserializeOwned;
@@ -307,9 +308,15 @@ struct TrainArgs {
     #[arg(long, value_name = "SHARE")]
     layer_decay: Option<f64>,
     /// adadelta, amsgrad, nadam, rmsprop-momentum, sgd-noise, adam, ... (an unknown name lists them all), or a preset of
-    /// one: nadam:dozat, adagrad:kao.
+    /// one: nadam:dozat, adagrad:kao. Or a second-order method, for large batches: lbfgs, hessian-free, ...
     #[arg(long)]
     optimizer: Option<String>,
+    /// Iterations of a second-order method on each batch [default: 1 of hessian-free, 5 of the others].
+    #[arg(long, value_name = "NUMBER")]
+    iterations: Option<usize>,
+    /// With hessian-free: make the products with the curvature of so many images of a batch [default: all].
+    #[arg(long, value_name = "NUMBER")]
+    curvature_images: Option<usize>,
     /// A hyperparameter of the optimizer: beta_1=0.8, form=lecture, noise.eta=0.3, epsilon={"inside":1e-7}.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     hyperparameters: Vec<String>,
@@ -605,18 +612,15 @@ impl TrainArgs {
         }
         self.apply_to_model(&mut config.model)?;
         self.apply_to_transfer(&mut config.transfer)?;
-        if let Some(name) = &self.optimizer
-            && *name != config.optimizer.name()
-        {
-            config.optimizer = NamedOptimizer::named(name)?;
-            config.lr = config.optimizer.learning_rate();
-            config.vary.clear();
-        }
+        self.apply_to_method(&mut config)?;
         if let Some(seed) = self.seed {
             config = config.with_seed(seed);
         }
         for assignment in &self.hyperparameters {
-            config.optimizer = config.optimizer.with(assignment)?;
+            match &mut config.minimizer {
+                Some(minimizer) => minimizer.method = minimizer.method.with(assignment)?,
+                None => config.optimizer = config.optimizer.with(assignment)?,
+            }
         }
         config.vary.extend(self.vary.iter().cloned());
         set(&mut config.lr, &self.lr);
@@ -726,6 +730,33 @@ impl TrainArgs {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// What takes the steps, by the flags that were given: an optimizer, or a second-order method.
+    fn apply_to_method(&self, config: &mut RunConfig) -> Result<(), TrainError> {
+        if let Some(name) = self.optimizer.as_ref().filter(|name| *name != config.method()) {
+            config.vary.clear();
+            config.minimizer = MinimizerConfig::named(name).ok().map(BatchMinimizer::new);
+            if config.minimizer.is_some() {
+                (config.lr, config.schedule) = (1.0, Schedule::Constant);
+            } else {
+                config.optimizer = NamedOptimizer::named(name).map_err(with_methods)?;
+                config.lr = config.optimizer.learning_rate();
+            }
+        }
+        let Some(minimizer) = &mut config.minimizer else {
+            let given = [("iterations", self.iterations), ("curvature_images", self.curvature_images)];
+            return given.into_iter().try_for_each(|(field, value)| match value {
+                Some(value) => {
+                    let expected = "left out without a second-order method, such as --optimizer lbfgs";
+                    Err(TrainError::Value { field, value: value.to_string(), expected })
+                }
+                None => Ok(()),
+            });
+        };
+        set(&mut minimizer.iterations, &self.iterations);
+        minimizer.curvature_images = self.curvature_images.or(minimizer.curvature_images);
         Ok(())
     }
 
@@ -949,5 +980,16 @@ fn main() -> ExitCode {
     match result {
         Err(error @ TrainError::Interrupted { .. }) => exit_with(INTERRUPTED, error),
         result => exit(result),
+    }
+}
+
+/// The same error, of an unknown optimizer, with the second-order methods among the known names.
+fn with_methods(error: NamedOptimizerError) -> NamedOptimizerError {
+    match error {
+        NamedOptimizerError::Unknown { what: "optimizer", name, known } => {
+            let known = format!("{}, {known}", MinimizerConfig::NAMES.join(", "));
+            NamedOptimizerError::Unknown { what: "optimizer", name, known }
+        }
+        other => other,
     }
 }

@@ -177,6 +177,17 @@ impl Classifier {
         ClassificationOutput::new(loss, logits, batch.targets)
     }
 
+    /// The loss of a batch in training, as the root of a graph, and what a step puts out.
+    pub(super) fn loss_of(&self, batch: ImageBatch) -> (Tensor<1>, TrainedBatch) {
+        let mut activations = Activations::kept(self.sparsity > 0.0);
+        let mut output = self.output(batch, self.smoothing, self.focal, &mut activations);
+        for activations in activations.into_layers() {
+            output.loss = output.loss + sparsity(self.sparsity, activations);
+        }
+        let loss = output.loss.clone();
+        (loss, TrainedBatch { classification: Self::weighed(output), gradient_norm: None })
+    }
+
     /// The same output, its mean loss repeated for each image: Burn's metrics weigh a batch by how many losses it has,
     /// and the mean over an epoch is then one over images, whatever the size of the last batch.
     fn weighed(mut output: ClassificationOutput) -> ClassificationOutput {
@@ -233,14 +244,8 @@ impl TrainStep for Classifier {
     type Output = TrainedBatch;
 
     fn step(&self, batch: ImageBatch) -> TrainOutput<TrainedBatch> {
-        let mut activations = Activations::kept(self.sparsity > 0.0);
-        let mut output = self.output(batch, self.smoothing, self.focal, &mut activations);
-        for activations in activations.into_layers() {
-            output.loss = output.loss + sparsity(self.sparsity, activations);
-        }
-        let gradients = output.loss.backward();
-        let trained = TrainedBatch { classification: Self::weighed(output), gradient_norm: None };
-        TrainOutput::new(self, gradients, trained)
+        let (loss, trained) = self.loss_of(batch);
+        TrainOutput::new(self, loss.backward(), trained)
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Backend, Criterion, Loss, Sampling, Split, TrainError, TransferConfig, files};
+use super::{Backend, BatchMinimizer, Criterion, Loss, Sampling, Split, TrainError, TransferConfig, files};
 use crate::data::{ImageFolderConfig, KnownDataset, TableConfig, TableTask};
 use crate::networks::{CnnConfig, MlpConfig, ResNetConfig};
 use burn::optim::ModuleOptimizer;
@@ -187,6 +187,9 @@ pub struct RunConfig {
     pub transfer: Option<TransferConfig>,
     /// Selects the optimizer and sets its hyperparameters.
     pub optimizer: NamedOptimizer,
+    /// Configures a second-order method, which takes the steps in place of the optimizer; the optimizer takes them if absent.
+    #[serde(default)]
+    pub minimizer: Option<BatchMinimizer>,
     /// Lists the hyperparameters that change over the run, by the names of the optimizer's numbers: `epsilon`,
     /// `noise.eta`. Those of Burn's own optimizers cannot change.
     #[serde(default)]
@@ -216,7 +219,7 @@ pub struct RunConfig {
     pub gradients: ChainConfig,
     /// Configures how a network goes back to the end of its last epoch, and on with a lower learning rate, where its
     /// gradients or its validation loss are not finite; if absent, it ends at the first epoch whose loss is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub rollback: Option<RollbackConfig>,
     /// Configures Gaussian noise on the gradients that the optimizer gets; there is none if absent. It is not allowed with
     /// an optimizer that has noise of its own, such as `sgd-noise`.
@@ -297,6 +300,7 @@ impl Default for RunConfig {
             transfer: None,
             lr: optimizer.learning_rate(),
             optimizer,
+            minimizer: None,
             vary: BTreeMap::new(),
             schedule: Schedule::OneCycle(OneCycleConfig::new()),
             sam: None,
@@ -368,6 +372,7 @@ impl RunConfig {
         self.check_data()?;
         self.check_curriculum()?;
         self.rollback.map_or(Ok(()), |rollback| rollback.check())?;
+        self.minimizer.as_ref().map_or(Ok(()), |minimizer| minimizer.check(self))?;
         burn_descent::ValueRange::Positive.check("Run", "lr", self.lr)?;
         self.schedule.check()?;
         self.label_smoothing.check()?;
@@ -420,6 +425,22 @@ impl RunConfig {
             transfer.check()?;
         }
         Ok(())
+    }
+
+    /// Checks that an optimizer takes the steps, where there have to be learning rates.
+    pub(super) fn ensure_optimizer(&self) -> Result<(), TrainError> {
+        match &self.minimizer {
+            Some(_) => {
+                let expected = "an optimizer with a learning rate";
+                Err(TrainError::Value { field: "minimizer", value: self.method().to_owned(), expected })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the name of what takes the steps: the second-order method, or else the optimizer.
+    pub fn method(&self) -> &'static str {
+        self.minimizer.as_ref().map_or(self.optimizer.name(), |minimizer| minimizer.method.name())
     }
 
     /// Creates the augmentation that distorts training images of `[channels, height, width]`, which have to keep their

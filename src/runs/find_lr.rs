@@ -29,6 +29,7 @@ pub fn find_lr(
     options: &RunOptions,
 ) -> Result<(LrCurve, PathBuf), TrainError> {
     config.check()?;
+    config.ensure_optimizer()?;
     test.check()?;
     let folder = run_folder(&options.root, name)?;
     let (_, plain) = config.backend.device()?;

@@ -108,7 +108,7 @@ impl fmt::Display for RunList {
                 info.status.to_string(),
                 of(|config| config.dataset.to_string()),
                 of(|config| config.model.name().to_owned()),
-                of(|config| config.optimizer.name().to_owned()),
+                of(|config| config.method().to_owned()),
                 format!("{}/{}", info.history.last_epoch(), of(|config| config.epochs.to_string())),
                 number(loss),
                 percent(accuracy),

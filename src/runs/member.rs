@@ -15,7 +15,7 @@ use burn_descent::optim::evaluation_weights;
 use burn_descent::schedule::RunLength;
 use burn_descent::train::{
     self, End, Ended, Engine, Evaluation as Averaging, GradientNormMetric, GradientUpdate, PlainProgress, Position,
-    read_progress, read_record, remove_file, write_record,
+    Update, read_progress, read_record, remove_file, write_record,
 };
 use burn_descent::weights::reestimate_batch_norm;
 use std::io::IsTerminal;
@@ -323,12 +323,18 @@ impl MemberTraining<'_> {
         // A dashboard has the screen for itself, and there is the summary.
         let notify = if dashboard.is_some() { |_: &str| {} } else { options.notify };
         let mut told = self.progress()?.history.rollbacks.len();
-        let mut update = self.update(&model, data, device)?;
-        if options.gradient_norm {
-            update = update.with_gradient_observer(|model, gradients, trained| {
-                trained.gradient_norm = global_norm(model, gradients);
-            });
-        }
+        let update: Box<dyn Update<Classifier>> = match &self.config.minimizer {
+            Some(minimizer) => Box::new(minimizer.update(self.config.loss, model.predicts_numbers())?),
+            None => {
+                let update = self.update(&model, data, device)?;
+                match options.gradient_norm {
+                    true => Box::new(update.with_gradient_observer(|model, gradients, trained| {
+                        trained.gradient_norm = global_norm(model, gradients);
+                    })),
+                    false => Box::new(update),
+                }
+            }
+        };
         let engine = Engine::new(update, schedule)
             .with_epochs(self.config.epochs)
             .with_seed(self.seed)

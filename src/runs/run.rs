@@ -46,7 +46,7 @@ impl Run {
         config.check()?;
         let (name, claim) = match name {
             Some(name) => (name.to_owned(), Claim::of(&run_folder(&options.root, name)?)?),
-            None => Claim::free(&options.root, &format!("{}-{}", config.model.name(), config.optimizer.name()))?,
+            None => Claim::free(&options.root, &format!("{}-{}", config.model.name(), config.method()))?,
         };
         let folder = run_folder(&options.root, &name)?;
         let replaces = is_taken(&folder);
@@ -261,7 +261,7 @@ impl Run {
             origin: data.origin.clone(),
             model: self.config.model.name().to_owned(),
             parameters,
-            optimizer: self.config.optimizer.name().to_owned(),
+            optimizer: self.config.method().to_owned(),
             test_accuracy: evaluation.accuracy,
             test_loss: evaluation.loss,
             confusion: evaluation.confusion,

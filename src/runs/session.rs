@@ -74,6 +74,7 @@ impl<'a> TrainingSession<'a> {
     /// ordered as it says.
     pub fn new(config: &'a RunConfig, data: &'a RunData, device: &Device) -> Result<Self, TrainError> {
         config.check()?;
+        config.ensure_optimizer()?;
         let autodiff = device.clone().autodiff();
         let member = Self::member(config);
         let difficulty = difficulty(config, data, device)?;

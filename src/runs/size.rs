@@ -107,17 +107,22 @@ impl MemoryUse {
         let batch = config.batch_size.min(examples) as u128;
         let outputs = outputs.saturating_mul(KEPT * VALUE);
         let times = |count: usize| parameters.saturating_mul(count as u64);
+        let values = usize::try_from(parameters / VALUE as u64).unwrap_or(usize::MAX);
+        let state = match &config.minimizer {
+            Some(minimizer) => minimizer.method.vectors(values),
+            None => config.optimizer.state_tensors(),
+        };
         // The first weights, those of the best epoch, and those of a checkpoint that is being written.
         let copies = config.weight_copies().saturating_add(3).saturating_add(config.ensemble - 1);
         // What a network goes back to: its weights and the optimizer's state.
-        let anchor = config.rollback.map_or(0, |_| 1 + config.optimizer.state_tensors());
+        let anchor = config.rollback.map_or(0, |_| 1 + state);
         let copies = copies.saturating_add(anchor);
         Self {
             data: bytes.saturating_add(capped(input.saturating_mul(BATCHES * batch))),
             activations: capped(outputs.saturating_mul(batch)),
             parameters,
             gradients: times(if config.sam.is_some() { 2 } else { 1 }),
-            optimizer: times(config.optimizer.state_tensors()),
+            optimizer: times(state),
             copies: times(copies),
         }
     }

@@ -21,15 +21,16 @@ use burn_descent::penalty::{Norm, PenaltiesConfig, PenaltyForm};
 use burn_descent::sample::{Curriculum, Sampler};
 use burn_descent::schedule::Variation;
 use burn_descent::schedule::{OneCycleConfig, RunLength, Schedule};
+use burn_descent::second_order::MinimizerConfig;
 use burn_descent::train::{GradientUpdate, Step, StopSignal, Update};
 use burn_descent::transfer::Unfreeze;
 use burn_descent::weights::{EmaConfig, LookaheadConfig, SamConfig};
 use burn_descent_lab::data::{DataSource, LabelledImages};
 use burn_descent_lab::networks::MlpConfig;
 use burn_descent_lab::runs::{
-    Backend, Classifier, EpochMetrics, Evaluation, History, ImageBatch, ImageLoader, ImageSource, Loss, ModelConfig,
-    Normalization, Run, RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig, evaluate,
-    losses,
+    Backend, BatchMinimizer, Classifier, EpochMetrics, Evaluation, History, ImageBatch, ImageLoader, ImageSource, Loss,
+    ModelConfig, Normalization, Run, RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig,
+    evaluate, losses,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -968,6 +969,80 @@ fn a_run_that_was_broken_off_within_an_epoch_comes_to_the_same() {
     }
 }
 
+/// A second-order method learns, and goes on after an epoch as if it had not stopped.
+#[test]
+fn a_run_by_a_second_order_method_goes_on() {
+    let _seed = seeding();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_data(folder.path());
+    let options = options(folder.path());
+    for name in ["lbfgs", "conjugate-gradients", "truncated-newton", "hessian-free"] {
+        let config = |epochs| RunConfig {
+            model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.2)),
+            minimizer: Some(BatchMinimizer::new(MinimizerConfig::named(name).expect("known"))),
+            lr: 1.0,
+            schedule: Schedule::Constant,
+            validation_images: 50,
+            batch_size: 80,
+            epochs,
+            backend: Backend::Flex,
+            ..RunConfig::default()
+        };
+        let mut whole = Run::create(config(3), Some(&format!("{name}-whole")), &options).expect("a new run");
+        let expected = whole.train(&options).expect("the run trains");
+        assert_eq!(expected.optimizer, name);
+        let mut broken = Run::create(config(1), Some(&format!("{name}-broken")), &options).expect("a new run");
+        broken.train(&options).expect("the run trains");
+        prolong(&broken, &config(3));
+        let mut broken = Run::open(&options.root, &format!("{name}-broken")).expect("the run");
+        let found = broken.train(&options).expect("the run trains");
+        assert!(last_checkpoint(whole.folder()) == last_checkpoint(broken.folder()), "{name}: the checkpoints differ");
+        assert_eq!(found.test_loss.to_bits(), expected.test_loss.to_bits(), "{name}");
+        let text = fs::read_to_string(whole.folder().join("history.json")).expect("a history");
+        let history: History = serde_json::from_str(&text).expect("JSON");
+        let [first, .., last] = &history.epochs[..] else { panic!("three epochs") };
+        assert!(last.train_loss < first.train_loss, "{name}: {} after {}", last.train_loss, first.train_loss);
+    }
+}
+
+/// What belongs to an optimizer is refused beside a method that finds its steps by itself.
+#[test]
+fn a_second_order_method_takes_nothing_of_an_optimizer() {
+    let method = |name: &str| BatchMinimizer::new(MinimizerConfig::named(name).expect("known"));
+    let plain = |name: &str| RunConfig {
+        minimizer: Some(method(name)),
+        lr: 1.0,
+        schedule: Schedule::Constant,
+        ..RunConfig::default()
+    };
+    plain("lbfgs").check().expect("it is in range");
+    let matrix = MinimizerConfig::named("lbfgs").expect("known").with("history=0").expect("it can be read");
+    let lbfgs = || plain("lbfgs");
+    for (config, part) in [
+        (RunConfig { lr: 0.1, ..lbfgs() }, "lr should be left out with a second-order method"),
+        (RunConfig { schedule: "cosine".parse().expect("a schedule"), ..lbfgs() }, "schedule should be left out"),
+        (RunConfig { swa: Some(1), ..lbfgs() }, "swa should be left out"),
+        (RunConfig { sam: Some(SamConfig::new()), ..lbfgs() }, "sam should be left out"),
+        (RunConfig { gradients: ChainConfig::new().clip_norm(1.0), ..lbfgs() }, "gradients should be left out"),
+        (RunConfig { focal_loss: 2.0, ..plain("hessian-free") }, "focal_loss should be 0 with the method hessian-free"),
+        (
+            RunConfig { minimizer: Some(BatchMinimizer { iterations: 0, ..method("lbfgs") }), ..lbfgs() },
+            "iterations should be at least 1",
+        ),
+        (
+            RunConfig { minimizer: Some(BatchMinimizer { curvature_images: Some(5), ..method("lbfgs") }), ..lbfgs() },
+            "curvature_images should be left out but for the method hessian-free",
+        ),
+        (
+            RunConfig { minimizer: Some(BatchMinimizer { method: matrix, ..method("lbfgs") }), ..lbfgs() },
+            "history should be at least 1, but is 0",
+        ),
+    ] {
+        let error = config.check().expect_err("it is refused").to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
 /// The average begins with the second epoch, after whose end the run is broken.
 #[test]
 fn a_run_whose_average_begins_late_goes_on() {
@@ -1236,6 +1311,18 @@ fn a_resumed_transfer_equals_the_unbroken_one() {
     }
 }
 
+/// The history of the run `name`, and the data and the device for a session of the same.
+fn trained_run(config: &RunConfig, name: &str, options: &RunOptions) -> (History, RunData, Device) {
+    let mut run = Run::create(config.clone(), Some(name), options).expect("a new run");
+    run.train(options).expect("the run trains");
+    let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
+    let history = serde_json::from_str(&text).expect("JSON");
+
+    let (_, device) = config.backend.device().expect("flex");
+    let data = RunData::load(config, &options.source, true).expect("the data");
+    (history, data, device)
+}
+
 /// A session takes the steps that a run takes, however many at a time.
 #[test]
 fn a_trial_equals_a_run() {
@@ -1247,13 +1334,7 @@ fn a_trial_equals_a_run() {
     for (around, surroundings) in surroundings() {
         // One batch of 32 to validate on and one of 18.
         let config = small(&optimizer, "plateau=0.5,0,threshold=0.99", 3, &surroundings);
-        let mut run = Run::create(config.clone(), Some(around), &options).expect("a new run");
-        run.train(&options).expect("the run trains");
-        let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
-        let history: History = serde_json::from_str(&text).expect("JSON");
-
-        let (_, device) = config.backend.device().expect("flex");
-        let data = RunData::load(&config, &options.source, true).expect("the data");
+        let (history, data, device) = trained_run(&config, around, &options);
         let mut session = TrainingSession::new(&config, &data, &device).expect("a session");
         let mut seen = Vec::new();
         // Two, two and one: an epoch has five steps.
@@ -1295,12 +1376,7 @@ fn a_session_of_squared_errors_has_the_plateau_of_its_run() {
     // Of each epoch, the squared error of the validation by a run, the likelihood and the training loss by a session.
     let compare = |name: &str, schedule: &str| -> Vec<[f64; 4]> {
         let config = small(&optimizer, schedule, 3, &surroundings);
-        let mut run = Run::create(config.clone(), Some(name), &options).expect("a new run");
-        run.train(&options).expect("the run trains");
-        let text = fs::read_to_string(run.folder().join("history.json")).expect("a history");
-        let history: History = serde_json::from_str(&text).expect("JSON");
-        let (_, device) = config.backend.device().expect("flex");
-        let data = RunData::load(&config, &options.source, true).expect("the data");
+        let (history, data, device) = trained_run(&config, name, &options);
         let mut session = TrainingSession::new(&config, &data, &device).expect("a session");
         let epoch = |epoch: &EpochMetrics| {
             let progress = session.train(5).expect("the session trains").expect("an epoch");

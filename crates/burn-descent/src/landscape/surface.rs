@@ -63,7 +63,11 @@ pub enum Surface {
 
 /// Fails where no surface goes by a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown surface `{name}`; known: {}", Surface::ALL.map(Surface::name).join(", "))]
+#[error(
+    "unknown surface `{name}`; known: {}{}",
+    Surface::ALL.map(Surface::name).join(", "),
+    crate::text::did_you_mean(name, Surface::ALL.iter().map(|surface| surface.name()))
+)]
 pub struct UnknownSurface {
     /// Gives the name.
     pub name: String,

@@ -2,7 +2,7 @@
 
 use super::{ErasedOptimizer, Hyperparameters, INDEX, Variations};
 use crate::error::ConfigError;
-use crate::text::{nearest, plain};
+use crate::text::{did_you_mean, place, plain};
 use burn::optim::ModuleOptimizer;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -153,8 +153,7 @@ fn find(name: &str) -> Result<&'static Entry, NamedOptimizerError> {
 fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> NamedOptimizerError {
     let known: Vec<&str> = known.collect();
     // Of a preset, what comes after the optimizer's name.
-    let nearest = nearest(name.rsplit(':').next().unwrap_or(name), known.iter().copied());
-    let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
+    let hint = did_you_mean(name.rsplit(':').next().unwrap_or(name), known.iter().copied());
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") + &hint };
     NamedOptimizerError::Unknown { what, name: name.to_owned(), known }
 }
@@ -206,7 +205,7 @@ impl NamedOptimizer {
         let entry = find(optimizer)?;
         let found = match preset {
             None => entry.presets.first(),
-            Some(preset) => entry.named_presets().find(|known| known.name == preset),
+            Some(preset) => entry.named_presets().find(|known| plain(known.name) == plain(preset)),
         };
         let found = found.ok_or_else(|| unknown("preset", name, entry.named_presets().map(|preset| preset.name)))?;
         Ok(entry.preset(found))
@@ -285,15 +284,7 @@ impl NamedOptimizer {
             return Ok(changed);
         }
         let mut value = self.config.to_value();
-        let mut place = &mut value;
-        for key in name.split('.') {
-            let keys: Vec<String> =
-                place.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default();
-            place = place
-                .get_mut(key)
-                .ok_or_else(|| misfit(format!("no hyperparameter `{key}`; known: {}", keys.join(", "))))?;
-        }
-        let before = std::mem::replace(place, given);
+        let before = std::mem::replace(place(&mut value, name).map_err(misfit)?, given);
         let now = |error: serde_json::Error| misfit(format!("{error}; it is {before} now{}", alternatives(name)));
         changed.config = self.config.read(value).map_err(now)?;
         Ok(changed)

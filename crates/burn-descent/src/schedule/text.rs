@@ -6,7 +6,7 @@ use super::{
     TriangularConfig, Unit, WarmUpConfig, WarmUpForm, WarmUpStableDecayConfig,
 };
 use crate::early_stopping::Goal;
-use crate::text::{nearest, plain};
+use crate::text::{did_you_mean, plain};
 use std::fmt;
 use std::str::FromStr;
 
@@ -81,8 +81,7 @@ fn hint(text: &str) -> String {
     if name.contains('@') {
         return ", where a `+` and what follows are missing after `@`".to_owned();
     }
-    let nearest = nearest(name, FORMS.iter().map(|form| form.name));
-    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+    did_you_mean(name, FORMS.iter().map(|form| form.name))
 }
 
 /// A number by its name, and what it stands for.

@@ -95,18 +95,24 @@ impl Bfgs {
         let y_s = stepped.y_d * stepped.step;
         let y = y.reshape([n, 1]);
         let h = self.inverse.take().unwrap_or_else(|| Tensor::<2>::eye(n, &d.device()).cast(d.dtype()));
-        let tau = y.clone().transpose().matmul(h.clone().matmul(y.clone())).recip() * y_s;
-        let h = match self.config.scaling {
-            BfgsScaling::First if self.pairs == 0 => h * tau,
-            BfgsScaling::Fading if self.pairs < MOST_SCALED => h * tau.powf_scalar(0.5_f64.powi(self.pairs as i32 + 1)),
-            _ => h,
+        let h_y = h.clone().matmul(y.clone());
+        let y_h_y = y.transpose().matmul(h_y.clone());
+        let tau = y_h_y.clone().recip() * y_s;
+        let scale = match self.config.scaling {
+            BfgsScaling::First if self.pairs == 0 => Some(tau),
+            BfgsScaling::Fading if self.pairs < MOST_SCALED => {
+                Some(tau.powf_scalar(0.5_f64.powi(self.pairs as i32 + 1)))
+            }
+            _ => None,
+        };
+        let [h, h_y, y_h_y] = match scale {
+            Some(scale) => [h, h_y, y_h_y].map(|of_h| of_h * scale.clone()),
+            None => [h, h_y, y_h_y],
         };
         self.pairs += 1;
         // The product above, multiplied out: H' = H − ρ·(s·(Hy)ᵀ + Hy·sᵀ) + ρ·(1 + ρ·yᵀHy)·s·sᵀ
         let rho = 1.0 / y_s;
         let s = s.reshape([n, 1]);
-        let h_y = h.clone().matmul(y.clone());
-        let y_h_y = y.transpose().matmul(h_y.clone());
         let half = h_y * -rho + s.clone() * (y_h_y * rho + 1.0) * (0.5 * rho);
         let change = half.matmul(s.transpose());
         self.inverse = Some(h + change.clone() + change.transpose());

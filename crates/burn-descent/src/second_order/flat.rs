@@ -65,7 +65,7 @@ impl ModuleVisitor for Survey<'_> {
         if !self.group.matches(&param.id, Some(&self.walk.path())) || !self.walk.is_first(param.id) {
             return;
         }
-        let value = plain(param.val());
+        let value = param.val().without_autodiff();
         if self.layout.places.is_empty() {
             self.layout.device = value.device();
         }
@@ -75,10 +75,6 @@ impl ModuleVisitor for Survey<'_> {
         self.layout.places.insert(param.id, self.layout.length);
         self.layout.length += value.shape().num_elements();
     }
-}
-
-fn plain<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    tensor.without_autodiff()
 }
 
 enum Source<'a> {
@@ -99,10 +95,10 @@ impl ModuleVisitor for Collect<'_> {
             return;
         }
         let value = match self.source {
-            Source::Values => plain(param.val()),
+            Source::Values => param.val().without_autodiff(),
             Source::Gradients(gradients) => match gradients.get::<D>(param.id) {
                 Some(gradient) => gradient,
-                None => plain(param.val()).zeros_like(),
+                None => param.val().without_autodiff().zeros_like(),
             },
         };
         let length = value.shape().num_elements();

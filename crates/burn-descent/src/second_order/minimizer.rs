@@ -38,7 +38,7 @@ use burn::tensor::{DType, Device, Tensor};
 /// assert_eq!((report.ending, report.iterations), (Ending::Budget, 5));
 ///
 /// let mut another = LbfgsConfig::new().init()?.with_stopping(StoppingConfig::new().with_relative_gradient(1e-4))?;
-/// another.load_record(minimizer.to_record()?, &Device::default())?;
+/// another.load_record(minimizer.to_record(), &Device::default())?;
 /// let report = another.go_on(&mut Rosenbrock).expect("it has begun");
 /// assert_eq!(report.ending, Ending::Converged);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -73,6 +73,14 @@ impl<T: Method> Minimizer<T> {
     pub fn with_stopping(self, stopping: StoppingConfig) -> Result<Self, ConfigError> {
         stopping.check()?;
         Ok(Self { stopping, ..self })
+    }
+
+    /// Returns the same minimizer, whose type does not tell the method.
+    pub fn boxed(self) -> Minimizer
+    where
+        T: 'static,
+    {
+        Minimizer { method: Box::new(self.method), stopping: self.stopping, progress: self.progress }
     }
 
     /// Returns the method, with what it has learned.
@@ -149,12 +157,17 @@ impl<T: Method> Minimizer<T> {
         }
     }
 
-    /// Returns the record of how far it has come and what the method has learned.
+    /// Checks that so many parameters, in single precision, can be minimized over.
     ///
     /// # Errors
     ///
-    /// Returns an error where a tensor cannot be had from its device.
-    pub fn to_record(&self) -> Result<OptimizerRecord, RecordMismatch> {
+    /// Returns an error if the method's matrix of all pairs of parameters would take too much memory.
+    pub fn check(&self, parameters: usize) -> Result<(), MatrixTooLarge> {
+        self.method.check(parameters, size_of::<f32>())
+    }
+
+    /// Returns the record of how far it has come and what the method has learned.
+    pub fn to_record(&self) -> OptimizerRecord {
         write_record(&self.method, self.progress.as_ref())
     }
 

@@ -10,6 +10,7 @@
 //! | [`LbfgsConfig`] | 2m vectors | gradients | smooth losses of any size, without noise |
 //! | [`ConjugateGradientsConfig`] | one vector | gradients | where memory is short |
 //! | [`TruncatedNewtonConfig`] | six vectors | products with the Hessian | where L-BFGS crawls |
+//! | [`HessianFreeConfig`] | some twenty vectors | products with the Gauss–Newton matrix | deep networks, in large batches |
 //!
 //! These are for losses that are the same at each call: whole data sets, or batches large enough to be like them. They end
 //! with a [`Report`].
@@ -17,13 +18,17 @@
 mod bfgs;
 mod conjugate_gradients;
 mod flat;
+mod gauss_newton;
+mod hessian_free;
 mod interval;
 mod lbfgs;
 mod line_search;
 mod method;
 mod minimizer;
+mod named;
 mod newton;
 mod objective;
+mod output_loss;
 mod product;
 mod radius;
 mod record;
@@ -34,12 +39,15 @@ mod truncated_newton;
 
 pub use bfgs::{Bfgs, BfgsConfig, BfgsScaling};
 pub use conjugate_gradients::{ConjugateGradients, ConjugateGradientsConfig, ConjugateGradientsForm};
+pub use hessian_free::{HessianFree, HessianFreeConfig};
 pub use lbfgs::{Lbfgs, LbfgsConfig};
 pub use line_search::{LineSearch, LineSearchConfig, Verdict};
 pub use method::{Method, PREFIX, Point, Problem};
 pub use minimizer::Minimizer;
+pub use named::MinimizerConfig;
 pub use newton::{Newton, NewtonConfig, NewtonForm};
 pub use objective::{ModuleObjective, Objective};
+pub use output_loss::OutputLoss;
 pub use radius::TrustRegionConfig;
 pub use report::{Counts, Ending, MatrixTooLarge, Report, StoppingConfig};
 pub use search::Stepped;

@@ -1,6 +1,8 @@
 //! What is minimized: the loss as a function of one vector.
 
+use super::OutputLoss;
 use super::flat::Layout;
+use super::gauss_newton::{gauss_newton_product, gauss_newton_root};
 use crate::group::NoParameters;
 use crate::weights::retrained;
 use burn::module::{Module, ParamGroup};
@@ -92,17 +94,18 @@ pub trait Objective {
 /// assert!((model.weight.val().into_scalar::<f32>() - 2.0).abs() < 1e-2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct ModuleObjective<M, F> {
+pub struct ModuleObjective<M, F, G = fn(&M) -> Tensor<2>> {
     module: M,
     layout: Layout,
     loss: F,
+    gauss_newton: Option<(G, OutputLoss)>,
 }
 
 impl<M: Module, F: FnMut(&M) -> Tensor<1>> ModuleObjective<M, F> {
     /// Creates the objective of all parameters of `module`. Where `loss` has several values, their sum counts.
     pub fn new(module: M, loss: F) -> Self {
         let layout = Layout::of(&module, &ParamGroup::all());
-        Self { module, layout, loss }
+        Self { module, layout, loss, gauss_newton: None }
     }
 
     /// Creates the objective of the parameters in `group`; the others stay as they are.
@@ -113,9 +116,50 @@ impl<M: Module, F: FnMut(&M) -> Tensor<1>> ModuleObjective<M, F> {
     pub fn of_group(module: M, group: &ParamGroup, loss: F) -> Result<Self, NoParameters> {
         crate::group::ensure_parameters(&module, group)?;
         let layout = Layout::of(&module, group);
-        Ok(Self { module, layout, loss })
+        Ok(Self { module, layout, loss, gauss_newton: None })
     }
 
+    /// Sets what the Gauss–Newton matrix `Jᵀ·H·J` is made of, for [`HessianFreeConfig`](super::HessianFreeConfig): J is the
+    /// derivative of the `outputs`, `[batch, outputs]`, by the parameters, and H the Hessian of the `loss` by the outputs.
+    ///
+    /// The outputs may be those of other examples than the loss is made of, such as a part of them: products then cost less.
+    ///
+    /// ```
+    /// use burn::nn::{Linear, LinearConfig};
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_descent::second_order::{HessianFreeConfig, ModuleObjective, OutputLoss};
+    ///
+    /// let device = Device::default().autodiff();
+    /// let inputs = Tensor::<2>::from_data([[0.0], [1.0], [2.0]], &device);
+    /// let targets = Tensor::<2>::from_data([[1.0], [3.0], [5.0]], &device);
+    /// let outputs = |model: &Linear| model.forward(inputs.clone());
+    /// let loss = |model: &Linear| (outputs(model) - targets.clone()).square().mean();
+    /// let model = LinearConfig::new(1, 1).init(&device);
+    /// let mut objective = ModuleObjective::new(model, loss).with_gauss_newton(outputs, OutputLoss::SquaredError);
+    ///
+    /// let start = objective.start();
+    /// let report = HessianFreeConfig::new().init()?.minimize(&mut objective, start)?;
+    /// assert!(report.value < 1e-6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_gauss_newton<G>(self, outputs: G, loss: OutputLoss) -> ModuleObjective<M, F, G>
+    where
+        G: FnMut(&M) -> Tensor<2>,
+    {
+        self.with_optional_gauss_newton(Some((outputs, loss)))
+    }
+
+    /// Sets what the Gauss–Newton matrix is made of, if it is known.
+    pub(crate) fn with_optional_gauss_newton<G>(self, gauss_newton: Option<(G, OutputLoss)>) -> ModuleObjective<M, F, G>
+    where
+        G: FnMut(&M) -> Tensor<2>,
+    {
+        let Self { module, layout, loss, .. } = self;
+        ModuleObjective { module, layout, loss, gauss_newton }
+    }
+}
+
+impl<M: Module, F, G> ModuleObjective<M, F, G> {
     /// Returns the parameters of the module as it was given: where to start from.
     pub fn start(&self) -> Tensor<1> {
         self.layout.flatten(&self.module)
@@ -143,7 +187,7 @@ pub(super) fn differentiate<M: Module>(layout: &Layout, module: &M, loss: Tensor
     (loss.inner(), layout.flatten_gradients(module, &gradients))
 }
 
-impl<M: Module, F: FnMut(&M) -> Tensor<1>> Objective for ModuleObjective<M, F> {
+impl<M: Module, F: FnMut(&M) -> Tensor<1>, G: FnMut(&M) -> Tensor<2>> Objective for ModuleObjective<M, F, G> {
     fn gradient(&mut self, theta: &Tensor<1>) -> (Tensor<1>, Tensor<1>) {
         let module = self.module_at(theta);
         let loss = (self.loss)(&module);
@@ -153,5 +197,15 @@ impl<M: Module, F: FnMut(&M) -> Tensor<1>> Objective for ModuleObjective<M, F> {
     fn value(&mut self, theta: &Tensor<1>) -> Tensor<1> {
         let module = self.module_at(theta);
         (self.loss)(&module).sum().without_autodiff()
+    }
+
+    fn gauss_newton_product(&mut self, theta: &Tensor<1>, v: &Tensor<1>) -> Option<Tensor<1>> {
+        let (outputs, loss) = self.gauss_newton.as_mut()?;
+        Some(gauss_newton_product(&self.module, &self.layout, outputs, *loss, theta, v))
+    }
+
+    fn gauss_newton_root(&mut self, theta: &Tensor<1>, seed: u64) -> Option<Tensor<1>> {
+        let (outputs, loss) = self.gauss_newton.as_mut()?;
+        Some(gauss_newton_root(&self.module, &self.layout, outputs, *loss, theta, seed))
     }
 }

@@ -20,10 +20,7 @@ fn unreadable(error: impl fmt::Display) -> RecordMismatch {
     RecordMismatch::Unreadable(error.to_string())
 }
 
-pub(super) fn write_record(
-    method: &impl Method,
-    progress: Option<&Progress>,
-) -> Result<OptimizerRecord, RecordMismatch> {
+pub(super) fn write_record(method: &impl Method, progress: Option<&Progress>) -> OptimizerRecord {
     let mut sink = StateSink::default();
     sink.push_scalar(MINIMIZER, &format!("{METHOD}{}", method.name()), VERSION.into());
     if let Some(Progress { point, first_norm, iterations, counts }) = progress {
@@ -45,7 +42,8 @@ pub(super) fn write_record(
     });
     let writer = Writer::new(tensors.collect());
     let writer = sink.scalars.iter().fold(writer, |writer, (name, value)| writer.with_scalar(name, *value));
-    OptimizerRecord::from_bytes(writer.into_bytes().map_err(unreadable)?).map_err(unreadable)
+    let bytes = writer.into_bytes().expect("tensors with names of their own can be written to memory");
+    OptimizerRecord::from_bytes(bytes).expect("what was just written can be read")
 }
 
 pub(super) fn read_record(

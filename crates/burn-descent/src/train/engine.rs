@@ -4,7 +4,7 @@ use super::checkpoints::{self, CheckpointPolicy, CheckpointTimes, Checkpoints, H
 use super::history::{Criterion, Ended, EpochRecord, History};
 use super::loader::TrainingLoader;
 use super::rollback::{Anchor, Rollback, RollbackConfig};
-use super::state::{Position, TrainingState};
+use super::state::{Position, Records, TrainingState};
 use super::update::{Batch, Output, Update};
 use super::{EngineError, MetricFiles, StopSignal};
 use crate::early_stopping::{EarlyStoppingConfig, Goal};
@@ -407,10 +407,19 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
             self.metrics.resume(1, &[]);
             return self.failure.take();
         };
-        self.resume_anchor(&path)?;
-        let header = self.load(&path)?;
+        let (header, records) = checkpoints::read(&path)?;
+        let anchor = self.anchor_file(&header.history);
+        if let Some(anchor) = anchor.as_ref().filter(|anchor| **anchor != path && anchor.exists()) {
+            let (header, records) = checkpoints::read(anchor)?;
+            self.load(anchor, &header, records)?;
+            self.drop_anchor(header)?;
+        }
+        self.load(&path, &header, records)?;
         self.metrics.resume(header.position.epoch, &header.entries);
         (self.history, self.progress) = (header.history, header.progress);
+        if anchor.is_some_and(|anchor| anchor == path) {
+            self.drop_anchor(self.header(Vec::new()))?;
+        }
         if self.history.ended == Some(Ended::EarlyStopping) && !self.has_lost_patience() {
             // It was stopped by a patience that is longer now.
             self.history.ended = None;
@@ -419,16 +428,16 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
         self.tell()
     }
 
-    fn load(&mut self, path: &Path) -> Result<Header, EngineError> {
-        let (header, records) = checkpoints::read(path)?;
+    /// Takes up the state that was read from `path`.
+    fn load(&mut self, path: &Path, header: &Header, records: Records) -> Result<(), EngineError> {
         if header.fingerprint != self.fingerprint {
-            let (found, expected) = (header.fingerprint, self.fingerprint.clone());
+            let (found, expected) = (header.fingerprint.clone(), self.fingerprint.clone());
             return Err(EngineError::Fingerprint { path: path.to_owned(), found, expected });
         }
         let misfit = |reason| EngineError::Misfit { path: path.to_owned(), reason };
         self.state.load(header.position, records).map_err(misfit)?;
         self.state.set_multiplier(self.multiplier(&header.history));
-        Ok(header)
+        Ok(())
     }
 
     /// What the rates of the schedule are multiplied by after this history.
@@ -436,16 +445,10 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
         self.rollback.map_or(1.0, |rollback| rollback.multiplier(history.rollbacks.len()))
     }
 
-    /// Takes up where the training goes back to, if it does, before it goes on within an epoch from the checkpoint at `path`.
-    fn resume_anchor(&mut self, path: &Path) -> Result<(), EngineError> {
-        let Some(checkpoints) = self.checkpoints.as_ref().filter(|_| self.rollback.is_some()) else { return Ok(()) };
-        let (header, _) = checkpoints::read(path)?;
-        let anchor = checkpoints.anchor(&header.history);
-        if anchor.exists() {
-            let header = self.load(&anchor)?;
-            self.drop_anchor(header)?;
-        }
-        Ok(())
+    /// The checkpoint that a training with this history goes back to, if it does.
+    fn anchor_file(&self, history: &History) -> Option<PathBuf> {
+        self.rollback?;
+        self.checkpoints.as_ref().map(|checkpoints| checkpoints.anchor(history))
     }
 
     /// Remembers the state as it is, whose header this is, as what the training goes back to, if it does.
@@ -755,7 +758,8 @@ impl<M: LearnerModel, U: Update<M>> Run<M, U> {
         else {
             return Ok(None);
         };
-        self.load(&path)?;
+        let (header, records) = checkpoints::read(&path)?;
+        self.load(&path, &header, records)?;
         Ok(Some(self.state.evaluated()?))
     }
 }

@@ -2,6 +2,7 @@ use super::FileError;
 use crate::ConfigError;
 use crate::gradient::NonFiniteGradients;
 use crate::group::NoParameters;
+use crate::second_order::MatrixTooLarge;
 use crate::weights::NoStatistics;
 use burn::data::dataset::DatasetError;
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ pub enum EngineError {
     /// Says that a layer that is to be frozen or let go has no parameters.
     #[error(transparent)]
     NoParameters(#[from] NoParameters),
+    /// Says that a method keeps a matrix of all pairs of parameters, which would take too much memory.
+    #[error(transparent)]
+    MatrixTooLarge(#[from] MatrixTooLarge),
     /// Says that a checkpoint is of another model or optimizer.
     #[error("{path} does not fit: {reason}")]
     Misfit {

@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] is the loop: it runs on top of Burn's `SupervisedTraining`, with Burn's metrics and dashboard, and adds
 //! what a long training needs. What a step is, is an [`Update`]: a [`GradientUpdate`] by any optimizer of this crate's or
-//! Burn's. A [`Loader`] gives batches in an order that can be begun anywhere. [`TrainingState`] is the same training
+//! Burn's, or a [`MinimizerUpdate`] by a method of [`second_order`](crate::second_order). A [`Loader`] gives batches in an order that can be begun anywhere. [`TrainingState`] is the same training
 //! without Burn's events, for loops of one's own.
 //!
 //! For Burn's own loop there are [`CheckedCheckpointer`], [`MetricFiles`] and [`PlainProgress`].
@@ -16,6 +16,7 @@ mod gradient_norm;
 mod history;
 mod loader;
 mod metric_files;
+mod minimizer_update;
 mod progress;
 mod rollback;
 mod state;
@@ -34,6 +35,7 @@ pub use gradient_norm::{GradientNormInput, GradientNormMetric};
 pub use history::{Criterion, Ended, EpochRecord, History};
 pub use loader::{BatchSource, Batched, Batches, FromFn, Loader, Places, TrainingLoader, from_fn};
 pub use metric_files::MetricFiles;
+pub use minimizer_update::{Forward, MinimizerUpdate, Outputs};
 pub use progress::PlainProgress;
 pub use rollback::{Rollback, RollbackConfig};
 pub use state::{Position, TrainingState};

@@ -132,6 +132,36 @@ pub trait Update<M: LearnerModel>: Send + 'static {
     fn load_record(&mut self, record: OptimizerRecord, model: &M) -> Result<(), RecordMismatch>;
 }
 
+impl<M: LearnerModel + 'static> Update<M> for Box<dyn Update<M>> {
+    fn step(&mut self, model: M, batch: Batch<M>, step: &Step) -> Result<(M, Output<M>), EngineError> {
+        (**self).step(model, batch, step)
+    }
+
+    fn begin_epoch(&mut self, model: M, epoch: usize) -> Result<M, EngineError> {
+        (**self).begin_epoch(model, epoch)
+    }
+
+    fn end_epoch(&mut self, model: M, rate: &ModuleLearningRate) -> Result<M, EngineError> {
+        (**self).end_epoch(model, rate)
+    }
+
+    fn evaluated(&self, model: &M) -> Result<M, EngineError> {
+        (**self).evaluated(model)
+    }
+
+    fn is_at_rest(&self) -> bool {
+        (**self).is_at_rest()
+    }
+
+    fn to_record(&self) -> OptimizerRecord {
+        (**self).to_record()
+    }
+
+    fn load_record(&mut self, record: OptimizerRecord, model: &M) -> Result<(), RecordMismatch> {
+        (**self).load_record(record, model)
+    }
+}
+
 /// Makes the model to evaluate of an optimizer and the model that it trains.
 pub type Evaluation<M> = Arc<dyn Fn(&ModuleOptimizer, M) -> Result<M, EngineError> + Send + Sync>;
 

@@ -18,7 +18,10 @@ use burn_descent::optim::{
 };
 use burn_descent::penalty::{Norm, PenaltiesConfig, PenaltyForm};
 use burn_descent::schedule::{Schedule, Variation};
-use burn_descent::train::{End, EngineError, GradientUpdate, Loader, Step, TrainingLoader, Update, read_progress};
+use burn_descent::second_order::{MinimizerConfig, OutputLoss};
+use burn_descent::train::{
+    End, EngineError, GradientUpdate, Loader, MinimizerUpdate, Step, TrainingLoader, Update, read_progress,
+};
 use burn_descent::transfer::{LayerSchedule, Unfreeze};
 use burn_descent::weights::{
     DecayWarmUp, EmaConfig, LookaheadConfig, SamConfig, SwaConfig, WeightTransform, WeightTransforms,
@@ -135,6 +138,26 @@ fn every_optimizer_goes_on_to_the_bit() {
         number += 1;
     }
     assert!(number > 40, "{number}");
+}
+
+/// So does every second-order method, with dropout, which is the same in all passes of a step.
+#[test]
+fn every_minimizer_goes_on_to_the_bit() {
+    for name in MinimizerConfig::NAMES {
+        let minimizer = || MinimizerConfig::named(name).expect("known").init().expect("in range");
+        let forward = |net: &Net, batch| {
+            let output = net.output(batch);
+            (output.loss.clone(), output)
+        };
+        let outputs = |net: &Net, batch: PointBatch| net.forward(batch.points);
+        let setup = Setup::default();
+        compare(name, &setup, |_| MinimizerUpdate::new(minimizer(), 2, forward).expect("at least 1"));
+        let gauss_newton = OutputLoss::CrossEntropy;
+        compare(&format!("{name} by Gauss and Newton"), &setup, |_| {
+            let update = MinimizerUpdate::new(minimizer(), 1, forward).expect("at least 1");
+            update.with_gauss_newton(outputs, gauss_newton)
+        });
+    }
 }
 
 /// One of each kind and form.

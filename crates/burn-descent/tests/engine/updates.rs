@@ -139,14 +139,23 @@ fn burns_lbfgs_goes_on_to_the_bit() {
     }
 }
 
-/// Counts how often an epoch begins and ends.
+/// Notes when an epoch begins and ends, and the numbers of the steps.
 struct Counting {
     update: GradientUpdate<Net>,
     calls: Arc<std::sync::Mutex<Vec<String>>>,
+    numbers: Arc<std::sync::Mutex<Vec<u64>>>,
+}
+
+impl Default for Counting {
+    fn default() -> Self {
+        let update = GradientUpdate::new(SgdConfig::new().init().expect("in range"));
+        Self { update, calls: Arc::default(), numbers: Arc::default() }
+    }
 }
 
 impl Update<Net> for Counting {
     fn step(&mut self, model: Net, batch: PointBatch, step: &Step) -> Result<(Net, ClassificationOutput), EngineError> {
+        self.numbers.lock().expect("no panic").push(step.number);
         self.update.step(model, batch, step)
     }
 
@@ -175,10 +184,7 @@ fn an_update_is_told_of_epochs() {
     use super::Break;
     let alone = drawing_alone();
     let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let make = |_: &Net| Counting {
-        update: GradientUpdate::new(SgdConfig::new().init().expect("in range")),
-        calls: calls.clone(),
-    };
+    let make = |_: &Net| Counting { calls: calls.clone(), ..Counting::default() };
     let folder = new_folder();
     let setup = Setup { epochs: 2, ..Setup::default() };
     for (at, expected) in
@@ -190,36 +196,12 @@ fn an_update_is_told_of_epochs() {
     }
 }
 
-/// Notes the numbers of the steps.
-struct Numbering {
-    update: GradientUpdate<Net>,
-    numbers: Arc<std::sync::Mutex<Vec<u64>>>,
-}
-
-impl Update<Net> for Numbering {
-    fn step(&mut self, model: Net, batch: PointBatch, step: &Step) -> Result<(Net, ClassificationOutput), EngineError> {
-        self.numbers.lock().expect("no panic").push(step.number);
-        self.update.step(model, batch, step)
-    }
-
-    fn to_record(&self) -> OptimizerRecord {
-        self.update.to_record()
-    }
-
-    fn load_record(&mut self, record: OptimizerRecord, model: &Net) -> Result<(), RecordMismatch> {
-        self.update.load_record(record, model)
-    }
-}
-
 /// A step knows its number, also in a program that goes on: what is done at each tenth step is done at the same ones.
 #[test]
 fn steps_are_numbered_over_all_starts() {
     let alone = drawing_alone();
     let numbers = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let make = |_: &Net| Numbering {
-        update: GradientUpdate::new(SgdConfig::new().init().expect("in range")),
-        numbers: numbers.clone(),
-    };
+    let make = |_: &Net| Counting { numbers: numbers.clone(), ..Counting::default() };
     let folder = new_folder();
     let setup = Setup { epochs: 2, ..Setup::default() };
     for at in [Some(super::Break::Signal(5)), None] {

@@ -293,3 +293,15 @@ fn a_bare_number_keeps_its_alternative() {
     let lr = NamedOptimizer::named("adam").expect("a known name").number("lr").expect_err("no hyperparameter");
     assert!(lr.to_string().contains("follows the schedule"), "{lr}");
 }
+
+/// Capitals, blanks and underscores do not matter, neither in an optimizer's name nor in its preset's.
+#[test]
+fn names_are_read_however_they_are_written() {
+    for (written, meant) in
+        [("Nadam:Dozat", "nadam:dozat"), (" SGD_noise ", "sgd-noise"), ("adadelta:ZEILER", "adadelta:zeiler")]
+    {
+        let [written, meant] = [written, meant].map(|name| NamedOptimizer::named(name).expect("a known name"));
+        assert_eq!(format!("{written:?}"), format!("{meant:?}"));
+        assert_eq!(written.learning_rate(), meant.learning_rate());
+    }
+}

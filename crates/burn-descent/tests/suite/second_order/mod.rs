@@ -1,5 +1,8 @@
 //! The methods that look at the curvature.
 
+mod gauss_newton;
 mod line_search;
+mod methods;
+mod more;
 mod problems;
 mod table;
