@@ -1,47 +1,41 @@
 //! Descents, each at the best of some rates.
 
-use crate::picture::Trail;
+use crate::Result;
 use burn::tensor::Device;
 use burn_descent::landscape::{Descent, Landscape, Path};
 use burn_descent::optim::NamedOptimizer;
-use std::error::Error;
 
 /// The rates that each optimizer is tried at.
 const RATES: [f64; 13] = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
 
-/// Descends from `start` by an optimizer at the rate that ends lowest, and names the trail after both. Of rates that end at
-/// about the same height, it is the one that is there first.
-pub fn best(landscape: &impl Landscape, name: &str, start: [f64; 2], steps: usize) -> Result<Trail, Box<dyn Error>> {
-    let mut found: Option<(f64, Path)> = None;
+/// Says how the rates were found.
+pub fn explained(budget: usize) -> String {
+    format!(
+        "Rates: for each optimizer the best of {} from 1e-5 to 10, by the mean logarithm of the height over {budget} steps.",
+        RATES.len()
+    )
+}
+
+/// Returns the rate at which an optimizer is lowest above `lowest` during so many steps: in the mean of the logarithm, which
+/// asks both for soon and for deep.
+pub fn best_rate(landscape: &impl Landscape, lowest: f64, name: &str, start: [f64; 2], budget: usize) -> Result<f64> {
+    let mut best = (f64::INFINITY, None);
     for rate in RATES {
-        let path = descend(landscape, name, rate, start, steps)?;
-        // The first step that comes as low as the end, where there is not much left.
-        let worth = |path: &Path| {
-            let lowest = path.last_loss();
-            let there = path.losses.iter().position(|loss| *loss <= lowest + 1e-3 * (path.losses[0] - lowest).abs());
-            (lowest, there.unwrap_or(usize::MAX))
-        };
-        let better = |other: &Path| {
-            let ((one, soon), (other, late)) = (worth(&path), worth(other));
-            let same = (one - other).abs() <= 1e-4 * (path.losses[0] - other).abs();
-            if same { soon < late } else { one < other }
-        };
-        if path.last_loss().is_finite() && found.as_ref().is_none_or(|(_, other)| better(other)) {
-            found = Some((rate, path));
+        let path = descend(landscape, name, rate, start, budget)?;
+        let height = |loss: f64| (loss - lowest).max(0.0) + 1e-6 * (path.losses[0] - lowest);
+        let end = path.last_loss();
+        let missing = budget + 1 - path.losses.len();
+        let losses = path.losses.iter().copied().chain(std::iter::repeat_n(end, missing));
+        let mean = losses.map(|loss| height(loss).ln()).sum::<f64>() / (budget + 1) as f64;
+        if mean < best.0 {
+            best = (mean, Some(rate));
         }
     }
-    let (rate, path) = found.ok_or_else(|| format!("{name} diverges at every rate"))?;
-    Ok(Trail { name: format!("{name} {rate}"), points: path.points })
+    best.1.ok_or_else(|| format!("{name} diverges at every rate from {:e} to {}", RATES[0], RATES[12]).into())
 }
 
 /// Descends by an optimizer at a rate.
-pub fn descend(
-    landscape: &impl Landscape,
-    name: &str,
-    rate: f64,
-    start: [f64; 2],
-    steps: usize,
-) -> Result<Path, Box<dyn Error>> {
+pub fn descend(landscape: &impl Landscape, name: &str, rate: f64, start: [f64; 2], steps: usize) -> Result<Path> {
     let optimizer = NamedOptimizer::named(name)?.init()?;
-    Ok(Descent::new(start, steps).with_tolerance(1e-10).run(landscape, optimizer, rate, &Device::flex())?)
+    Ok(Descent::new(start, steps).with_tolerance(1e-9).run(landscape, optimizer, rate, &Device::flex())?)
 }
