@@ -8,7 +8,7 @@ use crate::thin::thinned;
 use crate::{Picture, Result};
 use burn::tensor::Device;
 use burn_descent::average::ExponentialAverage;
-use burn_descent::landscape::{Counterexample, Depth, DepthCure, DepthForm, Gabor, Surface};
+use burn_descent::landscape::{Counterexample, Depth, DepthCure, DepthForm, Descent, Gabor, Surface};
 use burn_descent::optim::{AdamConfig, AmsgradConfig, BiasCorrection, SgdConfig};
 use burn_descent::schedule::{RunLength, Schedule};
 use rand::rngs::ChaCha8Rng;
@@ -84,7 +84,8 @@ pub fn rates() -> Result<Vec<Picture>> {
         let points = path.losses.iter().enumerate().map(|(step, loss)| (step as f64, loss.max(1e-12)));
         let detail = match path.last_loss() {
             loss if loss > path.losses[0] => "diverges".to_owned(),
-            loss => format!("loss {loss:.2e} at the end"),
+            loss if loss > 0.1 => format!("loss {loss:.1} at the end"),
+            loss => format!("loss {loss:.0e} at the end"),
         };
         Ok(Curve::new(style::nth(place), format!("{what}: {rate}"), points).with_detail(detail))
     };
@@ -104,12 +105,14 @@ pub fn rates() -> Result<Vec<Picture>> {
 
 /// All examples, some, or one at a time, on the Gabor model.
 pub fn batches() -> Result<Vec<Picture>> {
-    const EPOCHS: usize = 40;
+    const EPOCHS: usize = 60;
+    const RATE: f64 = 0.02;
+    const START: [f64; 2] = [1.0, 14.0];
     let surface = Surface::Gabor;
     let lowest = surface.minima().first().map_or(0.0, |minimum| surface.value(*minimum));
     let curve = |(place, size, what): (usize, usize, &str)| {
-        let steps = EPOCHS * 30 / size;
-        let path = descend(&Gabor::new(size, 1)?, "sgd", 0.02, surface.starts()[0], steps)?;
+        let descent = Descent::new(START, EPOCHS * 30 / size);
+        let path = descent.run(&Gabor::new(size, 1)?, SgdConfig::new().init()?, RATE, &Device::flex())?;
         let epoch = |step: usize| (step * size) as f64 / 30.0;
         let points: Vec<(f64, f64)> = path.losses.iter().enumerate().map(|(step, loss)| (epoch(step), loss - lowest)).collect();
         let detail = format!("{size} of 30 examples\n{} steps", points.len() - 1);
@@ -121,7 +124,7 @@ pub fn batches() -> Result<Vec<Picture>> {
         title: "Batch, mini-batch and stochastic descent",
         lesson: "Small batches take more steps an epoch and are down sooner, but the noise of their gradients keeps them from the \
                  bottom; all examples at once fall smoothly.",
-        note: "A Gabor model fitted to 30 examples by plain descent from (0, 12), the rate 0.02 for all; the loss is over all \
+        note: "A Gabor model fitted to 30 examples by plain descent from (1, 14), the rate 0.02 for all; the loss is over all \
                examples, above that of the global minimum.",
     };
     let axes = [linear("epoch", 0.0, EPOCHS as f64), logarithmic("loss above the lowest", 1e-4, 30.0)];
@@ -145,7 +148,7 @@ pub fn schedules() -> Result<Vec<Picture>> {
         ("one-cycle", "up, and far down"),
         ("wsd=3:8", "3 up, 8 down"),
         ("warm-up=5+cosine", "5 up, then cosine"),
-        ("linear@15+cosine-restarts=5", "one after another"),
+        ("linear@15+cosine", "one after another"),
     ];
     const SIZE: [f64; 2] = [140.0, 92.0];
     const STEP: [f64; 2] = [154.0, 146.0];
@@ -161,8 +164,7 @@ pub fn schedules() -> Result<Vec<Picture>> {
         let line = path(&thinned(&(0..length.steps()).map(place).collect::<Vec<_>>(), 0.2));
         let [x, y, width, height] = [left, top, SIZE[0], SIZE[1]].map(number);
         svg += &format!("<path class=\"a\" d=\"M{x} {y}v{height}h{width}\"/><path {} d=\"{line}\"/>", style::nth(0).line());
-        // The lower half of a line is as good as two that overlap.
-        let size = if name.len() > 20 { "font-size=\"10.5\"" } else { "font-size=\"12\"" };
+        let size = if name.len() > 20 { "font-size=\"11\"" } else { "font-size=\"12\"" };
         svg += &text([left, top + SIZE[1] + 17.0], size, name);
         svg += &text([left, top + SIZE[1] + 33.0], "class=\"m\" font-size=\"12\"", formula);
     }
@@ -266,7 +268,7 @@ pub fn depth() -> Result<Vec<Picture>> {
         note: "Recurrent: one symmetric matrix of 32 units, λ its largest eigenvalue, the gradient along its eigenvector (Kao). \
                Layers: normal matrices with a deviation of scale/√32. By automatic differentiation.",
     };
-    Ok(page(words, [linear("steps back", 0.0, 50.0), logarithmic("norm of the gradient", 1e-3, 1e3)], curves))
+    Ok(page(words, [linear("steps back", 0.0, 50.0), logarithmic("norm of the gradient", 1e-4, 1e3)], curves))
 }
 
 /// What is done about gradients that vanish or explode.
@@ -288,7 +290,7 @@ pub fn depth_cures() -> Result<Vec<Picture>> {
                  clipping stops an explosion, and does nothing against vanishing.",
         note: "Fifty layers of 32 units with normal matrices with a deviation of scale/√32, by automatic differentiation.",
     };
-    Ok(page(words, [linear("layers back", 0.0, 50.0), logarithmic("norm of the gradient", 1e-5, 1e4)], curves))
+    Ok(page(words, [linear("layers back", 0.0, 50.0), logarithmic("norm of the gradient", 1e-6, 1e4)], curves))
 }
 
 /// Where Adam does not converge.

@@ -73,10 +73,10 @@ fn beale() -> Race {
 fn beale_far() -> Race {
     Race {
         title: "Beale's function",
-        lesson: "There is no minimum to reach from here: towards x = −∞ along y = 1 the value falls for ever, to 0.4520 and no \
-                 further. Who follows the slope never ends; the minimum is behind the wall.",
+        lesson: "From here the slope leads to no minimum: along y = 1 the value falls for ever, towards 0.4520 at x = −∞. Only who \
+                 overshoots gets over the ridge, to the minimum on the other side.",
         start: Surface::Beale.starts()[1],
-        view: Some([[-12.0, 4.5], [-4.0, 4.5]]),
+        view: Some([[-8.0, 4.5], [-3.5, 4.5]]),
         every: true,
         ..Race::new("beale-far", Surface::Beale, 10_000)
     }
@@ -87,7 +87,14 @@ fn two_minima() -> Race {
         title: "Two minima",
         lesson: "Momentum follows the slope into the nearer, local minimum; Adagrad, which scales both axes alike, goes straight \
                  on to the global one.",
-        ..Race::new("two-minima", Surface::TwoMinima, 1000)
+        racers: names(&["sgd", "momentum", "nesterov", "adagrad", "adam"]),
+        rates: Rates::Each(|name| match name {
+            "adagrad" => 0.3,
+            "sgd" => 0.05,
+            "adam" => 0.03,
+            _ => 0.02,
+        }),
+        ..Race::new("two-minima", Surface::TwoMinima, 2000)
     }
 }
 
@@ -118,6 +125,7 @@ fn plateau() -> Race {
                  slope walks on.",
         rates: Rates::Same(0.05),
         racers: names(&["sgd", "momentum", "adagrad", "rmsprop", "adam"]),
+        view: Some([[-3.8, 1.6], [-1.6, 1.8]]),
         ..Race::new("plateau", Surface::Plateau, 400)
     }
 }

@@ -30,8 +30,8 @@ pub struct Entry {
 impl Page {
     /// Lays a plot of this height out on the page.
     pub fn around(&self, plot: &str, height: f64) -> String {
-        let lesson = wrapped(&self.lesson, 100);
-        let note = wrapped(&self.note, 116);
+        let lesson = wrapped(&self.lesson, 110);
+        let note = wrapped(&self.note, 122);
         let top = 44.0 + 19.0 * lesson.len() as f64;
         let bottom = top + height + 14.0;
         let whole = bottom + 17.0 * note.len() as f64 + 8.0;

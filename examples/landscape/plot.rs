@@ -43,7 +43,8 @@ impl Plot {
         Self::draw(nothing.into(), layout(axes, size))
     }
 
-    /// Draws the contours of a landscape in a domain, even in the logarithm of the height above `lowest`.
+    /// Draws the contours of a landscape in a domain: even in the logarithm of the height above `lowest`, or, where that is
+    /// below 0, of a surface without a minimum, in the value.
     pub fn contours(landscape: &impl Landscape, domain: [[f64; 2]; 2], lowest: f64, size: [f64; 2]) -> Self {
         let contours = contours(landscape, domain, lowest);
         let [x, y] = domain.map(|range| Axis { label: "", range, logarithmic: false });
@@ -113,7 +114,10 @@ fn contours(landscape: &impl Landscape, domain: [[f64; 2]; 2], lowest: f64) -> C
     let highest = values.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
     // What is 0 has no logarithm; below this share of the height there is nothing to see.
     let floor = 1e-4 * (highest - lowest).max(f64::MIN_POSITIVE);
-    let height = |value: f64| ((value - lowest).max(0.0) + floor).log10();
+    let height = |value: f64| match lowest < 0.0 {
+        true => value,
+        false => ((value - lowest).max(0.0) + floor).log10(),
+    };
     let (bottom, top) = (height(lowest), height(highest));
     let levels: Vec<f64> = (1..LEVELS).map(|level| bottom + (top - bottom) * level as f64 / LEVELS as f64).collect();
     let heights = values.iter().map(|row| row.iter().map(|value| height(*value)).collect()).collect();

@@ -37,6 +37,8 @@ pub struct Race {
 pub enum Rates {
     Searched,
     Same(f64),
+    /// By hand.
+    Each(fn(&str) -> f64),
 }
 
 /// A racer that has come in.
@@ -97,7 +99,8 @@ impl Race {
     fn run(&self, name: &str) -> Result<Runner> {
         let rate = match self.rates {
             Rates::Same(rate) => rate,
-            Rates::Searched => best_rate(&self.surface, self.lowest(), name, self.start, self.budget())?,
+            Rates::Each(of) => of(name),
+            Rates::Searched => best_rate(self.surface, self.lowest(), name, self.start, self.budget())?,
         };
         let path = descend(&self.surface, name, rate, self.start, self.steps)?;
         Ok(Runner { name: name.to_owned(), rate, path })
@@ -124,8 +127,10 @@ impl Race {
         let rates = match self.rates {
             Rates::Searched => explained(self.budget()),
             Rates::Same(rate) => format!("Rate: {rate} for all, without a search."),
+            Rates::Each(_) => "Rates: by hand, so small that the trails are smooth; at larger ones momentum leaps across.".to_owned(),
         };
-        format!("{rates} {} {MARKS}", self.surface.source())
+        let contours = if self.lowest() < 0.0 { "Contours even in the value." } else { LOGARITHMIC };
+        format!("{rates} {}. {MARKS} {contours}", self.surface.source())
     }
 
     fn together(&self, runners: &[&Runner]) -> [Picture; 2] {
@@ -143,7 +148,7 @@ impl Race {
     /// A small picture of each.
     fn each(&self, runners: &[Runner]) -> [Picture; 2] {
         const SIZE: [f64; 2] = [146.0, 112.0];
-        const STEP: [f64; 2] = [155.0, 162.0];
+        const STEP: [f64; 2] = [155.0, 174.0];
         const COLUMNS: usize = 5;
         let plot = Plot::contours(&self.surface, self.view(), self.lowest(), [SIZE[0] + 78.0, SIZE[1] + 54.0]);
         let minima = self.surface.minima();
@@ -151,7 +156,7 @@ impl Race {
         let clock = Clock::of(&trails);
         let [left, top, width, height] = plot.inside;
         let frame = format!("<rect class=\"g\" x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\"/>");
-        let background = format!("{frame}{}{}", plot.contours, marks(&plot, self.start, &minima));
+        let background = format!("{frame}{}{}", plot.contours, marks(&plot, self.start, &minima, 0.6));
         let cell = |index: usize, moving: bool| {
             let runner = &runners[index];
             let [x, y] = [14.0 + STEP[0] * (index % COLUMNS) as f64, STEP[1] * (index / COLUMNS) as f64];
@@ -159,11 +164,12 @@ impl Race {
             let trail = trail::draw(&trails[index..=index], |point| plot.at(point), plot.inside, clock, moving, &name);
             let detail = fate(&runner.path, &minima, self.view());
             format!(
-                "<g transform=\"translate({} {})\"><use href=\"#on\"/><g clip-path=\"url(#in)\">{trail}</g>{}{}</g>",
+                "<g transform=\"translate({} {})\"><use href=\"#on\"/><g clip-path=\"url(#in)\">{trail}</g>{}{}{}</g>",
                 x - left,
                 y - top + 4.0,
-                text([left, top + height + 15.0], "font-size=\"12\"", &format!("{} {}", runner.name, runner.rate)),
-                text([left, top + height + 30.0], "class=\"m\" font-size=\"12\"", &detail)
+                text([left, top + height + 15.0], "font-size=\"12\"", &runner.name),
+                text([left, top + height + 30.0], "class=\"m\" font-size=\"12\"", &format!("rate {}", runner.rate)),
+                text([left, top + height + 45.0], "class=\"m\" font-size=\"12\"", &detail)
             )
         };
         let page = Page {
@@ -194,7 +200,9 @@ impl Runner {
 }
 
 /// What the marks mean.
-pub const MARKS: &str = "Ring: start. Black dot: minimum. ×: leaves the picture. Contours even in the logarithm of the height.";
+pub const MARKS: &str = "Ring: start. Dot: minimum. ×: leaves the picture.";
+/// What the contours are.
+pub const LOGARITHMIC: &str = "Contours even in the logarithm of the height.";
 
 /// Draws trails on the contours of a landscape, still and moving.
 pub fn on_contours(
@@ -209,7 +217,7 @@ pub fn on_contours(
     let clock = Clock::of(trails);
     let mut starts: Vec<[f64; 2]> = trails.iter().filter_map(|trail| trail.points.first()).copied().collect();
     starts.dedup();
-    let starts: String = starts.into_iter().map(|start| marks(&plot, start, minima)).collect();
+    let starts: String = starts.into_iter().map(|start| marks(&plot, start, minima, 1.0)).collect();
     [false, true].map(|moving| {
         let trails = trail::draw(trails, |point| plot.at(point), plot.inside, clock, moving, "t");
         let mut svg = format!("{}{}", plot.clipped(&format!("{}{starts}{trails}", plot.contours)), plot.svg);
@@ -222,13 +230,13 @@ pub fn on_contours(
 }
 
 /// The start, and the minima that can be seen.
-fn marks(plot: &Plot, start: [f64; 2], minima: &[[f64; 2]]) -> String {
+fn marks(plot: &Plot, start: [f64; 2], minima: &[[f64; 2]], size: f64) -> String {
     let circle = |point: [f64; 2], class: &str, radius: f64| {
         let [x, y] = plot.at(point);
         format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>")
     };
-    let minima = minima.iter().map(|minimum| circle(*minimum, "p", 5.0));
-    minima.chain([circle(start, "o", 6.0)]).collect()
+    let minima = minima.iter().map(|minimum| circle(*minimum, "p", 5.0 * size));
+    minima.chain([circle(start, "o", 6.0 * size)]).collect()
 }
 
 fn lowest(landscape: &impl Landscape, view: [[f64; 2]; 2], minima: &[[f64; 2]]) -> f64 {

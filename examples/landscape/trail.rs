@@ -101,28 +101,24 @@ impl Seen {
         for (step, point) in trail.points.iter().enumerate() {
             let [x, y] = at(*point);
             let time = TIME * clock.at(step as f64);
-            let previous = points.last().copied();
             if !(x.is_finite() && y.is_finite()) {
                 break;
             }
             // As far as a picture beside this one, where it has left for good.
             let outside = [(x - left) / width, (y - top) / height].map(|share| (share - 0.5).abs()).into_iter().fold(0.0, f64::max);
             if outside > 1.5 {
-                let [a, b, _] = previous.unwrap_or([x, y, time]);
+                let [a, b, _] = points.last().copied().unwrap_or([x, y, time]);
                 let share = (2.0 * width / (x - a).hypot(y - b)).min(1.0);
                 points.push([a + share * (x - a), b + share * (y - b), time]);
                 break;
             }
-            let is_last = step + 1 == trail.points.len();
-            let same = |[a, b, t]: [f64; 3]| (x - a).abs() + (y - b).abs() < 0.3 && time - t < 0.3;
-            if is_last || !previous.is_some_and(same) {
-                points.push([x, y, time]);
-            }
+            points.push([x, y, time]);
         }
+        let points = spaced(points);
         let mut tolerance = 0.4;
         let mut kept = places(&points, tolerance);
         while kept.len() > MOST {
-            tolerance *= 1.4;
+            tolerance *= 1.6;
             kept = places(&points, tolerance);
         }
         let kept: Vec<[f64; 3]> = kept.into_iter().map(|place| points[place]).collect();
@@ -172,8 +168,9 @@ impl Seen {
         }
     }
 
-    /// Where it leaves the picture for good.
+    /// Where it leaves the picture for good, as far inside as a mark is seen.
     fn exit(&self, [left, top, width, height]: [f64; 4]) -> [f64; 2] {
+        let [left, top, width, height] = [left + 6.0, top + 6.0, width - 12.0, height - 12.0];
         let is_inside = |[x, y]: [f64; 2]| (left..=left + width).contains(&x) && (top..=top + height).contains(&y);
         let last = self.places.iter().rposition(|place| is_inside(*place)).unwrap_or_default();
         let (from, to) = (self.places[last], self.places[(last + 1).min(self.places.len() - 1)]);
@@ -200,6 +197,25 @@ impl Seen {
     fn timing(&self) -> String {
         let times: Vec<f64> = self.times.iter().map(|time| MOVING * time).collect();
         format!("keyTimes=\"{};1\" dur=\"{SECONDS}s\" repeatCount=\"indefinite\"", listed(&times))
+    }
+}
+
+/// The points with as much between them as leaves some hundreds, so that a long zigzag is thinned in no time.
+fn spaced(mut points: Vec<[f64; 3]>) -> Vec<[f64; 3]> {
+    let mut space = 0.3;
+    let mut last = points.last().copied();
+    loop {
+        let mut kept: Vec<[f64; 3]> = Vec::new();
+        for [x, y, time] in points {
+            if !kept.last().is_some_and(|[a, b, t]| (x - a).abs() + (y - b).abs() < space && time - t < space) {
+                kept.push([x, y, time]);
+            }
+        }
+        if kept.len() < 4 * MOST {
+            kept.extend(last.take().filter(|last| kept.last() != Some(last)));
+            return kept;
+        }
+        (points, space) = (kept, 1.3 * space);
     }
 }
 

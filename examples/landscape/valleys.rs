@@ -2,7 +2,7 @@
 
 use crate::curves::gabor_fit;
 use crate::page::{Entry, Page};
-use crate::race::{MARKS, fate, grouped, on_contours};
+use crate::race::{LOGARITHMIC, MARKS, fate, grouped, on_contours};
 use crate::search::{best_rate, descend, explained};
 use crate::style::{self, Style};
 use crate::trail::Trail;
@@ -12,6 +12,7 @@ use burn_descent::gradient::ChainConfig;
 use burn_descent::landscape::{Descent, Path, Surface};
 use burn_descent::optim::SgdConfig;
 use burn_descent::second_order::{Counts, Ending, MinimizerConfig, Objective, StoppingConfig};
+use std::f64::consts::FRAC_PI_2;
 
 /// A descent by name, with what the legend says of it.
 struct Descended {
@@ -35,9 +36,10 @@ fn draw(name: &str, [title, lesson, note]: [String; 3], surface: Surface, descen
 /// A cliff, free and clipped.
 pub fn cliff() -> Result<Vec<Picture>> {
     const RATE: f64 = 0.02;
+    const STEPS: usize = 2000;
     let surface = Surface::Cliff;
     let descend = |place: usize, name: &str, chain: ChainConfig| {
-        let descent = Descent::new(surface.starts()[0], 400).with_chain(chain);
+        let descent = Descent::new(surface.starts()[0], STEPS).with_chain(chain);
         let path = descent.run(&surface, SgdConfig::new().init()?, RATE, &Device::flex())?;
         let steepest = path.gradient_norms.iter().copied().fold(0.0, f64::max);
         let detail = format!("{}\nsteepest slope {steepest:.0}", fate(&path, &[], surface.domain()));
@@ -57,7 +59,7 @@ pub fn cliff() -> Result<Vec<Picture>> {
         "Fifty steps of a recurrent unit make a cliff in the loss of its weight and bias: there the slope is so steep that one \
          step goes far away. Clipped, the step keeps its direction and a sane length."
             .to_owned(),
-        format!("Rate {RATE} for both, 400 steps. {}. {MARKS}", surface.source()),
+        format!("Rate {RATE} for both, {} steps. {}. {MARKS} {LOGARITHMIC}", grouped(STEPS), surface.source()),
     ];
     Ok(draw("cliff", words, surface, descended))
 }
@@ -68,63 +70,87 @@ fn on_gabor(start: [f64; 2], steps: usize) -> Result<Path> {
     descend(&Surface::Gabor, "sgd", GABOR_RATE, start, steps)
 }
 
-/// The start between two others from which descent comes to neither end: on the watershed, which leads to a saddle.
-fn watershed(mut one: [f64; 2], mut other: [f64; 2]) -> Result<[f64; 2]> {
-    let end = on_gabor(one, 2000)?.last();
-    let middle = |one: [f64; 2], other: [f64; 2]| [0, 1].map(|axis| 0.5 * (one[axis] + other[axis]));
-    for _ in 0..48 {
-        let start = middle(one, other);
-        let last = on_gabor(start, 2000)?.last();
-        match (last[0] - end[0]).hypot(last[1] - end[1]) < 0.1 {
-            true => one = start,
-            false => other = start,
-        }
+/// What a point is, by slope and curvature.
+fn kind(surface: Surface, point: [f64; 2]) -> &'static str {
+    let [slope_x, slope_y] = surface.gradient(point);
+    let best = surface.minima()[0];
+    let ([least, most], _) = principal(surface, point);
+    match (least > 0.0, most > 0.0) {
+        _ if slope_x.hypot(slope_y) > 1e-3 => "on a slope",
+        _ if (point[0] - best[0]).hypot(point[1] - best[1]) < 0.1 => "global minimum",
+        (true, true) => "local minimum",
+        (false, true) => "saddle",
+        _ => "maximum",
     }
-    Ok(middle(one, other))
+}
+
+/// The curvatures at a point, the least first, and the direction of the least.
+fn principal(surface: Surface, point: [f64; 2]) -> ([f64; 2], [f64; 2]) {
+    let [[xx, xy], [_, yy]] = surface.hessian(point);
+    let (mean, half) = (0.5 * (xx + yy), (0.5 * (xx - yy)).hypot(xy));
+    let angle = 0.5 * (2.0 * xy).atan2(xx - yy) + FRAC_PI_2;
+    ([mean - half, mean + half], [angle.cos(), angle.sin()])
+}
+
+/// The stationary point that Newton's method comes to.
+fn stationary(surface: Surface, near: [f64; 2]) -> [f64; 2] {
+    (0..50).fold(near, |[x, y], _| {
+        let ([a, b], [[xx, xy], [_, yy]]) = (surface.gradient([x, y]), surface.hessian([x, y]));
+        let determinant = xx * yy - xy * xy;
+        [x - (yy * a - xy * b) / determinant, y - (xx * b - xy * a) / determinant]
+    })
+}
+
+/// A start some way up from a saddle, from which descent leads to it: on the ridge between two valleys, found by halving.
+fn above(saddle: [f64; 2], halvings: usize) -> Result<[f64; 2]> {
+    const AWAY: f64 = 2.5;
+    let (_, [down_x, down_y]) = principal(Surface::Gabor, saddle);
+    let at = |side: f64| [saddle[0] - AWAY * down_y + side * down_x, saddle[1] + AWAY * down_x + side * down_y];
+    let (mut one, mut other) = (-1.5, 1.5);
+    for _ in 0..halvings {
+        let [x, y] = on_gabor(at(0.5 * (one + other)), 800)?.last();
+        let side = (x - saddle[0]) * down_x + (y - saddle[1]) * down_y;
+        if side < 0.0 { one = 0.5 * (one + other) } else { other = 0.5 * (one + other) }
+    }
+    Ok(at(0.5 * (one + other)))
 }
 
 /// The Gabor model's loss, from several starts, and the model at their ends.
 pub fn gabor() -> Result<Vec<Picture>> {
+    const STARTS: [[f64; 2]; 3] = [[0.0, 12.0], [9.0, 21.0], [-4.0, 20.0]];
+    const STEPS: usize = 3000;
+    const HALVINGS: usize = 50;
     let surface = Surface::Gabor;
-    let starts = surface.starts();
-    let best = surface.minima()[0];
-    let mut descended = Vec::new();
-    for (place, start) in starts.iter().enumerate() {
-        let path = on_gabor(*start, 3000)?;
-        let last = path.last();
-        let what = if (last[0] - best[0]).hypot(last[1] - best[1]) < 0.1 { "global minimum" } else { "local minimum" };
-        descended.push((place, *start, what, path.points));
-    }
-    let start = watershed(starts[0], starts[1])?;
-    let mut path = on_gabor(start, 2000)?;
+    let mut paths = STARTS.iter().map(|start| on_gabor(*start, STEPS)).collect::<Result<Vec<_>>>()?;
+    let mut ridge = on_gabor(above(stationary(surface, [2.1, 10.2]), HALVINGS)?, STEPS)?;
     // As far as the flattest place: in the end rounding errors carry it away.
-    let flattest = path.gradient_norms.iter().enumerate().min_by(|one, other| one.1.total_cmp(other.1)).map_or(0, |(step, _)| step);
-    path.points.truncate(flattest + 1);
-    let slope = path.gradient_norms[flattest];
-    descended.push((3, start, "saddle", path.points));
-    let ends = descended.iter().map(|(place, _, what, points)| {
-        (format!("{what}, {}", place + 1), style::nth(*place), points.last().copied().unwrap_or_default())
+    let slopes = ridge.gradient_norms.iter().enumerate();
+    let (step, slope) = slopes.min_by(|one, other| one.1.total_cmp(other.1)).map_or((0, f64::NAN), |(step, slope)| (step, *slope));
+    ridge.points.truncate(step + 1);
+    paths.push(ridge);
+    let descended = paths.into_iter().enumerate().map(|(place, Path { points, .. })| {
+        let ([x, y], last) = (points[0], points.last().copied().unwrap_or_default());
+        let detail = format!("from ({x:.2}, {y:.2})\nloss {:.3}", surface.value(last)).replace(".00", "").replace('-', "−");
+        let name = format!("{}: {}", place + 1, kind(surface, last));
+        Descended { style: style::nth(place), name, detail, points }
     });
+    let descended: Vec<Descended> = descended.collect();
+    let ends = descended.iter().map(|one| (one.name.clone(), one.style, one.points.last().copied().unwrap_or_default()));
     let fits = gabor_fit(&ends.collect::<Vec<_>>());
-    let descended = descended.into_iter().map(|(place, [x, y], what, points)| {
-        let last = points.last().copied().unwrap_or_default();
-        let detail = format!("from ({x:.4}, {y:.4})\nloss {:.3}", surface.value(last)).replace(".0000", "").replace('-', "−");
-        Descended { style: style::nth(place), name: format!("{what}, {}", place + 1), detail, points }
-    });
     let words = [
         "The loss of a Gabor model, by its offset and frequency".to_owned(),
         "The start decides: one valley leads to the global minimum, others to local ones, and on the ridge between two valleys \
          descent comes to a saddle."
             .to_owned(),
         format!(
-            "Plain descent at a rate of {GABOR_RATE}, 3000 steps. The fourth start was found by halving the way between the first \
-             two {} times: its slope falls to {slope:.0e} at step {}. {}. {MARKS}",
-            48,
-            grouped(flattest),
+            "Plain descent, rate {GABOR_RATE}, {} steps. The fourth start is where {HALVINGS} halvings found the ridge: the slope \
+             falls to {slope:.0e} at step {}. {}. {MARKS} {LOGARITHMIC}",
+            grouped(STEPS),
+            grouped(step),
             surface.source()
         ),
     ];
-    let mut pictures = draw("gabor", words, surface, descended.collect());
+    let mut pictures = draw("gabor", words, surface, descended);
     pictures.extend(fits);
     Ok(pictures)
 }
@@ -190,7 +216,7 @@ pub fn second_order() -> Result<Vec<Picture>> {
         descended.push(Descended { style: style::of(name), name: name.to_owned(), detail, points });
     }
     for name in ["sgd", "momentum", "adam"] {
-        let rate = best_rate(&surface, 0.0, name, start, BUDGET)?;
+        let rate = best_rate(surface, 0.0, name, start, BUDGET)?;
         let path = descend(&surface, name, rate, start, STEPS)?;
         let detail = format!("rate {rate}\n{}", fate(&path, &surface.minima(), surface.domain()));
         descended.push(Descended { style: style::of(name), name: name.to_owned(), detail, points: path.points });
@@ -201,8 +227,8 @@ pub fn second_order() -> Result<Vec<Picture>> {
          thousands."
             .to_owned(),
         format!(
-            "Rosenbrock's function from (−1.2, 1). Methods of second order choose their steps by line searches, without a rate. \
-             {} {MARKS}",
+            "Rosenbrock's function from (−1.2, 1). Methods of second order need no rate: line searches set their steps. {} \
+             {MARKS} {LOGARITHMIC}",
             explained(BUDGET)
         ),
     ];
