@@ -101,8 +101,8 @@ fn two_minima() -> Race {
 fn saddle() -> Race {
     Race {
         title: "A saddle",
-        lesson: "Beside the ridge of a saddle the slope to either side is tiny: who scales the slope leaves at once, momentum \
-                 soon, plain descent last.",
+        lesson: "To either side of the ridge the slope is tiny at first. Who scales the slope turns at once; momentum runs past \
+                 the saddle and gathers speed; plain descent lingers there; Adagrad and Adadelta are still on their way.",
         rates: Rates::Same(0.02),
         ..Race::new("saddle", Surface::Saddle, 300)
     }
@@ -111,7 +111,7 @@ fn saddle() -> Race {
 fn ravine() -> Race {
     Race {
         title: "A ravine",
-        lesson: "The steep walls limit the rate, so that plain descent hardly moves along the floor; momentum adds up what always \
+        lesson: "The steep walls limit the rate, so that plain descent creeps along the floor; momentum adds up what always \
                  points the same way.",
         racers: names(&["sgd", "momentum", "nesterov", "rmsprop", "adam"]),
         ..Race::new("ravine", Surface::Ravine, 100)
@@ -125,7 +125,7 @@ fn plateau() -> Race {
                  slope walks on.",
         rates: Rates::Same(0.05),
         racers: names(&["sgd", "momentum", "adagrad", "rmsprop", "adam"]),
-        view: Some([[-3.8, 1.6], [-1.6, 1.8]]),
+        view: Some([[-3.8, 1.6], [-1.1, 1.7]]),
         ..Race::new("plateau", Surface::Plateau, 400)
     }
 }

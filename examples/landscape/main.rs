@@ -110,9 +110,14 @@ fn job(figure: &Figure, arguments: &Arguments) -> Result<Draw> {
             Ok(Draw::Race(race))
         }
         Draw::Pictures(_) if is_changed => {
-            let races = FIGURES.iter().filter(|figure| matches!((figure.draw)(), Draw::Race(_))).map(|figure| figure.name);
+            let races =
+                FIGURES.iter().filter(|figure| matches!((figure.draw)(), Draw::Race(_))).map(|figure| figure.name);
             let races = races.collect::<Vec<_>>().join(", ");
-            Err(format!("`{}` is no race, so that it takes no --start and no --optimizers; races: {races}", figure.name).into())
+            Err(format!(
+                "`{}` is no race, so that it takes no --start and no --optimizers; races: {races}",
+                figure.name
+            )
+            .into())
         }
         other => Ok(other),
     }
@@ -121,13 +126,16 @@ fn job(figure: &Figure, arguments: &Arguments) -> Result<Draw> {
 /// An unwritable folder is no reason to have worked for a minute.
 fn prepare(out: &Path) -> Result<()> {
     let probe = out.join(".probe");
-    let prepared = std::fs::create_dir_all(out).and_then(|()| write_atomic(&probe, b"")).and_then(|()| std::fs::remove_file(&probe));
+    let prepared = std::fs::create_dir_all(out)
+        .and_then(|()| write_atomic(&probe, b""))
+        .and_then(|()| std::fs::remove_file(&probe));
     prepared.map_err(|error| format!("cannot write to {}: {error}", out.display()).into())
 }
 
 fn keep(out: &Path, picture: &Picture) -> Result<()> {
     let path = out.join(format!("{}.svg", picture.name));
-    write_atomic(&path, picture.svg.as_bytes()).map_err(|error| format!("cannot write {}: {error}", path.display()).into())
+    write_atomic(&path, picture.svg.as_bytes())
+        .map_err(|error| format!("cannot write {}: {error}", path.display()).into())
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Figure>> {

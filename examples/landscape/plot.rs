@@ -48,7 +48,10 @@ impl Plot {
     pub fn contours(landscape: &impl Landscape, domain: [[f64; 2]; 2], lowest: f64, size: [f64; 2]) -> Self {
         let contours = contours(landscape, domain, lowest);
         let [x, y] = domain.map(|range| Axis { label: "", range, logarithmic: false });
-        Self::draw(contours.into(), layout([Axis { label: "x", ..x }, Axis { label: "y", ..y }], size).with_show_grid(false))
+        Self::draw(
+            contours.into(),
+            layout([Axis { label: "x", ..x }, Axis { label: "y", ..y }], size).with_show_grid(false),
+        )
     }
 
     fn draw(layer: Layer, layout: Layout) -> Self {

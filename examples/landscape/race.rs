@@ -88,7 +88,8 @@ impl Race {
             false => self.racers.clone(),
         };
         let runners = everyone.par_iter().map(|name| self.run(name)).collect::<Result<Vec<Runner>>>()?;
-        let racers: Vec<&Runner> = self.racers.iter().filter_map(|name| runners.iter().find(|runner| runner.name == *name)).collect();
+        let racers: Vec<&Runner> =
+            self.racers.iter().filter_map(|name| runners.iter().find(|runner| runner.name == *name)).collect();
         let mut pictures = self.together(&racers).to_vec();
         if self.every {
             pictures.extend(self.each(&runners));
@@ -127,7 +128,9 @@ impl Race {
         let rates = match self.rates {
             Rates::Searched => explained(self.budget()),
             Rates::Same(rate) => format!("Rate: {rate} for all, without a search."),
-            Rates::Each(_) => "Rates: by hand, so small that the trails are smooth; at larger ones momentum leaps across.".to_owned(),
+            Rates::Each(_) => {
+                "Rates: by hand, so small that the trails are smooth; at larger ones momentum leaps across.".to_owned()
+            }
         };
         let contours = if self.lowest() < 0.0 { "Contours even in the value." } else { LOGARITHMIC };
         format!("{rates} {}. {MARKS} {contours}", self.surface.source())
@@ -140,7 +143,8 @@ impl Race {
             name: runner.name.clone(),
             detail: format!("rate {}\n{}", runner.rate, fate(&runner.path, &minima, self.view())),
         });
-        let page = Page { title: self.title(), lesson: self.lesson.to_owned(), note: self.note(), legend: legend.collect() };
+        let page =
+            Page { title: self.title(), lesson: self.lesson.to_owned(), note: self.note(), legend: legend.collect() };
         let trails: Vec<Trail> = runners.iter().map(|runner| runner.trail()).collect();
         on_contours(self.name, &page, &self.surface, self.view(), &minima, &trails)
     }
@@ -241,7 +245,8 @@ fn marks(plot: &Plot, start: [f64; 2], minima: &[[f64; 2]], size: f64) -> String
 
 fn lowest(landscape: &impl Landscape, view: [[f64; 2]; 2], minima: &[[f64; 2]]) -> f64 {
     const SIDE: usize = 140;
-    let at = |axis: usize, index: usize| view[axis][0] + (view[axis][1] - view[axis][0]) * index as f64 / (SIDE - 1) as f64;
+    let at =
+        |axis: usize, index: usize| view[axis][0] + (view[axis][1] - view[axis][0]) * index as f64 / (SIDE - 1) as f64;
     let grid = (0..SIDE * SIDE).map(|index| [at(0, index % SIDE), at(1, index / SIDE)]);
     grid.chain(minima.iter().copied()).map(|point| landscape.value(point)).fold(f64::INFINITY, f64::min)
 }
@@ -278,6 +283,7 @@ pub fn fate(path: &Path, minima: &[[f64; 2]], view: [[f64; 2]; 2]) -> String {
 /// A number with commas between its thousands.
 pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
     groups.join(",")
 }

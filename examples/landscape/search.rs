@@ -1,8 +1,8 @@
 //! Descents, each at the best of some rates.
 
 use crate::Result;
-use burn::tensor::Device;
 use crate::race::grouped;
+use burn::tensor::Device;
 use burn_descent::landscape::{Descent, Landscape, Path, Surface};
 use burn_descent::optim::NamedOptimizer;
 

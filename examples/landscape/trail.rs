@@ -45,13 +45,19 @@ impl Clock {
         let place = |step: f64| x + width * self.at(step);
         let mut ticks: Vec<f64> = match self.steps {
             0..=400 => [0.0, 0.25, 0.5, 0.75].map(|share| (share * self.steps as f64).round()).to_vec(),
-            _ => std::iter::successors(Some(1.0), |step| Some(step * 10.0)).take_while(|step| *step < 0.6 * self.steps as f64).collect(),
+            _ => std::iter::successors(Some(1.0), |step| Some(step * 10.0))
+                .take_while(|step| *step < 0.6 * self.steps as f64)
+                .collect(),
         };
         ticks.push(self.steps as f64);
         let mut svg = format!("<path class=\"a\" d=\"M{} {}h{}\"/>", number(x), number(y), number(width));
         for step in ticks {
             let _ = write!(svg, "<path class=\"a\" d=\"M{} {}v5\"/>", number(place(step)), number(y));
-            svg += &text([place(step), y + 18.0], "class=\"m\" font-size=\"12\" text-anchor=\"middle\"", &step.to_string());
+            svg += &text(
+                [place(step), y + 18.0],
+                "class=\"m\" font-size=\"12\" text-anchor=\"middle\"",
+                &step.to_string(),
+            );
         }
         svg += &text([x - 10.0, y + 4.0], "class=\"m\" font-size=\"12\" text-anchor=\"end\"", "step");
         // The hand goes evenly, since the scale is that of the clock.
@@ -88,7 +94,8 @@ pub fn draw(
 ) -> String {
     let seen: Vec<Seen> = trails.iter().map(|trail| Seen::new(trail, &at, inside, clock)).collect();
     let lines = seen.iter().enumerate().map(|(index, seen)| seen.line(moving.then(|| format!("{name}{index}"))));
-    let heads = seen.iter().enumerate().map(|(index, seen)| seen.head(inside, moving.then(|| format!("{name}{index}"))));
+    let heads =
+        seen.iter().enumerate().map(|(index, seen)| seen.head(inside, moving.then(|| format!("{name}{index}"))));
     lines.chain(heads).collect()
 }
 
@@ -105,7 +112,10 @@ impl Seen {
                 break;
             }
             // As far as a picture beside this one, where it has left for good.
-            let outside = [(x - left) / width, (y - top) / height].map(|share| (share - 0.5).abs()).into_iter().fold(0.0, f64::max);
+            let outside = [(x - left) / width, (y - top) / height]
+                .map(|share| (share - 0.5).abs())
+                .into_iter()
+                .fold(0.0, f64::max);
             if outside > 1.5 {
                 let [a, b, _] = points.last().copied().unwrap_or([x, y, time]);
                 let share = (2.0 * width / (x - a).hypot(y - b)).min(1.0);

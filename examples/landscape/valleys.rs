@@ -22,7 +22,13 @@ struct Descended {
     points: Vec<[f64; 2]>,
 }
 
-fn draw(name: &str, [title, lesson, note]: [String; 3], surface: Surface, descended: Vec<Descended>) -> Vec<Picture> {
+fn draw(
+    name: &str,
+    [title, lesson, note]: [String; 3],
+    surface: Surface,
+    view: [[f64; 2]; 2],
+    descended: Vec<Descended>,
+) -> Vec<Picture> {
     let mut legend = Vec::new();
     let mut trails = Vec::new();
     for Descended { style, name, detail, points } in descended {
@@ -30,19 +36,20 @@ fn draw(name: &str, [title, lesson, note]: [String; 3], surface: Surface, descen
         trails.push(Trail { style, points });
     }
     let page = Page { title, lesson, note, legend };
-    on_contours(name, &page, &surface, surface.domain(), &surface.minima(), &trails).to_vec()
+    on_contours(name, &page, &surface, view, &surface.minima(), &trails).to_vec()
 }
 
 /// A cliff, free and clipped.
 pub fn cliff() -> Result<Vec<Picture>> {
     const RATE: f64 = 0.02;
-    const STEPS: usize = 2000;
+    const STEPS: usize = 1200;
+    const VIEW: [[f64; 2]; 2] = [[4.8, 6.2], [-3.3, -2.4]];
     let surface = Surface::Cliff;
     let descend = |place: usize, name: &str, chain: ChainConfig| {
         let descent = Descent::new(surface.starts()[0], STEPS).with_chain(chain);
         let path = descent.run(&surface, SgdConfig::new().init()?, RATE, &Device::flex())?;
         let steepest = path.gradient_norms.iter().copied().fold(0.0, f64::max);
-        let detail = format!("{}\nsteepest slope {steepest:.0}", fate(&path, &[], surface.domain()));
+        let detail = format!("{}\nsteepest slope {steepest:.0}", fate(&path, &[], VIEW));
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Descended {
             style: style::nth(place),
             name: name.to_owned(),
@@ -61,10 +68,10 @@ pub fn cliff() -> Result<Vec<Picture>> {
             .to_owned(),
         format!("Rate {RATE} for both, {} steps. {}. {MARKS} {LOGARITHMIC}", grouped(STEPS), surface.source()),
     ];
-    Ok(draw("cliff", words, surface, descended))
+    Ok(draw("cliff", words, surface, VIEW, descended))
 }
 
-const GABOR_RATE: f64 = 0.05;
+const GABOR_RATE: f64 = 0.1;
 
 fn on_gabor(start: [f64; 2], steps: usize) -> Result<Path> {
     descend(&Surface::Gabor, "sgd", GABOR_RATE, start, steps)
@@ -103,10 +110,10 @@ fn stationary(surface: Surface, near: [f64; 2]) -> [f64; 2] {
 
 /// A start some way up from a saddle, from which descent leads to it: on the ridge between two valleys, found by halving.
 fn above(saddle: [f64; 2], halvings: usize) -> Result<[f64; 2]> {
-    const AWAY: f64 = 2.5;
+    const AWAY: f64 = -1.4;
     let (_, [down_x, down_y]) = principal(Surface::Gabor, saddle);
     let at = |side: f64| [saddle[0] - AWAY * down_y + side * down_x, saddle[1] + AWAY * down_x + side * down_y];
-    let (mut one, mut other) = (-1.5, 1.5);
+    let (mut one, mut other) = (-0.8, 0.8);
     for _ in 0..halvings {
         let [x, y] = on_gabor(at(0.5 * (one + other)), 800)?.last();
         let side = (x - saddle[0]) * down_x + (y - saddle[1]) * down_y;
@@ -118,24 +125,27 @@ fn above(saddle: [f64; 2], halvings: usize) -> Result<[f64; 2]> {
 /// The Gabor model's loss, from several starts, and the model at their ends.
 pub fn gabor() -> Result<Vec<Picture>> {
     const STARTS: [[f64; 2]; 3] = [[0.0, 12.0], [9.0, 21.0], [-4.0, 20.0]];
-    const STEPS: usize = 3000;
+    const STEPS: usize = 10_000;
     const HALVINGS: usize = 50;
     let surface = Surface::Gabor;
     let mut paths = STARTS.iter().map(|start| on_gabor(*start, STEPS)).collect::<Result<Vec<_>>>()?;
     let mut ridge = on_gabor(above(stationary(surface, [2.1, 10.2]), HALVINGS)?, STEPS)?;
     // As far as the flattest place: in the end rounding errors carry it away.
     let slopes = ridge.gradient_norms.iter().enumerate();
-    let (step, slope) = slopes.min_by(|one, other| one.1.total_cmp(other.1)).map_or((0, f64::NAN), |(step, slope)| (step, *slope));
+    let (step, slope) =
+        slopes.min_by(|one, other| one.1.total_cmp(other.1)).map_or((0, f64::NAN), |(step, slope)| (step, *slope));
     ridge.points.truncate(step + 1);
     paths.push(ridge);
     let descended = paths.into_iter().enumerate().map(|(place, Path { points, .. })| {
         let ([x, y], last) = (points[0], points.last().copied().unwrap_or_default());
-        let detail = format!("from ({x:.2}, {y:.2})\nloss {:.3}", surface.value(last)).replace(".00", "").replace('-', "−");
+        let detail =
+            format!("from ({x:.2}, {y:.2})\nloss {:.3}", surface.value(last)).replace(".00", "").replace('-', "−");
         let name = format!("{}: {}", place + 1, kind(surface, last));
         Descended { style: style::nth(place), name, detail, points }
     });
     let descended: Vec<Descended> = descended.collect();
-    let ends = descended.iter().map(|one| (one.name.clone(), one.style, one.points.last().copied().unwrap_or_default()));
+    let ends =
+        descended.iter().map(|one| (one.name.clone(), one.style, one.points.last().copied().unwrap_or_default()));
     let fits = gabor_fit(&ends.collect::<Vec<_>>());
     let words = [
         "The loss of a Gabor model, by its offset and frequency".to_owned(),
@@ -150,7 +160,7 @@ pub fn gabor() -> Result<Vec<Picture>> {
             surface.source()
         ),
     ];
-    let mut pictures = draw("gabor", words, surface, descended);
+    let mut pictures = draw("gabor", words, surface, surface.domain(), descended);
     pictures.extend(fits);
     Ok(pictures)
 }
@@ -211,7 +221,8 @@ pub fn second_order() -> Result<Vec<Picture>> {
     for name in ["newton", "bfgs", "lbfgs", "conjugate-gradients"] {
         let (points, counts) = minimized(name, surface, start)?;
         let there = |[x, y]: &[f64; 2]| (x - minimum[0]).hypot(y - minimum[1]) < 0.01;
-        let steps = points.iter().position(there).map_or("not there".to_owned(), |step| format!("minimum at step {step}"));
+        let steps =
+            points.iter().position(there).map_or("not there".to_owned(), |step| format!("minimum at step {step}"));
         let detail = format!("{steps}\n{} gradients in all", counts.gradients);
         descended.push(Descended { style: style::of(name), name: name.to_owned(), detail, points });
     }
@@ -232,5 +243,5 @@ pub fn second_order() -> Result<Vec<Picture>> {
             explained(BUDGET)
         ),
     ];
-    Ok(draw("second-order", words, surface, descended))
+    Ok(draw("second-order", words, surface, surface.domain(), descended))
 }
