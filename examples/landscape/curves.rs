@@ -131,8 +131,8 @@ pub fn batches() -> Result<Vec<Picture>> {
     let words = Words {
         name: "batches",
         title: "Batch, mini-batch and stochastic descent",
-        lesson: "Small batches take more steps an epoch and are down sooner, but the noise of their gradients keeps them from the \
-                 bottom; all examples at once fall late, smoothly, and further.",
+        lesson: "Small batches take more steps an epoch and are down first, but the noise of their gradients keeps them swinging \
+                 above the bottom; all examples at once fall last, and smoothly.",
         note: "A Gabor model fitted to 30 examples by plain descent from (1, 14), the rate 0.03 for all; the loss is over all \
                examples, above that of the global minimum.",
     };

@@ -143,11 +143,19 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Figure>> {
         return Ok(FIGURES.iter().collect());
     }
     let find = |name: &String| {
-        let known = || FIGURES.iter().map(|figure| figure.name).collect::<Vec<_>>().join(", ");
         let found = FIGURES.iter().find(|figure| figure.name == name);
-        found.ok_or_else(|| format!("unknown picture `{name}`; known: {}, all", known()).into())
+        found.ok_or_else(|| unknown(name).into())
     };
     names.iter().map(find).collect()
+}
+
+/// Says that there is no such picture, and which there are.
+fn unknown(name: &str) -> String {
+    let known: Vec<&str> = FIGURES.iter().map(|figure| figure.name).collect();
+    let like = |known: &&&str| strsim::jaro_winkler(name, known);
+    let nearest = known.iter().max_by(|one, other| like(one).total_cmp(&like(other))).filter(|nearest| like(nearest) > 0.8);
+    let question = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
+    format!("unknown picture `{name}`; known: {}, all{question}", known.join(", "))
 }
 
 /// Reads `X,Y`.

@@ -30,7 +30,7 @@ pub struct Entry {
 impl Page {
     /// Lays a plot of this height out on the page.
     pub fn around(&self, plot: &str, height: f64) -> String {
-        let lesson = wrapped(&self.lesson, 110);
+        let lesson = wrapped(&self.lesson, 106);
         let note = wrapped(&self.note, 122);
         let top = 44.0 + 19.0 * lesson.len() as f64;
         let bottom = top + height + 14.0;

@@ -74,9 +74,8 @@ impl Race {
         if !self.surface.contains(start) {
             let [[left, right], [bottom, top]] = self.surface.domain();
             let [x, y] = start;
-            let surface = self.surface;
-            let domain = format!("x from {left} to {right} and y from {bottom} to {top}");
-            return Err(format!("the start ({x}, {y}) is outside the domain of {surface}: {domain}").into());
+            let domain = format!("x from {left} to {right} and y from {bottom} to {top}").replace('-', "−");
+            return Err(format!("{}: the start ({x}, {y}) is outside the domain: {domain}", self.name).into());
         }
         Ok(Self { start, lesson: "A start of your own.", view: None, ..self })
     }
@@ -121,7 +120,7 @@ impl Race {
 
     fn title(&self) -> String {
         let [x, y] = self.start;
-        format!("{} from ({x}, {y}), {} steps", self.title, grouped(self.steps)).replace('-', "−")
+        format!("{} from ({x}, {y}), up to {} steps", self.title, grouped(self.steps)).replace('-', "−")
     }
 
     fn note(&self) -> String {

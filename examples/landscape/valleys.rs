@@ -110,16 +110,20 @@ fn stationary(surface: Surface, near: [f64; 2]) -> [f64; 2] {
 
 /// A start some way up from a saddle, from which descent leads to it: on the ridge between two valleys, found by halving.
 fn above(saddle: [f64; 2], halvings: usize) -> Result<[f64; 2]> {
-    const AWAY: f64 = -1.4;
+    const AWAY: f64 = -1.2;
     let (_, [down_x, down_y]) = principal(Surface::Gabor, saddle);
     let at = |side: f64| [saddle[0] - AWAY * down_y + side * down_x, saddle[1] + AWAY * down_x + side * down_y];
-    let (mut one, mut other) = (-0.8, 0.8);
+    let (mut left, mut right) = (-0.8, 0.8);
     for _ in 0..halvings {
-        let [x, y] = on_gabor(at(0.5 * (one + other)), 800)?.last();
-        let side = (x - saddle[0]) * down_x + (y - saddle[1]) * down_y;
-        if side < 0.0 { one = 0.5 * (one + other) } else { other = 0.5 * (one + other) }
+        let middle = 0.5 * (left + right);
+        let along = |[x, y]: &[f64; 2]| (x - saddle[0]) * down_x + (y - saddle[1]) * down_y;
+        let away = |[x, y]: &[f64; 2]| (y - saddle[1]) * down_x - (x - saddle[0]) * down_y;
+        let path = on_gabor(at(middle), 800)?;
+        // Past the saddle, or beside it for good.
+        let passes = path.points.iter().find(|point| away(point) / AWAY < 0.05 || along(point).abs() > 1.0);
+        if along(passes.unwrap_or(&path.last())) < 0.0 { left = middle } else { right = middle }
     }
-    Ok(at(0.5 * (one + other)))
+    Ok(at(0.5 * (left + right)))
 }
 
 /// The Gabor model's loss, from several starts, and the model at their ends.
