@@ -52,8 +52,8 @@ figures! {
     "schedules" "H5" Draw::Pictures(curves::schedules), "every schedule of the learning rate";
     "averages" "C1" Draw::Pictures(curves::averages), "a year of temperatures and their averages";
     "correction" "C2" Draw::Pictures(curves::correction), "the first days, with and without bias correction";
-    "counterexample" "A13" Draw::Pictures(curves::counterexample), "Adam goes to the worst end, AMSGrad to the best";
-    "second-order" "E" Draw::Pictures(valleys::second_order), "Newton, quasi-Newton and conjugate gradients in a bent valley";
+    "counterexample" "D12" Draw::Pictures(curves::counterexample), "Adam goes to the worst end, AMSGrad to the best";
+    "second-order" "E1-E4" Draw::Pictures(valleys::second_order), "Newton, quasi-Newton and conjugate gradients in a bent valley";
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -101,7 +101,7 @@ fn two_minima() -> Race {
 fn saddle() -> Race {
     Race {
         title: "A saddle",
-        lesson: "To either side of the ridge the slope is tiny at first. Who scales the slope turns at once; momentum runs past \
+        lesson: "Beside the ridge the slope is tiny at first. Who scales the slope turns at once; momentum runs past \
                  the saddle and gathers speed; plain descent lingers there; Adagrad and Adadelta are still on their way.",
         rates: Rates::Same(0.02),
         ..Race::new("saddle", Surface::Saddle, 300)

@@ -153,7 +153,8 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Figure>> {
 fn unknown(name: &str) -> String {
     let known: Vec<&str> = FIGURES.iter().map(|figure| figure.name).collect();
     let like = |known: &&&str| strsim::jaro_winkler(name, known);
-    let nearest = known.iter().max_by(|one, other| like(one).total_cmp(&like(other))).filter(|nearest| like(nearest) > 0.8);
+    let nearest =
+        known.iter().max_by(|one, other| like(one).total_cmp(&like(other))).filter(|nearest| like(nearest) > 0.8);
     let question = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
     format!("unknown picture `{name}`; known: {}, all{question}", known.join(", "))
 }

@@ -101,6 +101,7 @@ fn layout([x, y]: [Axis; 2], [width, height]: [f64; 2]) -> Layout {
         .with_y_axis_min(y.range[0])
         .with_y_axis_max(y.range[1])
         .with_label_size(13)
+        .with_y_label_offset(6.0, 0.0)
         .with_force_margins(64.0, 14.0)
         .with_force_margins_y(8.0, 46.0);
     let layout = if x.logarithmic { layout.with_log_x() } else { layout };

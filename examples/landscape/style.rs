@@ -64,8 +64,8 @@ pub fn of(name: &str) -> Style {
         "newton" => (2, UP),
         "bfgs" => (3, SQUARE),
         "lbfgs" => (8, DIAMOND),
-        "conjugate-gradients" => (1, PLUS),
-        "truncated-newton" => (7, DOWN),
+        "conjugate-gradients" => (7, PLUS),
+        "truncated-newton" => (9, DOWN),
         "hessian-free" => (5, STAR),
         _ => (0, CIRCLE),
     };

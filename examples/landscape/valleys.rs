@@ -133,11 +133,13 @@ pub fn gabor() -> Result<Vec<Picture>> {
     const HALVINGS: usize = 50;
     let surface = Surface::Gabor;
     let mut paths = STARTS.iter().map(|start| on_gabor(*start, STEPS)).collect::<Result<Vec<_>>>()?;
-    let mut ridge = on_gabor(above(stationary(surface, [2.1, 10.2]), HALVINGS)?, STEPS)?;
-    // As far as the flattest place: in the end rounding errors carry it away.
-    let slopes = ridge.gradient_norms.iter().enumerate();
-    let (step, slope) =
-        slopes.min_by(|one, other| one.1.total_cmp(other.1)).map_or((0, f64::NAN), |(step, slope)| (step, *slope));
+    let saddle = stationary(surface, [2.1, 10.2]);
+    let mut ridge = on_gabor(above(saddle, HALVINGS)?, STEPS)?;
+    // As far as the saddle: in the end rounding errors carry it away.
+    let distance = |[x, y]: &[f64; 2]| (x - saddle[0]).hypot(y - saddle[1]);
+    let distances = ridge.points.iter().map(distance).enumerate();
+    let (step, _) = distances.min_by(|one, other| one.1.total_cmp(&other.1)).unwrap_or_default();
+    let slope = ridge.gradient_norms[step.min(ridge.steps() - 1)];
     ridge.points.truncate(step + 1);
     paths.push(ridge);
     let descended = paths.into_iter().enumerate().map(|(place, Path { points, .. })| {

@@ -75,12 +75,10 @@ fn check_entities(name: &str, text: &str) {
 #[test]
 fn pictures_are_drawn_anew_to_the_byte() {
     let again = drawn(&["saddle", "schedules", "correction"]);
-    assert_eq!(again.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [
-        "correction.svg",
-        "saddle-moving.svg",
-        "saddle.svg",
-        "schedules.svg"
-    ]);
+    assert_eq!(
+        again.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["correction.svg", "saddle-moving.svg", "saddle.svg", "schedules.svg"]
+    );
     for (name, svg) in again {
         let kept = fs::read_to_string(reference().join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(svg == kept, "{name} is not that of the reference set: draw it anew and look at it");
@@ -97,7 +95,8 @@ fn the_reference_set_is_whole_small_and_well_formed() {
     for name in names {
         assert!(kept.iter().any(|(file, _)| *file == format!("{name}.svg")), "no {name}.svg in the reference set");
     }
-    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide/landscape.md")).expect("the guide");
+    let guide =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide/landscape.md")).expect("the guide");
     for (name, svg) in &kept {
         check_xml(name, svg);
         assert!(svg.len() < 120_000, "{name} is {} bytes long", svg.len());
@@ -137,9 +136,10 @@ fn fails(arguments: &[&str], parts: &[&str]) {
 fn mistakes_are_named_before_anything_is_drawn() {
     fails(&["bale"], &["unknown picture `bale`; known: beale, beale-far,", "did you mean `beale`?"]);
     fails(&["beale", "--optimizers", "adan,atom"], &["unknown optimizer `atom`; known: sgd, momentum"]);
-    fails(&["saddle", "--start", "3,0"], &[
-        "saddle: the start (3, 0) is outside the domain: x from −2 to 2 and y from −2 to 2",
-    ]);
+    fails(
+        &["saddle", "--start", "3,0"],
+        &["saddle: the start (3, 0) is outside the domain: x from −2 to 2 and y from −2 to 2"],
+    );
     fails(&["saddle", "--start", "3;0"], &["--start", "two numbers, such as 2,-2"]);
     fails(&["averages", "--start", "1,1"], &["`averages` is no race", "races: beale, beale-far"]);
     fails(&[], &["NAME"]);
