@@ -197,9 +197,11 @@ pub fn schedules() -> Result<Vec<Picture>> {
 /// A year of temperatures as in the lecture, day by day: coldest in January, and noise.
 fn temperatures() -> Vec<(f64, f64)> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let season = |day: f64| 11.5 - 8.5 * ((day - 15.0) / 365.0 * std::f64::consts::TAU).cos();
-    let day =
-        |day: u32| (f64::from(day), season(f64::from(day)) + rng.random_range(-3.5..3.5) + rng.random_range(-3.5..3.5));
+    let season = |day: f64| 53.0 - 15.0 * ((day - 15.0) / 365.0 * std::f64::consts::TAU).cos();
+    let day = |day: u32| {
+        let noise = rng.random_range(-7.0..7.0) + rng.random_range(-7.0..7.0);
+        (f64::from(day), season(f64::from(day)) + noise)
+    };
     (1..=365).map(day).collect::<Vec<_>>()
 }
 
@@ -225,13 +227,13 @@ pub fn averages() -> Result<Vec<Picture>> {
                  the later it turns.",
         note: "Dots: each day, drawn by a seed after the lecture's picture (Serra). The averages have bias correction.",
     };
-    let axes = [linear("day", 0.0, 366.0), linear("degrees", -5.0, 28.0)];
+    let axes = [linear("day", 0.0, 366.0), linear("degrees Fahrenheit", 20.0, 85.0)];
     Ok(page_with(words, axes, curves, &temperatures()))
 }
 
 /// The first days of the year, with and without bias correction.
 pub fn correction() -> Result<Vec<Picture>> {
-    const DAYS: usize = 120;
+    const DAYS: usize = 150;
     let curves = vec![
         Curve::new(style::nth(2), "corrected", averaged(0.98, BiasCorrection::Corrected, DAYS)?)
             .with_detail("v/(1 − βᵗ)"),
@@ -245,7 +247,7 @@ pub fn correction() -> Result<Vec<Picture>> {
                  it is not, and after some 1/(1 − β) days both are the same.",
         note: "The same temperatures as in the picture of averages (Serra).",
     };
-    let axes = [linear("day", 0.0, DAYS as f64), linear("degrees", -2.0, 20.0)];
+    let axes = [linear("day", 0.0, DAYS as f64), linear("degrees Fahrenheit", 0.0, 70.0)];
     Ok(page_with(words, axes, curves, &temperatures()[..DAYS]))
 }
 
@@ -289,22 +291,16 @@ pub fn depth_cures() -> Result<Vec<Picture>> {
     let (small, large) = (Depth::new(DepthForm::Layers, 0.8), Depth::new(DepthForm::Layers, 1.2));
     let curves = vec![
         gradients(style::nth(1), "scale 1.2", "explodes", large)?,
+        gradients(style::nth(2), "orthogonal", "initialization", small.with_cure(DepthCure::Orthogonal))?,
         gradients(style::nth(1).dashed(DASHED), "1.2, clipped", "to a norm of 1", large.with_cure(DepthCure::Clipped))?,
         gradients(
-            style::nth(1).dashed(DOTTED),
-            "1.2, normalized",
-            "each layer's output",
-            large.with_cure(DepthCure::Normalized),
-        )?,
-        gradients(style::nth(0), "scale 0.8", "vanishes", small)?,
-        gradients(
-            style::nth(0).dashed(DOTTED),
-            "0.8, normalized",
-            "each layer's output",
+            style::nth(3).dashed(DOTTED),
+            "normalized",
+            "at either scale",
             small.with_cure(DepthCure::Normalized),
         )?,
-        gradients(style::nth(0).dashed("10 3 2 3"), "0.8, gated", "0.9·h + 0.1·Wh", small.with_cure(DepthCure::Gated))?,
-        gradients(style::nth(2), "orthogonal", "initialization", small.with_cure(DepthCure::Orthogonal))?,
+        gradients(style::nth(0).dashed(DASHED), "0.8, gated", "0.9·h + 0.1·Wh", small.with_cure(DepthCure::Gated))?,
+        gradients(style::nth(0), "scale 0.8", "vanishes", small)?,
     ];
     let words = Words {
         name: "depth-cures",
@@ -313,7 +309,7 @@ pub fn depth_cures() -> Result<Vec<Picture>> {
                  clipping stops an explosion, and does nothing against vanishing.",
         note: "Fifty layers of 32 units with normal matrices with a deviation of scale/√32, by automatic differentiation.",
     };
-    Ok(page(words, [linear("layers back", 0.0, 50.0), logarithmic("norm of the gradient", 1e-6, 1e4)], curves))
+    Ok(page(words, [linear("layers back", 0.0, 50.0), logarithmic("norm of the gradient", 1e-5, 1e5)], curves))
 }
 
 /// Where Adam does not converge.
@@ -355,8 +351,8 @@ pub fn gabor_fit(ends: &[(String, Style, [f64; 2])]) -> Vec<Picture> {
     let words = Words {
         name: "gabor-fit",
         title: "The Gabor model where the descents end",
-        lesson: "The global minimum goes through the examples; the local ones and the saddle fit some of them, and no small change \
-                 makes them better.",
+        lesson: "Only at the global minimum the wave goes through the examples. At the local ones it lies beside them, and no \
+                 small change makes it better; at the saddle some change does, but the slope does not show it.",
         note: "f[x, φ] = sin(φ₀ + 0.06φ₁x)·exp(−(φ₀ + 0.06φ₁x)²/8), least squares on 30 examples (Serra, after Prince 2023).",
     };
     let axes = [linear("x", -15.0, 15.0), linear("y", -1.1, 1.1)];

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::race::grouped;
 use burn::tensor::Device;
-use burn_descent::landscape::{Descent, Landscape, Path, Surface};
+use burn_descent::landscape::{Descent, DescentEnd, Landscape, Path, Surface};
 use burn_descent::optim::NamedOptimizer;
 
 /// The rates that each optimizer is tried at.
@@ -27,7 +27,8 @@ pub fn best_rate(surface: Surface, lowest: f64, name: &str, start: [f64; 2], bud
     let mut best = (f64::INFINITY, None);
     for rate in RATES {
         let path = descend(&surface, name, rate, start, budget)?;
-        if path.step_sizes.iter().any(|size| !(*size <= 0.1 * width.max(height))) {
+        let longest = path.step_sizes.iter().copied().fold(0.0, f64::max);
+        if path.end == DescentEnd::Diverged || longest > 0.1 * width.max(height) {
             continue;
         }
         let height = |loss: f64| (loss - lowest).max(0.0) + 1e-6 * (path.losses[0] - lowest);

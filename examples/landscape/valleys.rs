@@ -49,7 +49,7 @@ pub fn cliff() -> Result<Vec<Picture>> {
         let descent = Descent::new(surface.starts()[0], STEPS).with_chain(chain);
         let path = descent.run(&surface, SgdConfig::new().init()?, RATE, &Device::flex())?;
         let steepest = path.gradient_norms.iter().copied().fold(0.0, f64::max);
-        let detail = format!("{}\nsteepest slope {steepest:.0}", fate(&path, &[], VIEW));
+        let detail = format!("{}\nsteepest slope {}", fate(&path, &[], VIEW), grouped(steepest.round() as usize));
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Descended {
             style: style::nth(place),
             name: name.to_owned(),
@@ -240,7 +240,7 @@ pub fn second_order() -> Result<Vec<Picture>> {
     }
     let words = [
         "A bent valley by methods of second order".to_owned(),
-        "Who knows how the valley bends walks along it in some twenty steps; who knows the slope alone needs hundreds or \
+        "Who knows how the valley bends walks along it in twenty or thirty steps; who knows the slope alone needs hundreds or \
          thousands."
             .to_owned(),
         format!(
