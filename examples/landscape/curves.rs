@@ -55,11 +55,15 @@ fn page(words: Words, axes: [Axis; 2], curves: Vec<Curve>) -> Vec<Picture> {
 fn page_with(words: Words, axes: [Axis; 2], curves: Vec<Curve>, dots: &[(f64, f64)]) -> Vec<Picture> {
     let plot = Plot::axes(axes, [LEGEND - 4.0, HEIGHT]);
     let line = |curve: &Curve| format!("<path {} d=\"{}\"/>", curve.style.line(), plot.curve(&curve.points));
+    // Few points lie on the lines, many behind them.
+    let few = dots.len() < 50;
+    let radius = if few { 3.2 } else { 2.4 };
     let dot = |(x, y): &(f64, f64)| {
         let [x, y] = plot.at([*x, *y]);
-        format!("<circle class=\"d\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\"/>")
+        format!("<circle class=\"d\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>")
     };
-    let drawn: String = dots.iter().map(dot).chain(curves.iter().map(line)).collect();
+    let (dots, lines): (String, String) = (dots.iter().map(dot).collect(), curves.iter().map(line).collect());
+    let drawn = if few { lines + &dots } else { dots + &lines };
     let svg = format!("{}{}", plot.svg, plot.clipped(&drawn));
     let Words { name, title, lesson, note } = words;
     let legend =
