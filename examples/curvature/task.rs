@@ -167,7 +167,7 @@ fn rows(
         true => (data.train.clone(), data.train_indices.clone()),
         false => (data.test.clone(), (0..data.test.len()).collect::<Vec<_>>().into()),
     };
-    let source = ImageSource::new(images, indices, Normalization::default());
+    let source = ImageSource::new(images, indices, Normalization::identity(1));
     let parts: Vec<_> =
         source.loader(CHUNK, device).epoch(1, 0).flatten().map(|batch| (flat(&batch), targets(&batch))).collect();
     let (inputs, targets): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
