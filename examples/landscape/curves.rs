@@ -1,6 +1,6 @@
 //! Numbers over numbers: learning curves, schedules, averages, gradients through depth.
 
-use crate::page::{Entry, LEGEND, Page, WIDTH, number, text};
+use crate::page::{Entry, LEGEND, Page, number, text};
 use crate::plot::{Axis, Plot, path};
 use crate::race::grouped;
 use crate::search::descend;
@@ -194,7 +194,6 @@ pub fn schedules() -> Result<Vec<Picture>> {
             .to_owned(),
         legend: Vec::new(),
     };
-    debug_assert!(18.0 + STEP[0] * 5.0 < WIDTH);
     Ok(vec![Picture { name: "schedules".to_owned(), svg: page.around(&svg, STEP[1] * 3.0) }])
 }
 
