@@ -286,7 +286,7 @@ pub fn depth() -> Result<Vec<Picture>> {
         note: "Recurrent: one symmetric matrix of 32 units, λ its largest eigenvalue, the gradient along its eigenvector (Kao). \
                Layers: normal matrices with a deviation of scale/√32. By automatic differentiation.",
     };
-    Ok(page(words, [linear("steps back", 0.0, 50.0), logarithmic("norm of the gradient", 1e-4, 1e3)], curves))
+    Ok(page(words, [linear("steps back", 0.0, 50.0), logarithmic("norm of the gradient", 1e-3, 1e3)], curves))
 }
 
 /// What is done about gradients that vanish or explode.

@@ -100,13 +100,11 @@ fn job(figure: &Figure, arguments: &Arguments) -> Result<Draw> {
     let is_changed = arguments.start.is_some() || !arguments.optimizers.is_empty();
     match (figure.draw)() {
         Draw::Race(race) => {
-            let mut race = match arguments.start {
+            let race = if arguments.optimizers.is_empty() { race } else { race.by(&arguments.optimizers) };
+            let race = match arguments.start {
                 Some(start) => race.from(start)?,
                 None => race,
             };
-            if !arguments.optimizers.is_empty() {
-                (race.racers, race.every) = (arguments.optimizers.clone(), false);
-            }
             Ok(Draw::Race(race))
         }
         Draw::Pictures(_) if is_changed => {

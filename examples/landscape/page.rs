@@ -33,6 +33,8 @@ impl Page {
         let lesson = wrapped(&self.lesson, 106);
         let note = wrapped(&self.note, 122);
         let top = 44.0 + 19.0 * lesson.len() as f64;
+        let (legend, length) = self.legend();
+        let height = height.max(length);
         let bottom = top + height + 14.0;
         let whole = bottom + 17.0 * note.len() as f64 + 8.0;
         let mut svg = format!(
@@ -47,14 +49,15 @@ impl Page {
         for (line, words) in lesson.iter().enumerate() {
             svg += &text([MARGIN, 52.0 + 19.0 * line as f64], "", words);
         }
-        let _ = write!(svg, "<g transform=\"translate(0 {top})\">{plot}{}</g>", self.legend());
+        let _ = write!(svg, "<g transform=\"translate(0 {top})\">{plot}{legend}</g>");
         for (line, words) in note.iter().enumerate() {
             svg += &text([MARGIN, bottom + 13.0 + 17.0 * line as f64], "class=\"m\" font-size=\"12\"", words);
         }
         svg + "</svg>\n"
     }
 
-    fn legend(&self) -> String {
+    /// The legend, and how far down it goes.
+    fn legend(&self) -> (String, f64) {
         let mut svg = String::new();
         let mut y = 20.0;
         for Entry { style, name, detail } in &self.legend {
@@ -72,7 +75,7 @@ impl Page {
             }
             y += 25.0;
         }
-        svg
+        (svg, y - 25.0)
     }
 }
 

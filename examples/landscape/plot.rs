@@ -131,16 +131,16 @@ fn contours(landscape: &impl Landscape, domain: [[f64; 2]; 2], lowest: f64) -> C
 /// What kuva drew, in the colours of the style sheet and without its frame: the axes, and the contours, thinned.
 fn restyled(svg: &str) -> (String, String) {
     let body = svg.split_once("-->").map_or(svg, |(_, body)| body);
-    let body = body.strip_suffix("</svg>").unwrap_or(body.trim_end().trim_end_matches("</svg>"));
+    let body = body.trim_end().trim_end_matches("</svg>");
     let mut out = String::new();
     let mut outline = String::new();
     for element in body.split_inclusive('>') {
-        let is_frame = element.contains("width=\"100%\"");
+        let is_kept = element.starts_with("<line") || element.contains("text");
         match element.split_once(" d=\"").and_then(|(_, rest)| rest.split_once('"')) {
             Some((d, rest)) if rest.contains(CONTOUR) => outline += &chained(d),
-            Some((_, rest)) if rest.contains("none") && !rest.contains("#000000") => {}
-            _ if is_frame => {}
-            _ => out += element,
+            _ if is_kept => out += element,
+            // The background, the curve that is none, and clips, whose names count all pictures of a program.
+            _ => {}
         }
     }
     let out = out

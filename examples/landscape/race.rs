@@ -80,6 +80,15 @@ impl Race {
         Ok(Self { start, lesson: "A start of your own.", view: None, ..self })
     }
 
+    /// The same by racers of the user's own.
+    pub fn by(self, racers: &[String]) -> Self {
+        let rates = match self.rates {
+            Rates::Each(_) => Rates::Searched,
+            rates => rates,
+        };
+        Self { racers: racers.to_vec(), lesson: "Racers of your own.", rates, every: false, ..self }
+    }
+
     /// Runs the race, and draws it.
     pub fn draw(&self) -> Result<Vec<Picture>> {
         let everyone: Vec<String> = match self.every {

@@ -36,9 +36,10 @@ const STAR: &str = "M0-6L1.7-2L6-1.8L2.6 1L3.7 5.2L0 2.8L-3.7 5.2L-2.6 1L-6-1.8L
 /// Where a trail leaves the picture.
 pub const CROSS: &str = "M-5-5L5 5M-5 5L5-5";
 
-/// Returns the style of an optimizer or a method by name.
+/// Returns the style of an optimizer or a method by name, with or without a preset such as `nadam:dozat`.
 pub fn of(name: &str) -> Style {
-    let (color, head) = match name {
+    let family = name.split(':').next().unwrap_or(name);
+    let (color, head) = match family {
         "momentum" => (1, SQUARE),
         "nesterov" => (2, DIAMOND),
         "adagrad" => (3, UP),
