@@ -4,7 +4,11 @@
 use burn_descent::train::write_atomic;
 use burn_descent_lab::data::DataSource;
 use burn_descent_lab::runs::{RunData, TrainError};
-use plotters::prelude::*;
+use kuva::backend::svg::SvgBackend;
+use kuva::plot::LinePlot;
+use kuva::render::layout::Layout;
+use kuva::render::plots::Plot;
+use kuva::render::render::render_multiple;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::fmt;
@@ -65,62 +69,43 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
+/// Okabe and Ito's colours, and some of Tol's: told apart by the colour-blind.
+const COLORS: [&str; 9] =
+    ["#0072b2", "#d55e00", "#009e73", "#882255", "#e69f00", "#56b4e9", "#cc79a7", "#6b6b6b", "#117733"];
+
 /// Draws curves into an SVG picture, the vertical axis logarithmic.
 ///
 /// # Errors
 ///
 /// If the file cannot be written or there is nothing to draw.
 pub fn draw(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Result<(), TrainError> {
-    let logarithms = |curve: &Curve| {
-        let inside = curve.points.iter().filter(|(_, y)| y.is_finite() && *y > 0.0);
-        inside.map(|(x, y)| (*x, y.log10())).collect::<Vec<_>>()
+    let line = |(index, curve): (usize, &Curve)| -> Plot {
+        let inside = curve.points.iter().copied().filter(|(_, y)| y.is_finite() && *y > 0.0);
+        let line = LinePlot::new().with_data(inside).with_legend(curve.name.as_str()).with_stroke_width(2.0);
+        let line = line.with_color(COLORS[index % COLORS.len()]);
+        let dashed = match index / COLORS.len() % 3 {
+            0 => line,
+            1 => line.with_dashed(),
+            _ => line.with_dotted(),
+        };
+        dashed.into()
     };
-    let points: Vec<_> = curves.iter().flat_map(logarithms).collect();
-    if points.is_empty() {
+    let is_drawn = |curve: &Curve| curve.points.iter().any(|(_, y)| y.is_finite() && *y > 0.0);
+    if !curves.iter().any(is_drawn) {
         return Err(TrainError::Stopped(format!(
             "nothing to draw in {}: no value is finite and positive",
             path.display()
         )));
     }
-    let range = |of: fn(&(f64, f64)) -> f64| {
-        let ends = (f64::INFINITY, f64::NEG_INFINITY);
-        let (low, high) = points.iter().map(of).fold(ends, |(low, high), value| (low.min(value), high.max(value)));
-        let margin = 0.02 * (high - low);
-        low - margin..high + margin
-    };
-    // Neighbours in the legend differ in hue, and those alike in hue in lightness.
-    let style = |index: usize| {
-        let lightness = if index.is_multiple_of(2) { 0.35 } else { 0.55 };
-        HSLColor((index as f64 * 0.381_966).fract(), 0.85, lightness).stroke_width(2)
-    };
-    let mut svg = String::new();
-    let drawn = (|| -> Result<(), Box<dyn std::error::Error>> {
-        let area = SVGBackend::with_string(&mut svg, (1100, 700)).into_drawing_area();
-        area.fill(&WHITE)?;
-        let (left, legend) = area.split_horizontally(900);
-        let mut chart = ChartBuilder::on(&left)
-            .caption(title, ("sans-serif", 20))
-            .margin(15)
-            .x_label_area_size(45)
-            .y_label_area_size(70)
-            .build_cartesian_2d(range(|point| point.0), range(|point| point.1))?;
-        chart
-            .configure_mesh()
-            .x_desc(axes[0])
-            .y_desc(axes[1])
-            .y_label_formatter(&|logarithm| format!("{:.3}", 10_f64.powf(*logarithm)))
-            .light_line_style(WHITE)
-            .draw()?;
-        for (index, curve) in curves.iter().enumerate() {
-            chart.draw_series(LineSeries::new(logarithms(curve), style(index)))?;
-            let y = 60 + 22 * index as i32;
-            legend.draw(&PathElement::new([(0, y + 7), (22, y + 7)], style(index)))?;
-            legend.draw(&Text::new(curve.name.as_str(), (28, y), ("sans-serif", 14)))?;
-        }
-        area.present()?;
-        Ok(())
-    })();
-    drawn.map_err(|error| TrainError::Stopped(format!("could not draw {}: {error}", path.display())))?;
+    let lines: Vec<Plot> = curves.iter().enumerate().map(line).collect();
+    let layout = Layout::auto_from_plots(&lines)
+        .with_title(title)
+        .with_x_label(axes[0])
+        .with_y_label(axes[1])
+        .with_log_y()
+        .with_width(1100.0)
+        .with_height(700.0);
+    let svg = SvgBackend::default().render_scene(&render_multiple(lines, layout));
     write(path, &svg)
 }
 

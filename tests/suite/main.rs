@@ -8,6 +8,7 @@ mod digits;
 mod backpropagation;
 mod data;
 mod experiments;
+mod landscape;
 mod logistic;
 mod mnist_cli;
 mod networks;

@@ -4,6 +4,7 @@
 //! [`Gabor`] model. A [`Descent`] goes down on one by the same optimizers, schedules and transforms that train networks, and
 //! gives its [`Path`]. [`Counterexample`] has the problems on which Adam does not converge.
 
+mod depth;
 mod descent;
 mod gabor;
 mod jet;
@@ -11,6 +12,7 @@ mod point;
 mod reddi;
 mod surface;
 
+pub use depth::{Depth, DepthCure, DepthForm};
 pub use descent::{Descent, DescentEnd, Landscape, Path};
 pub use gabor::Gabor;
 pub use reddi::Counterexample;

@@ -4,7 +4,9 @@ use crate::common::{deviation, values, vector};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{DType, Device, Tensor};
 use burn_descent::gradient::ChainConfig;
-use burn_descent::landscape::{Counterexample, Descent, DescentEnd, Gabor, Landscape, Path, Surface};
+use burn_descent::landscape::{
+    Counterexample, Depth, DepthCure, DepthForm, Descent, DescentEnd, Gabor, Landscape, Path, Surface,
+};
 use burn_descent::optim::{
     AdagradConfig, AdamConfig, AmsgradConfig, MomentumConfig, NamedOptimizer, NesterovConfig, SgdConfig,
 };
@@ -330,6 +332,71 @@ fn the_counterexamples_part_adam_and_amsgrad() {
     assert_eq!(error, "Counterexample: slope should be above 2, but is 2");
     let rare = (1..=100_000).filter(|t| Counterexample::Stochastic { seed: 1 }.slope(*t) > 0.0).count();
     assert!((850..1150).contains(&rare), "{rare}");
+}
+
+fn norms(depth: Depth) -> Vec<f64> {
+    depth.gradient_norms(&Device::flex()).expect("in range")
+}
+
+/// Along an eigenvector the gradient is multiplied by λ at each step (Kao).
+#[test]
+fn a_gradient_through_a_recurrent_network_goes_by_the_power_of_the_eigenvalue() {
+    for (eigenvalue, depth) in [(0.5, 20), (0.9, 50), (1.0, 50), (1.1, 50), (2.0, 30)] {
+        let found = norms(Depth::new(DepthForm::Recurrent, eigenvalue).with_depth(depth));
+        assert_eq!(found.len(), depth + 1);
+        for (step, norm) in found.iter().enumerate() {
+            let law = f64::powi(eigenvalue, (depth - step) as i32);
+            assert!((norm / law - 1.0).abs() < 1e-10, "λ {eigenvalue}, step {step}: {norm} for {law}");
+        }
+    }
+}
+
+/// The square of the gradient through a normal matrix is multiplied by the square of its scale, in the mean.
+#[test]
+fn a_gradient_through_layers_goes_by_their_scale() {
+    for scale in [0.7, 1.0, 1.4] {
+        let through = |seed| norms(Depth { width: 64, seed, ..Depth::new(DepthForm::Layers, scale).with_depth(10) });
+        let mean = (0..40).map(|seed| through(seed)[0].powi(2)).sum::<f64>() / 40.0;
+        let law = f64::powi(scale, 20);
+        // The standard error of the mean of 40 is 0.1 of it: four of them.
+        assert!((mean / law - 1.0).abs() < 0.4, "scale {scale}: {mean} for {law}");
+    }
+    let depth = Depth::new(DepthForm::Layers, 1.0);
+    assert_eq!(norms(depth), norms(depth), "drawn by the seed");
+    assert_ne!(norms(depth), norms(Depth { seed: 1, ..depth }));
+}
+
+#[test]
+fn gradients_are_cured() {
+    for form in [DepthForm::Recurrent, DepthForm::Layers] {
+        let (small, large) = (Depth::new(form, 0.6), Depth::new(form, 1.6));
+        assert!(norms(small)[0] < 1e-8 && norms(large)[0] > 1e4, "{form:?}");
+        for depth in [small, large] {
+            let orthogonal = norms(depth.with_cure(DepthCure::Orthogonal));
+            assert!(orthogonal.iter().all(|norm| (norm - 1.0).abs() < 1e-10), "{form:?}: {orthogonal:?}");
+        }
+        let clipped = norms(large.with_cure(DepthCure::Clipped));
+        assert!(clipped.iter().all(|norm| *norm <= 1.0 && *norm > 0.3), "{form:?}: {clipped:?}");
+        let of_the_small = norms(small.with_cure(DepthCure::Clipped))[0];
+        assert!(of_the_small < 1e-8, "clipping does nothing against vanishing");
+    }
+    // The scale of the matrices is gone, and so is what the gradient made of it.
+    let normalized = |scale| norms(Depth::new(DepthForm::Layers, scale).with_cure(DepthCure::Normalized));
+    let (small, large) = (normalized(0.6), normalized(1.6));
+    let same = small[1..].iter().zip(&large[1..]).all(|(one, other)| (one / other - 1.0).abs() < 1e-6);
+    assert!(same && small[1] > 1e-3 && small[1] < 1e3, "{small:?}, {large:?}");
+    // By a gate 0.9 + 0.1·λ takes the place of λ.
+    let gated = norms(Depth::new(DepthForm::Recurrent, 0.6).with_cure(DepthCure::Gated))[0];
+    assert!((gated / 0.96_f64.powi(50) - 1.0).abs() < 1e-10, "{gated}");
+}
+
+#[test]
+fn a_depth_out_of_range_is_named() {
+    let depth = Depth::new(DepthForm::Layers, 1.0);
+    let wrong = |depth: Depth| depth.gradient_norms(&Device::flex()).expect_err("out of range").to_string();
+    assert_eq!(wrong(Depth { spectrum: 0.0, ..depth }), "Depth: spectrum should be in (0, ∞), but is 0");
+    assert_eq!(wrong(depth.with_depth(0)), "Depth: depth should be at least 1, but is 0");
+    assert_eq!(wrong(Depth { width: 0, ..depth }), "Depth: width should be at least 1, but is 0");
 }
 
 /// What a landscape is may be one's own.
