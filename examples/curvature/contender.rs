@@ -77,7 +77,7 @@ pub fn all(is_deep: bool) -> Vec<Contender> {
         Contender::FirstOrder { optimizer: "adam", batch: usize::MAX },
         second("lbfgs", &["history=20"], None, 10, 0),
         second("lbfgs", &["history=20"], Some(5000), 5, 0),
-        second("hessian-free", &["damping=0.1"], None, 1, 2000),
+        second("hessian-free", &[], None, 1, 1000),
     ];
     if !is_deep {
         all.push(second("conjugate-gradients", &[], None, 10, 0));

@@ -65,7 +65,7 @@ struct Arguments {
 enum Kind {
     /// The classes of the images, by a perceptron of 100 units.
     Classes,
-    /// The images themselves, through a code of 30 numbers.
+    /// The images themselves, through a code of 10 numbers.
     Autoencoder,
 }
 
@@ -125,7 +125,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
 fn load(arguments: &Arguments, device: &Device) -> Result<Task, TrainError> {
     let config = RunConfig {
         dataset: DatasetKind::Mnist,
-        train_images: Some(arguments.train_images.saturating_add(VALIDATION)),
+        train_images: Some(arguments.train_images),
         validation_images: VALIDATION,
         backend: arguments.backend,
         ..RunConfig::default()

@@ -1,6 +1,7 @@
 //! What is learned: a network, its images and its loss.
 
 use burn::module::Module;
+use burn::nn::pool::AvgPool2dConfig;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::{log_softmax, relu, sigmoid};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -43,7 +44,8 @@ const CHUNK: usize = 5000;
 impl Task {
     /// Ten classes from all pixels, through 100 units.
     pub fn classes(data: &RunData, device: &Device) -> Self {
-        let classes = |batch: &ImageBatch| batch.targets.clone().one_hot::<2>(10).float();
+        let classes =
+            |batch: &ImageBatch| (batch.images.clone().flatten(1, 3), batch.targets.clone().one_hot::<2>(10).float());
         let (inputs, targets) = rows(data, true, device, classes);
         let (test_inputs, test_targets) = rows(data, false, device, classes);
         let sizes = vec![784, 100, 10];
@@ -51,14 +53,17 @@ impl Task {
         Self { name, sizes, loss, inputs, targets, test_inputs, test_targets, device: device.clone() }
     }
 
-    /// The pixels from themselves, through a code of 30 numbers: half as wide as the network of the papers, and one layer
-    /// less on each side.
+    /// The pixels from themselves, through a code of 10 numbers: of images half as high and wide, by a network of eight layers
+    /// as the papers' has, but each a tenth as wide.
     pub fn autoencoder(data: &RunData, device: &Device) -> Self {
-        let pixels = |batch: &ImageBatch| flat(batch);
+        let pixels = |batch: &ImageBatch| {
+            let halved: Tensor<2> = AvgPool2dConfig::new([2, 2]).init().forward(batch.images.clone()).flatten(1, 3);
+            (halved.clone(), halved)
+        };
         let (inputs, targets) = rows(data, true, device, pixels);
         let (test_inputs, test_targets) = rows(data, false, device, pixels);
-        let sizes = vec![784, 400, 200, 100, 30, 100, 200, 400, 784];
-        let (name, loss) = ("deep autoencoder of MNIST", OutputLoss::BinaryCrossEntropy);
+        let sizes = vec![196, 120, 60, 30, 10, 30, 60, 120, 196];
+        let (name, loss) = ("deep autoencoder of MNIST at 14x14", OutputLoss::BinaryCrossEntropy);
         Self { name, sizes, loss, inputs, targets, test_inputs, test_targets, device: device.clone() }
     }
 
@@ -78,7 +83,7 @@ impl Task {
         self.inputs.dims()[0]
     }
 
-    /// A network with fresh weights: sparse ones, as Martens has them, 15 from each unit, for the deep one.
+    /// A network with fresh weights.
     pub fn network(&self, seed: u64) -> Perceptron {
         let device = self.device.clone().autodiff();
         device.seed(seed);
@@ -152,24 +157,19 @@ impl Task {
     }
 }
 
-fn flat(batch: &ImageBatch) -> Tensor<2> {
-    batch.images.clone().flatten(1, 3)
-}
-
-/// The pixels of the training or the test images, from 0 to 1, and what is made of them.
+/// What is made of the training or the test images, whose pixels are from 0 to 1: inputs and targets.
 fn rows(
     data: &RunData,
     is_training: bool,
     device: &Device,
-    targets: impl Fn(&ImageBatch) -> Tensor<2>,
+    pair: impl Fn(&ImageBatch) -> (Tensor<2>, Tensor<2>),
 ) -> (Tensor<2>, Tensor<2>) {
     let (images, indices) = match is_training {
         true => (data.train.clone(), data.train_indices.clone()),
         false => (data.test.clone(), (0..data.test.len()).collect::<Vec<_>>().into()),
     };
     let source = ImageSource::new(images, indices, Normalization::identity(1));
-    let parts: Vec<_> =
-        source.loader(CHUNK, device).epoch(1, 0).flatten().map(|batch| (flat(&batch), targets(&batch))).collect();
+    let parts: Vec<_> = source.loader(CHUNK, device).epoch(1, 0).flatten().map(|batch| pair(&batch)).collect();
     let (inputs, targets): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     (Tensor::cat(inputs, 0), Tensor::cat(targets, 0))
 }

@@ -2,7 +2,8 @@
 
 use burn::tensor::Device;
 use burn_descent::optim::NamedOptimizer;
-use burn_descent_lab::runs::{RunConfig, RunData, TrainError, TrainingSession};
+use burn_descent::second_order::MinimizerConfig;
+use burn_descent_lab::runs::{BatchMinimizer, RunConfig, RunData, TrainError, TrainingSession};
 use serde::Serialize;
 
 /// A model and data, the same for every optimizer.
@@ -13,13 +14,62 @@ pub trait Problem {
     /// A line for readers.
     fn description(&self) -> String;
 
-    /// Trains at a constant rate. A training that diverges ends there.
+    /// Tells whether methods take part that have no rate.
+    fn takes(&self, competitor: &Competitor) -> bool {
+        matches!(competitor, Competitor::Optimizer(_))
+    }
+
+    /// Trains at a constant rate, if there is any. A training that diverges ends there.
     ///
     /// # Errors
     ///
     /// If a hyperparameter is out of range or the device fails.
-    fn train(&self, optimizer: &NamedOptimizer, lr: f64, seed: u64) -> Result<Outcome, TrainError>;
+    fn train(&self, competitor: &Competitor, lr: f64, seed: u64) -> Result<Outcome, TrainError>;
 }
+
+/// Who races.
+pub enum Competitor {
+    /// An optimizer, at some rate.
+    Optimizer(NamedOptimizer),
+    /// A second-order method, on large batches.
+    Minimizer(BatchMinimizer),
+}
+
+impl Competitor {
+    /// The one of that name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn named(name: &str) -> Result<Self, TrainError> {
+        match MinimizerConfig::named(name) {
+            Ok(method) => Ok(Self::Minimizer(BatchMinimizer::new(method))),
+            Err(_) => Ok(Self::Optimizer(NamedOptimizer::named(name)?)),
+        }
+    }
+
+    /// The rate that suits it; none where it has none.
+    pub fn rate(&self) -> Option<f64> {
+        match self {
+            Self::Optimizer(optimizer) => Some(optimizer.learning_rate()),
+            Self::Minimizer(_) => None,
+        }
+    }
+
+    /// `base` with it, at a rate, if it has one.
+    pub fn run(&self, base: &RunConfig, lr: f64) -> RunConfig {
+        match self {
+            Self::Optimizer(optimizer) => RunConfig { optimizer: optimizer.clone(), lr, ..base.clone() },
+            Self::Minimizer(minimizer) => {
+                let (minimizer, lr) = (Some(minimizer.clone()), 1.0);
+                RunConfig { minimizer, lr, batch_size: base.batch_size.max(LARGE_BATCH), ..base.clone() }
+            }
+        }
+    }
+}
+
+/// Images of an iteration of a second-order method.
+pub const LARGE_BATCH: usize = 10_000;
 
 /// What a training has led to.
 #[derive(Clone, Serialize)]
@@ -78,11 +128,16 @@ impl Problem for Images {
         )
     }
 
-    fn train(&self, optimizer: &NamedOptimizer, lr: f64, seed: u64) -> Result<Outcome, TrainError> {
-        let config = RunConfig { optimizer: optimizer.clone(), lr, ..self.config.clone() }.with_seed(seed);
+    fn takes(&self, _competitor: &Competitor) -> bool {
+        true
+    }
+
+    fn train(&self, competitor: &Competitor, lr: f64, seed: u64) -> Result<Outcome, TrainError> {
+        let config = competitor.run(&self.config, lr).with_seed(seed);
+        let every = (self.every * self.config.batch_size / config.batch_size).max(1);
         let mut session = TrainingSession::new(&config, &self.data, &self.device)?;
         let (mut curve, mut seconds) = (Vec::new(), 0.0);
-        while let Some(progress) = session.train(self.every)? {
+        while let Some(progress) = session.train(every)? {
             let seen = session.validate()?;
             let epoch = progress.images as f64 / self.data.train_indices.len() as f64;
             curve.push(Point { epoch, loss: seen.loss, accuracy: seen.accuracy });

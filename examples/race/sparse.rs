@@ -1,13 +1,12 @@
 //! Logistic regression on sparse features.
 
-use crate::problem::{Outcome, Point, Problem};
+use crate::problem::{Competitor, Outcome, Point, Problem};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_descent::nn::{LabelSmoothing, cross_entropy};
-use burn_descent::optim::NamedOptimizer;
 use burn_descent::optim::evaluation_weights;
 use burn_descent_lab::data::{DataError, SparseRows, read_libsvm};
 use burn_descent_lab::runs::TrainError;
@@ -75,7 +74,10 @@ impl Problem for Sparse {
         )
     }
 
-    fn train(&self, optimizer: &NamedOptimizer, lr: f64, seed: u64) -> Result<Outcome, TrainError> {
+    fn train(&self, competitor: &Competitor, lr: f64, seed: u64) -> Result<Outcome, TrainError> {
+        let Competitor::Optimizer(optimizer) = competitor else {
+            return Err(TrainError::Stopped("second-order methods do not race on sparse rows".to_owned()));
+        };
         let autodiff = self.device.clone().autodiff();
         autodiff.seed(seed);
         let mut model = LinearConfig::new(self.train.features(), 2).init(&autodiff);

@@ -79,32 +79,45 @@ const COLORS: [&str; 9] =
 ///
 /// If the file cannot be written or there is nothing to draw.
 pub fn draw(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Result<(), TrainError> {
-    let line = |(index, curve): (usize, &Curve)| -> Plot {
-        let inside = curve.points.iter().copied().filter(|(_, y)| y.is_finite() && *y > 0.0);
-        let line = LinePlot::new().with_data(inside).with_legend(curve.name.as_str()).with_stroke_width(2.0);
-        let line = line.with_color(COLORS[index % COLORS.len()]);
-        let dashed = match index / COLORS.len() % 3 {
-            0 => line,
-            1 => line.with_dashed(),
-            _ => line.with_dotted(),
-        };
-        dashed.into()
-    };
-    let is_drawn = |curve: &Curve| curve.points.iter().any(|(_, y)| y.is_finite() && *y > 0.0);
-    if !curves.iter().any(is_drawn) {
+    let is_drawn = |(_, y): &(f64, f64)| y.is_finite() && *y > 0.0;
+    if !curves.iter().any(|curve| curve.points.iter().any(is_drawn)) {
         return Err(TrainError::Stopped(format!(
             "nothing to draw in {}: no value is finite and positive",
             path.display()
         )));
     }
-    let lines: Vec<Plot> = curves.iter().enumerate().map(line).collect();
-    let layout = Layout::auto_from_plots(&lines)
-        .with_title(title)
-        .with_x_label(axes[0])
-        .with_y_label(axes[1])
-        .with_log_y()
-        .with_width(1100.0)
-        .with_height(700.0);
+    let lines: Vec<Plot> = curves.iter().enumerate().map(|(index, curve)| line(index, curve, is_drawn)).collect();
+    let layout = Layout::auto_from_plots(&lines).with_log_y();
+    draw_lines(path, title, axes, lines, layout)
+}
+
+/// Draws shares, from 0 to 1, into an SVG picture.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub fn draw_shares(path: &Path, title: &str, axes: [&str; 2], curves: &[Curve]) -> Result<(), TrainError> {
+    let lines: Vec<Plot> = curves.iter().enumerate().map(|(index, curve)| line(index, curve, |_| true)).collect();
+    let layout = Layout::auto_from_plots(&lines);
+    draw_lines(path, title, axes, lines, layout)
+}
+
+/// A line through the points that are to be drawn, with the colour and the dashes of its number.
+fn line(index: usize, curve: &Curve, is_drawn: impl Fn(&(f64, f64)) -> bool) -> Plot {
+    let inside = curve.points.iter().copied().filter(is_drawn);
+    let line = LinePlot::new().with_data(inside).with_legend(curve.name.as_str()).with_stroke_width(2.0);
+    let line = line.with_color(COLORS[index % COLORS.len()]);
+    let dashed = match index / COLORS.len() % 3 {
+        0 => line,
+        1 => line.with_dashed(),
+        _ => line.with_dotted(),
+    };
+    dashed.into()
+}
+
+fn draw_lines(path: &Path, title: &str, axes: [&str; 2], lines: Vec<Plot>, layout: Layout) -> Result<(), TrainError> {
+    let layout = layout.with_title(title).with_x_label(axes[0]).with_y_label(axes[1]);
+    let layout = layout.with_width(1100.0).with_height(700.0);
     let svg = SvgBackend::default().render_scene(&render_multiple(lines, layout));
     write(path, &svg)
 }

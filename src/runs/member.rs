@@ -138,7 +138,27 @@ impl MemberTraining<'_> {
         })
     }
 
-    /// What takes the steps of `model`.
+    /// What takes the steps of `model`: the optimizer, or the second-order method in its place.
+    pub(super) fn steps(
+        &self,
+        model: &Classifier,
+        data: &RunData,
+        device: &Device,
+        with_norm: bool,
+    ) -> Result<Box<dyn Update<Classifier>>, TrainError> {
+        if let Some(minimizer) = &self.config.minimizer {
+            return Ok(Box::new(minimizer.update(self.config.loss, model.predicts_numbers())?));
+        }
+        let update = self.update(model, data, device)?;
+        if !with_norm {
+            return Ok(Box::new(update));
+        }
+        Ok(Box::new(update.with_gradient_observer(|model, gradients, trained| {
+            trained.gradient_norm = global_norm(model, gradients);
+        })))
+    }
+
+    /// The steps of `model` by the optimizer.
     pub(super) fn update(
         &self,
         model: &Classifier,
@@ -323,18 +343,7 @@ impl MemberTraining<'_> {
         // A dashboard has the screen for itself, and there is the summary.
         let notify = if dashboard.is_some() { |_: &str| {} } else { options.notify };
         let mut told = self.progress()?.history.rollbacks.len();
-        let update: Box<dyn Update<Classifier>> = match &self.config.minimizer {
-            Some(minimizer) => Box::new(minimizer.update(self.config.loss, model.predicts_numbers())?),
-            None => {
-                let update = self.update(&model, data, device)?;
-                match options.gradient_norm {
-                    true => Box::new(update.with_gradient_observer(|model, gradients, trained| {
-                        trained.gradient_norm = global_norm(model, gradients);
-                    })),
-                    false => Box::new(update),
-                }
-            }
-        };
+        let update = self.steps(&model, data, device, options.gradient_norm)?;
         let engine = Engine::new(update, schedule)
             .with_epochs(self.config.epochs)
             .with_seed(self.seed)

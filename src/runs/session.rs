@@ -11,7 +11,7 @@ use burn::train::InferenceStep;
 use burn_descent::early_stopping::Goal;
 use burn_descent::sample::Ranking;
 use burn_descent::schedule::{Plateau, RunLength};
-use burn_descent::train::{Batches, GradientUpdate, TrainingState};
+use burn_descent::train::{Batches, TrainingState, Update};
 use burn_descent::transfer::transplant;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -47,7 +47,7 @@ pub struct TrainingSession<'a> {
 }
 
 /// The training of a classifier.
-type State = TrainingState<Classifier, GradientUpdate<Classifier>>;
+type State = TrainingState<Classifier, Box<dyn Update<Classifier>>>;
 
 /// Says how far a [`TrainingSession`] has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -74,7 +74,6 @@ impl<'a> TrainingSession<'a> {
     /// ordered as it says.
     pub fn new(config: &'a RunConfig, data: &'a RunData, device: &Device) -> Result<Self, TrainError> {
         config.check()?;
-        config.ensure_optimizer()?;
         let autodiff = device.clone().autodiff();
         let member = Self::member(config);
         let difficulty = difficulty(config, data, device)?;
@@ -135,10 +134,8 @@ impl<'a> TrainingSession<'a> {
         training: &ImageLoader,
         prior: Option<&Classifier>,
     ) -> Result<(State, Option<Plateau>), TrainError> {
-        let mut update = Self::member(config).update(&model, data, device)?;
-        if let Some(prior) = prior {
-            update = update.with_penalties(config.penalties.init(&model)?.towards(&model, prior)?);
-        }
+        let member = MemberTraining { prior, ..Self::member(config) };
+        let update = member.steps(&model, data, device, false)?;
         let length = RunLength { epochs: config.epochs, steps_per_epoch: training.batches() };
         let schedule = config.schedule.scheduler(config.lr, length)?;
         let plateau = schedule.plateau();

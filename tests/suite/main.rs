@@ -9,6 +9,7 @@ mod backpropagation;
 mod data;
 mod experiments;
 mod landscape;
+mod logistic;
 mod mnist_cli;
 mod networks;
 mod rule;

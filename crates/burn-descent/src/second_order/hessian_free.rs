@@ -28,7 +28,7 @@ use burn::tensor::{Device, Tensor};
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
-/// | `damping` | 1 | `(0, ∞)` | the first λ, in units of the loss' curvature |
+/// | `damping` | 0.1 | `(0, ∞)` | the first λ, as a share of the curvature along the first gradient, `|g·G·g|/g·g` |
 /// | `decay` | 0.95 | `[0, 1]` | the share of the last step that the conjugate gradients begin with |
 /// | `progress` | 5e-4 | `(0, 1)` | the share of the model's fall for each step that is too little to go on for |
 /// | `max_products` | 250 | at least 1 | products for one step |
@@ -36,8 +36,8 @@ use burn::tensor::{Device, Tensor};
 /// | `exponent` | 0.75 | `[0, 1]` | the power of the preconditioner |
 #[derive(Config, Debug, Copy, PartialEq)]
 pub struct HessianFreeConfig {
-    /// Sets the first λ, in `(0, ∞)`.
-    #[config(default = 1.0)]
+    /// Sets the first λ, as a share of the curvature along the first gradient, in `(0, ∞)`.
+    #[config(default = 0.1)]
     pub damping: f64,
     /// Sets the share of the last step that the conjugate gradients begin with, in `[0, 1]`.
     #[config(default = 0.95)]
@@ -74,7 +74,7 @@ impl HessianFreeConfig {
         ValueRange::OpenFraction.check("HessianFree", "progress", self.progress)?;
         ValueRange::AtLeast(1.0).check("HessianFree", "max_products", self.max_products as f64)?;
         ValueRange::Fraction.check("HessianFree", "exponent", self.exponent)?;
-        Ok(Minimizer::new(HessianFree { config: *self, lambda: self.damping, last: None, steps: 0 }))
+        Ok(Minimizer::new(HessianFree { config: *self, lambda: None, last: None, steps: 0 }))
     }
 }
 
@@ -82,7 +82,8 @@ impl HessianFreeConfig {
 #[derive(Clone, Debug)]
 pub struct HessianFree {
     config: HessianFreeConfig,
-    lambda: f64,
+    /// None before the first step.
+    lambda: Option<f64>,
     /// The last step, as the conjugate gradients found it.
     last: Option<Tensor<1>>,
     /// How many were taken, which seeds the preconditioner.
@@ -103,13 +104,22 @@ struct Candidate {
 }
 
 impl HessianFree {
-    /// Returns λ, the damping.
-    pub fn damping(&self) -> f64 {
+    /// Returns λ, the damping; none before the first step.
+    pub fn damping(&self) -> Option<f64> {
         self.lambda
     }
 
+    /// The damping of the first step, which has the scale of the loss.
+    fn first_damping(&self, problem: &mut Problem, at: &Point) -> Result<f64, Ending> {
+        let product = problem.gauss_newton_product(&at.theta, &at.gradient)?;
+        let curvature = scalars(vec![dot(&at.gradient, &product)]).first().map_or(0.0, |along| along.abs() / at.square);
+        // Of a loss without curvature, that of a loss as curved as ½·θ².
+        let curvature = if curvature > 0.0 && curvature.is_finite() { curvature } else { 1.0 };
+        Ok(self.config.damping * curvature)
+    }
+
     /// The inverse of the preconditioner's diagonal, if there is one.
-    fn preconditioner(&self, problem: &mut Problem, at: &Point) -> Result<Option<Tensor<1>>, Ending> {
+    fn preconditioner(&self, problem: &mut Problem, at: &Point, lambda: f64) -> Result<Option<Tensor<1>>, Ending> {
         let samples = self.config.samples;
         let mut diagonal: Option<Tensor<1>> = None;
         for sample in 0..samples {
@@ -118,17 +128,17 @@ impl HessianFree {
             let square = root.square() / samples as f64;
             diagonal = Some(diagonal.map_or(square.clone(), |sum| sum + square));
         }
-        Ok(diagonal.map(|diagonal| (diagonal + self.lambda).powf_scalar(-self.config.exponent)))
+        Ok(diagonal.map(|diagonal| (diagonal + lambda).powf_scalar(-self.config.exponent)))
     }
 
     /// Goes down the model by conjugate gradients. Numbers stay on the device; one transfer a product tells where to end.
-    fn descend(&self, problem: &mut Problem, at: &Point) -> Result<Vec<Iterate>, Ending> {
+    fn descend(&self, problem: &mut Problem, at: &Point, lambda: f64) -> Result<Vec<Iterate>, Ending> {
         let HessianFreeConfig { decay, progress, max_products, .. } = self.config;
         let g = &at.gradient;
-        let inverse = self.preconditioner(problem, at)?;
+        let inverse = self.preconditioner(problem, at, lambda)?;
         let preconditioned = |r: &Tensor<1>| inverse.as_ref().map_or(r.clone(), |inverse| r.clone() * inverse.clone());
         let damped = |problem: &mut Problem, v: &Tensor<1>| -> Result<Tensor<1>, Ending> {
-            Ok(problem.gauss_newton_product(&at.theta, v)? + v.clone() * self.lambda)
+            Ok(problem.gauss_newton_product(&at.theta, v)? + v.clone() * lambda)
         };
         let (mut p, mut r) = match &self.last {
             Some(last) if decay > 0.0 => {
@@ -216,16 +226,16 @@ impl HessianFree {
     }
 
     /// One attempt with the damping as it is, which it then changes by how good the model was.
-    fn attempt(&mut self, problem: &mut Problem, at: &Point) -> Result<Option<Point>, Ending> {
-        let iterates = self.descend(problem, at)?;
+    fn attempt(&mut self, problem: &mut Problem, at: &Point, lambda: &mut f64) -> Result<Option<Point>, Ending> {
+        let iterates = self.descend(problem, at, *lambda)?;
         let Some(Candidate { iterate: Iterate { p, q }, value }) = Self::best_of(problem, at, iterates)? else {
             return Ok(None);
         };
         let rho = (value - at.value) / q;
         if rho < 0.25 || rho.is_nan() {
-            self.lambda *= 1.5;
+            *lambda *= 1.5;
         } else if rho > 0.75 {
-            self.lambda /= 1.5;
+            *lambda /= 1.5;
         }
         let Some(theta) = Self::shortened(problem, at, &p, value)? else { return Ok(None) };
         let (point, _) = problem.evaluate(theta, |_| Vec::new())?;
@@ -270,26 +280,33 @@ impl Method for HessianFree {
     }
 
     fn step(&mut self, problem: &mut Problem, at: &Point) -> Result<Point, Ending> {
+        let mut lambda = match self.lambda {
+            Some(lambda) => lambda,
+            None => self.first_damping(problem, at)?,
+        };
         for _ in 0..MOST_ATTEMPTS {
-            let point = self.attempt(problem, at)?;
+            let point = self.attempt(problem, at, &mut lambda)?;
             self.steps += 1;
+            self.lambda = Some(lambda);
             if let Some(point) = point {
                 return Ok(point);
             }
             self.last = None;
-            self.lambda *= AFTER_FAILURE;
+            lambda *= AFTER_FAILURE;
         }
         Err(Ending::LineSearchFailed)
     }
 
     fn restart(&mut self) -> bool {
         let knew = self.last.is_some();
-        (self.lambda, self.last, self.steps) = (self.config.damping, None, 0);
+        (self.lambda, self.last, self.steps) = (None, None, 0);
         knew
     }
 
     fn write(&self, state: &mut StateSink) {
-        state.push_scalar(PREFIX, "lambda", self.lambda.into());
+        if let Some(lambda) = self.lambda {
+            state.push_scalar(PREFIX, "lambda", lambda.into());
+        }
         state.push_scalar(PREFIX, "steps", self.steps.into());
         if let Some(last) = &self.last {
             state.push_tensor(PREFIX, "last", last.to_data());
@@ -297,7 +314,7 @@ impl Method for HessianFree {
     }
 
     fn read(&mut self, state: &mut StateSource, device: &Device) -> Option<()> {
-        self.lambda = method_number(state, "lambda")?;
+        self.lambda = method_number(state, "lambda");
         self.steps = method_number(state, "steps")?;
         self.last = method_tensor(state, "last", device);
         Some(())

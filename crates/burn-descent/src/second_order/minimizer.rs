@@ -55,8 +55,31 @@ pub(super) struct Progress {
     pub(super) point: Point,
     /// The norm of the gradient at the start.
     pub(super) first_norm: f64,
+    pub(super) lowest: Lowest,
     pub(super) iterations: u64,
     pub(super) counts: Counts,
+}
+
+/// The lowest loss and gradient so far, each on its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lowest {
+    pub(super) value: f64,
+    /// `g·g`.
+    pub(super) square: f64,
+    /// Steps since either of them was reached.
+    pub(super) age: u64,
+}
+
+impl Lowest {
+    fn observe(&mut self, point: &Point) {
+        // The loss may creep; a gradient that does is noise.
+        let is_lower = point.value < self.value || point.square < 0.98 * self.square;
+        if is_lower {
+            *self = Self { value: self.value.min(point.value), square: self.square.min(point.square), age: 0 };
+        } else {
+            self.age += 1;
+        }
+    }
 }
 
 impl<T: Method> Minimizer<T> {
@@ -113,7 +136,8 @@ impl<T: Method> Minimizer<T> {
             // A budget is at least 1.
             Err(_) => Point { gradient: theta.zeros_like(), theta, value: f64::NAN, square: f64::NAN },
         };
-        let progress = Progress { first_norm: point.norm(), point, iterations: 0, counts: Counts::default() };
+        let lowest = Lowest { value: point.value, square: point.square, age: 0 };
+        let progress = Progress { first_norm: point.norm(), point, lowest, iterations: 0, counts: Counts::default() };
         Ok(self.run(problem, progress))
     }
 
@@ -137,8 +161,14 @@ impl<T: Method> Minimizer<T> {
             if progress.iterations >= most {
                 break Ending::Budget;
             }
+            if progress.lowest.age >= self.stopping.patience {
+                break Ending::Stalled;
+            }
             match self.step(&mut problem, &progress.point) {
-                Ok(point) => progress.point = point,
+                Ok(point) => {
+                    progress.lowest.observe(&point);
+                    progress.point = point;
+                }
                 Err(ending) => break ending,
             }
             progress.iterations += 1;

@@ -1,7 +1,7 @@
 //! The record of a minimization: how far it has come, and what its method has learned.
 
 use super::method::{Method, PREFIX, Point};
-use super::minimizer::Progress;
+use super::minimizer::{Lowest, Progress};
 use super::report::Counts;
 use crate::optim::RecordMismatch;
 use burn::optim::{OptimizerRecord, StateSink, StateSource};
@@ -23,14 +23,17 @@ fn unreadable(error: impl fmt::Display) -> RecordMismatch {
 pub(super) fn write_record(method: &impl Method, progress: Option<&Progress>) -> OptimizerRecord {
     let mut sink = StateSink::default();
     sink.push_scalar(MINIMIZER, &format!("{METHOD}{}", method.name()), VERSION.into());
-    if let Some(Progress { point, first_norm, iterations, counts }) = progress {
+    if let Some(Progress { point, first_norm, lowest, iterations, counts }) = progress {
         sink.push_tensor(MINIMIZER, "theta", point.theta.to_data());
         sink.push_tensor(MINIMIZER, "gradient", point.gradient.to_data());
-        for (name, number) in [("value", point.value), ("square", point.square), ("first_norm", *first_norm)] {
+        let numbers = [("value", point.value), ("square", point.square), ("first_norm", *first_norm)];
+        for (name, number) in
+            numbers.into_iter().chain([("lowest_value", lowest.value), ("lowest_square", lowest.square)])
+        {
             sink.push_scalar(MINIMIZER, name, number.into());
         }
         let Counts { gradients, values, products, hessians } = *counts;
-        let counts = [("iterations", *iterations), ("gradients", gradients), ("values", values)];
+        let counts = [("iterations", *iterations), ("age", lowest.age), ("gradients", gradients), ("values", values)];
         for (name, count) in counts.into_iter().chain([("products", products), ("hessians", hessians)]) {
             sink.push_scalar(MINIMIZER, name, count.into());
         }
@@ -91,6 +94,7 @@ fn read_progress(source: &mut StateSource, theta: Tensor<1>, device: &Device) ->
     let gradient = take_tensor(source, MINIMIZER, "gradient", device)?;
     let mut number = |name| take_scalar::<f64>(source, MINIMIZER, name);
     let (value, square, first_norm) = (number("value")?, number("square")?, number("first_norm")?);
+    let (lowest_value, lowest_square) = (number("lowest_value")?, number("lowest_square")?);
     let mut count = |name| take_scalar::<u64>(source, MINIMIZER, name);
     let counts = Counts {
         gradients: count("gradients")?,
@@ -98,8 +102,9 @@ fn read_progress(source: &mut StateSource, theta: Tensor<1>, device: &Device) ->
         products: count("products")?,
         hessians: count("hessians")?,
     };
+    let lowest = Lowest { value: lowest_value, square: lowest_square, age: count("age")? };
     let iterations = count("iterations")?;
-    Some(Progress { point: Point { theta, value, gradient, square }, first_norm, iterations, counts })
+    Some(Progress { point: Point { theta, value, gradient, square }, first_norm, lowest, iterations, counts })
 }
 
 /// The tensor `name` of a method's state.

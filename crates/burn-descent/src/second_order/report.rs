@@ -14,6 +14,7 @@ use std::fmt;
 /// | --- | --- | --- | --- |
 /// | `gradient` | 1e-8 | `[0, ∞)` | the norm of the gradient that is small enough |
 /// | `relative_gradient` | 1e-8 | `[0, 1)` | the same, as a share of the norm at the start |
+/// | `patience` | 30 | at least 1 | steps without a lower loss or a smaller gradient |
 /// | `max_iterations` | none | at least 1 | steps to take |
 /// | `max_evaluations` | 100,000 | at least 1 | values, gradients and products to ask for, all together |
 ///
@@ -26,6 +27,9 @@ pub struct StoppingConfig {
     /// Sets the share of the norm of the gradient at the start that is small enough, in `[0, 1)`.
     #[config(default = 1e-8)]
     pub relative_gradient: f64,
+    /// Sets after how many steps without a lower loss or a smaller gradient it has stalled, at least 1.
+    #[config(default = 30)]
+    pub patience: u64,
     /// Sets how many steps to take at most, at least 1.
     pub max_iterations: Option<usize>,
     /// Sets how many values, gradients and products to ask for at most, all together, at least 1.
@@ -42,6 +46,7 @@ impl StoppingConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         ValueRange::NonNegative.check("Stopping", "gradient", self.gradient)?;
         ValueRange::Decay.check("Stopping", "relative_gradient", self.relative_gradient)?;
+        ValueRange::AtLeast(1.0).check("Stopping", "patience", self.patience as f64)?;
         ValueRange::AtLeast(1.0).check("Stopping", "max_iterations", self.max_iterations.unwrap_or(1) as f64)?;
         ValueRange::AtLeast(1.0).check("Stopping", "max_evaluations", self.max_evaluations as f64)
     }
@@ -61,6 +66,9 @@ pub enum Ending {
     /// Says that no step was short enough to find a lower value. Near a minimum that is where the precision of the numbers
     /// ends.
     TrustRegionCollapsed,
+    /// Says that for [`StoppingConfig::patience`] steps the loss has not become smaller than it ever was, nor the norm of the
+    /// gradient by a hundredth: where the precision of the numbers ends.
+    Stalled,
     /// Says that the loss or the gradient is not finite, at the start or however short the step.
     NotFinite,
 }
@@ -72,6 +80,7 @@ impl fmt::Display for Ending {
             Self::Budget => "budget",
             Self::LineSearchFailed => "line search failed",
             Self::TrustRegionCollapsed => "trust region collapsed",
+            Self::Stalled => "stalled",
             Self::NotFinite => "not finite",
         })
     }

@@ -2,16 +2,18 @@
 #![cfg(feature = "wgpu")]
 
 use crate::common::{Trainee, deviation, scattered, tensor, wgpu_device};
+use crate::second_order::problems::golden_problems;
 use burn::backend::fusion::observer::{BlockOperations, FusionObservation, FusionObserver};
 use burn::backend::ir::OperationIr;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use burn_descent::ConfigError;
 use burn_descent::optim::{
     AdabeliefConfig, AdadeltaConfig, AdagradConfig, AdamConfig, AdamaxConfig, AdanConfig, AmsgradConfig, AsgdConfig,
     LionConfig, MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig,
     RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
 };
+use burn_descent::second_order::{MinimizerConfig, StoppingConfig};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(feature = "flex")]
 #[test]
 fn steps_agree_with_the_fused_pass() {
-    let (gpu, cpu) = (wgpu_device(), burn::tensor::Device::flex());
+    let (gpu, cpu) = (wgpu_device(), Device::flex());
     let theta: Vec<f64> = (0..35).map(|i| (f64::from(i) - 17.0) / 5.0).collect();
     let optimizers = || {
         [
@@ -41,6 +43,26 @@ fn steps_agree_with_the_fused_pass() {
         }
         let deviation = deviation(&gpu_trainee.values(), &cpu_trainee.values());
         assert!(deviation < 1e-5, "{name}: wgpu and flex differ by {deviation:e}");
+    }
+}
+
+/// A second-order method takes the steps on wgpu that it takes on flex, as far as single precision tells.
+#[cfg(feature = "flex")]
+#[test]
+fn second_order_methods_minimize_on_the_device() {
+    for problem in golden_problems().iter().take(5) {
+        for name in MinimizerConfig::NAMES {
+            let on = |device: &Device| {
+                let stopping = StoppingConfig::new().with_relative_gradient(1e-4).with_max_evaluations(2000);
+                let config = MinimizerConfig::named(name).expect("known");
+                let mut minimizer = config.init().expect("in range").with_stopping(stopping).expect("in range");
+                let mut objective = problem.objective(device, DType::F32);
+                minimizer.minimize(&mut objective, problem.start(device, DType::F32)).expect("it is small")
+            };
+            let (gpu, cpu) = (on(&wgpu_device()), on(&Device::flex()));
+            let case = format!("{name} on {}: {} on wgpu, {} on flex", problem.name, gpu.value, cpu.value);
+            assert!(gpu.value < 1e-4 && cpu.value < 1e-4, "{case}");
+        }
     }
 }
 

@@ -168,7 +168,7 @@ fn hessian_free_learns_a_network() {
     }
 }
 
-/// The damping falls where the model is right.
+/// The damping falls where the model is right, and has the scale of the loss.
 #[test]
 fn damping_follows_the_model() {
     let device = Device::flex();
@@ -180,7 +180,7 @@ fn damping_follows_the_model() {
         let start = objective.start();
         let mut minimizer = HessianFreeConfig::new().with_damping(damping).init().expect("in range");
         minimizer.minimize(&mut objective, start).expect("it needs no matrix");
-        minimizer.method().damping()
+        minimizer.method().damping().expect("it has begun")
     };
     assert!(run(1e3) < 1.0, "{}", run(1e3));
 }

@@ -313,6 +313,30 @@ fn single_precision_is_enough_to_get_close() {
     }
 }
 
+/// Falls and flattens like a parabola, but for a gradient that never gets below a thousandth: what rounding may do.
+struct Rough;
+
+impl Objective for Rough {
+    fn gradient(&mut self, theta: &Tensor<1>) -> (Tensor<1>, Tensor<1>) {
+        let value = theta.clone().square().sum();
+        let rough = theta.clone() * 1e6;
+        (value.clone().clamp_min(1e-6), theta.clone() * 2.0 + rough.sin() * 1e-3)
+    }
+}
+
+/// Where rounding hides the way, a minimization ends, long before its budget does.
+#[test]
+fn a_minimization_that_gets_nowhere_ends() {
+    let device = Device::flex();
+    for name in MinimizerConfig::NAMES {
+        let config = MinimizerConfig::named(name).expect("known");
+        let rough = config.with("line_search.noise=1").unwrap_or(config);
+        let mut minimizer = rough.init().expect("in range");
+        let report = minimizer.minimize(&mut Rough, vector(&[1.0, -2.0], &device, DType::F64)).expect("it is small");
+        assert!(report.ending != Ending::Budget && report.counts.gradients < 5000, "{name}: {report:?}");
+    }
+}
+
 #[test]
 fn a_matrix_that_is_too_large_is_refused() {
     let device = Device::flex();
@@ -357,6 +381,7 @@ fn fields_out_of_range_are_refused() {
     for (stopping, part) in [
         (stopping.with_gradient(-1.0), "gradient should be in [0, ∞), but is -1"),
         (stopping.with_relative_gradient(1.0), "relative_gradient should be in [0, 1), but is 1"),
+        (stopping.with_patience(0), "patience should be at least 1, but is 0"),
         (stopping.with_max_iterations(Some(0)), "max_iterations should be at least 1, but is 0"),
         (stopping.with_max_evaluations(0), "max_evaluations should be at least 1, but is 0"),
     ] {

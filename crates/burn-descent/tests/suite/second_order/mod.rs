@@ -4,5 +4,5 @@ mod gauss_newton;
 mod line_search;
 mod methods;
 mod more;
-mod problems;
+pub mod problems;
 mod table;
