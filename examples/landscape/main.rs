@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --example landscape -- all                    # every picture, into artifacts/landscape/
 //! cargo run --example landscape -- beale saddle           # some of them
-//! cargo run --example landscape -- beale --start 1,1 --optimizers adam,lion --out pictures
+//! cargo run --example landscape -- beale --start 1,1 --optimizers adam,lion
 //! cargo run --example landscape -- --list                 # what there is
 //! ```
 //!
@@ -56,9 +56,21 @@ struct Arguments {
     /// Let others race.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     optimizers: Vec<String>,
-    /// Where the pictures go.
-    #[arg(long, value_name = "DIR", default_value = "artifacts/landscape")]
-    out: PathBuf,
+    /// Where the pictures go: by default artifacts/landscape, or artifacts/landscape-own where start or racers are your own.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Whether the pictures are others than those of the reference set.
+    fn is_own(&self) -> bool {
+        self.start.is_some() || !self.optimizers.is_empty()
+    }
+
+    fn out(&self) -> PathBuf {
+        let usual = if self.is_own() { "artifacts/landscape-own" } else { "artifacts/landscape" };
+        self.out.clone().unwrap_or_else(|| usual.into())
+    }
 }
 
 fn main() -> ExitCode {
@@ -81,23 +93,23 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let chosen = chosen(&arguments.names)?;
     let jobs = chosen.into_iter().map(|figure| Ok((figure, job(figure, arguments)?))).collect::<Result<Vec<_>>>()?;
-    prepare(&arguments.out)?;
+    let out = arguments.out();
+    prepare(&out)?;
     let begun = Instant::now();
     let draw = |(figure, draw): &(&Figure, Draw)| {
         let pictures = draw.pictures().map_err(|error| format!("{}: {error}", figure.name))?;
-        pictures.iter().try_for_each(|picture| keep(&arguments.out, picture))?;
+        pictures.iter().try_for_each(|picture| keep(&out, picture))?;
         Ok((pictures.len(), pictures.iter().map(|picture| picture.svg.len()).sum::<usize>()))
     };
     let drawn = jobs.par_iter().map(draw).collect::<Result<Vec<_>>>()?;
     let (number, bytes) = drawn.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     let seconds = begun.elapsed().as_secs_f64();
-    println!("{number} pictures, {} kB, {seconds:.1} s, in {}", bytes / 1000, arguments.out.display());
+    println!("{number} pictures, {} kB, {seconds:.1} s, in {}", bytes / 1000, out.display());
     Ok(())
 }
 
 /// What is to be drawn for a figure, with the start and the racers that were asked for.
 fn job(figure: &Figure, arguments: &Arguments) -> Result<Draw> {
-    let is_changed = arguments.start.is_some() || !arguments.optimizers.is_empty();
     match (figure.draw)() {
         Draw::Race(race) => {
             let race = if arguments.optimizers.is_empty() { race } else { race.by(&arguments.optimizers) };
@@ -107,7 +119,7 @@ fn job(figure: &Figure, arguments: &Arguments) -> Result<Draw> {
             };
             Ok(Draw::Race(race))
         }
-        Draw::Pictures(_) if is_changed => {
+        Draw::Pictures(_) if arguments.is_own() => {
             let races =
                 FIGURES.iter().filter(|figure| matches!((figure.draw)(), Draw::Race(_))).map(|figure| figure.name);
             let races = races.collect::<Vec<_>>().join(", ");

@@ -27,7 +27,8 @@ fn drawn(arguments: &[&str]) -> Vec<(String, String)> {
     let sandbox = tempfile::tempdir().expect("a temporary folder");
     let output = run(sandbox.path(), arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    pictures(&sandbox.path().join("artifacts/landscape"))
+    let folder = if arguments.contains(&"--start") { "artifacts/landscape-own" } else { "artifacts/landscape" };
+    pictures(&sandbox.path().join(folder))
 }
 
 fn reference() -> PathBuf {
