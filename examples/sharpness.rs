@@ -15,7 +15,7 @@ mod support;
 use burn::tensor::{Device, Tensor};
 use burn_descent::landscape::{Bezier, eigenvalues, line, random_direction};
 use burn_descent::nn::{LabelSmoothing, cross_entropy};
-use burn_descent::second_order::{ModuleObjective, Objective};
+use burn_descent::second_order::ModuleObjective;
 use burn_descent::weights::SamConfig;
 use burn_descent_lab::networks::MlpConfig;
 use burn_descent_lab::runs::{
@@ -89,6 +89,8 @@ struct Between {
 }
 
 const RATE: f64 = 0.1;
+/// With smoothed labels the loss has a minimum; without, it falls for ever, and flattens as it falls.
+const SMOOTHING: LabelSmoothing = LabelSmoothing::AllClasses(0.1);
 /// The rate by which the curve is bent.
 const BEND: f64 = 3e-3;
 
@@ -113,7 +115,8 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         optimizer: burn_descent::optim::NamedOptimizer::named("momentum")?,
         epochs: arguments.epochs,
         train_images: Some(arguments.train_images),
-        validation_images: 500,
+        validation_images: 100,
+        label_smoothing: SMOOTHING,
         backend: arguments.backend,
         ..RunConfig::default()
     };
@@ -163,7 +166,7 @@ fn whole(data: &RunData, device: &Device) -> Result<ImageBatch, TrainError> {
 }
 
 fn loss(network: &Classifier, batch: &ImageBatch) -> Tensor<1> {
-    cross_entropy(network.forward(batch.images.clone()), batch.targets.clone(), LabelSmoothing::None)
+    cross_entropy(network.forward(batch.images.clone()), batch.targets.clone(), SMOOTHING)
 }
 
 fn trained(config: &RunConfig, data: &RunData, device: &Device) -> Result<(Classifier, f64), TrainError> {
@@ -243,7 +246,7 @@ fn report(arguments: &Arguments, minima: &[Minimum], between: &[Between]) -> Res
         })
         .collect();
     let text = format!(
-        "# Sharpness\n\nA perceptron of {} units, {} images of {}, momentum at {RATE}, {} epochs; sharpness-aware with ρ = {}. \
+        "# Sharpness\n\nA perceptron of {} units, {} images of {}, momentum at {RATE}, labels smoothed by 0.1, {} epochs; sharpness-aware with ρ = {}. \
          Eigenvalues of the Hessian of the whole training loss, by {} steps of Lanczos.\n\n{}\nThe highest loss on the way from \
          one network to another:\n\n{}\n![slices](slices.svg)\n![ways](ways.svg)\n\nAll of these are slices of one dimension \
          through a space of many.\n",

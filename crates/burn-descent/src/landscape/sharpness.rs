@@ -8,7 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// Computes eigenvalues of the Hessian at θ in falling order, by so many steps of Lanczos' method from a vector that is drawn by
 /// the seed, with all directions kept orthogonal (Golub & Van Loan 2013, section 10.3): as many as steps, or as there are
-/// parameters. The largest and the lowest are near to those of the Hessian after some ten steps; those between are not. Each step
+/// different ones. The largest and the lowest are near to those of the Hessian after some ten steps; those between are not. Each step
 /// takes one product with the Hessian.
 ///
 /// The largest tells how sharp a minimum is, as in Foret et al. 2021. Gradients that are not finite give none.

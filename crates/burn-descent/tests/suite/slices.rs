@@ -99,14 +99,15 @@ fn a_curve_is_bent_around_a_hill() {
     assert!(error.ends_with("rate should be in (0, ∞), but is NaN"), "{error}");
 }
 
-/// With as many steps as parameters they are those of the matrix, which is made here by differences of the loss alone.
+/// With enough steps they are those of the matrix, which is made here by differences of the loss alone.
 #[test]
 fn eigenvalues_are_those_of_the_hessian() {
     let device = Device::flex();
     let mut objective = ModuleObjective::new(Network::new(&device), Network::loss);
     let theta = objective.start();
     let found = eigenvalues(&mut objective, &theta, 100, 1);
-    assert_eq!(found.len(), 16);
+    // Of each filter the loss sees the sum of four numbers: six eigenvalues are 0, and Lanczos sees each value once.
+    assert_eq!(found.len(), 11);
     assert!(found.windows(2).all(|pair| pair[0] >= pair[1]), "{found:?}");
     let at = values(&theta);
     let mut loss = |changes: &[(usize, f64)]| {
