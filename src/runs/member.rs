@@ -125,7 +125,7 @@ impl MemberTraining<'_> {
     /// Checks that a network can be made and trained as the configuration says, as far as the images' size is needed to
     /// know.
     pub(super) fn ensure_trainable(&self, data: &RunData, device: &Device) -> Result<(), TrainError> {
-        self.update(&self.training_model(data, &device.clone().autodiff())?, data, device).map(drop)
+        self.steps(&self.training_model(data, &device.clone().autodiff())?, data, device, false).map(drop)
     }
 
     pub(super) fn load(&self, path: &Path, data: &DataDescription, device: &Device) -> Result<Classifier, TrainError> {
@@ -147,7 +147,7 @@ impl MemberTraining<'_> {
         with_norm: bool,
     ) -> Result<Box<dyn Update<Classifier>>, TrainError> {
         if let Some(minimizer) = &self.config.minimizer {
-            return Ok(Box::new(minimizer.update(self.config.loss, model.predicts_numbers())?));
+            return Ok(Box::new(minimizer.update(model, self.config.loss)?));
         }
         let update = self.update(model, data, device)?;
         if !with_norm {

@@ -1,8 +1,9 @@
 //! Second-order methods as what takes the steps of a run.
 
 use super::{Classifier, Loss, RunConfig, TrainError};
+use burn::module::Module;
 use burn_descent::second_order::{MinimizerConfig, OutputLoss};
-use burn_descent::train::MinimizerUpdate;
+use burn_descent::train::{EngineError, MinimizerUpdate};
 use serde::{Deserialize, Serialize};
 
 /// Configures a method that minimizes the loss of each batch, in place of an optimizer.
@@ -74,8 +75,9 @@ impl BatchMinimizer {
     }
 
     /// What takes the steps of a network that is trained by `loss`.
-    pub(super) fn update(&self, loss: Loss, numbers: bool) -> Result<MinimizerUpdate<Classifier>, TrainError> {
+    pub(super) fn update(&self, model: &Classifier, loss: Loss) -> Result<MinimizerUpdate<Classifier>, TrainError> {
         let minimizer = self.method.init()?;
+        minimizer.check(model.num_params()).map_err(EngineError::from)?;
         let update = MinimizerUpdate::new(minimizer, self.iterations, Classifier::loss_of)?;
         if !matches!(self.method, MinimizerConfig::HessianFree(_)) {
             return Ok(update);
@@ -86,7 +88,7 @@ impl BatchMinimizer {
             model.forward(batch.images.narrow(0, 0, images))
         };
         let loss = match loss {
-            Loss::CrossEntropy if !numbers => OutputLoss::CrossEntropy,
+            Loss::CrossEntropy if !model.predicts_numbers() => OutputLoss::CrossEntropy,
             _ => OutputLoss::SquaredError,
         };
         Ok(update.with_gauss_newton(outputs, loss))
