@@ -735,12 +735,14 @@ impl TrainArgs {
 
     /// What takes the steps, by the flags that were given: an optimizer, or a second-order method.
     fn apply_to_method(&self, config: &mut RunConfig) -> Result<(), TrainError> {
-        if let Some(name) = self.optimizer.as_ref().filter(|name| *name != config.method()) {
+        let method = |name: &str| MinimizerConfig::named(name).ok();
+        let is_another = |name: &&String| method(name).map_or(name.as_str(), |method| method.name()) != config.method();
+        if let Some(name) = self.optimizer.as_ref().filter(is_another) {
             config.vary.clear();
-            config.minimizer = MinimizerConfig::named(name).ok().map(BatchMinimizer::new);
-            if config.minimizer.is_some() {
-                (config.lr, config.schedule) = (1.0, Schedule::Constant);
+            if let Some(method) = method(name) {
+                *config = config.clone().with_minimizer(BatchMinimizer::new(method));
             } else {
+                config.minimizer = None;
                 config.optimizer = NamedOptimizer::named(name).map_err(with_methods)?;
                 config.lr = config.optimizer.learning_rate();
             }

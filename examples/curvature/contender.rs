@@ -189,9 +189,14 @@ fn descend(
     }
 }
 
-/// The work, in gradients of a batch, where products are made of a share of it.
-fn work(counts: Counts, share: f64) -> f64 {
-    counts.gradients as f64 + counts.values as f64 / 3.0 + counts.products as f64 * 5.0 / 3.0 * share
+/// The work, in gradients of a batch: a product with the Hessian is two of them, one with the Gauss–Newton matrix five thirds,
+/// of a share of the batch.
+fn work(method: &MinimizerConfig, counts: Counts, share: f64) -> f64 {
+    let product = match method {
+        MinimizerConfig::HessianFree(_) => 5.0 / 3.0 * share,
+        _ => 2.0,
+    };
+    counts.gradients as f64 + counts.values as f64 / 3.0 + counts.products as f64 * product
 }
 
 fn minimize(
@@ -225,7 +230,7 @@ fn minimize(
             let theta = objective.start();
             let report = minimizer.continue_from(&mut objective, theta).map_err(failed)?;
             network = objective.module_at(&report.theta);
-            passes += work(report.counts, curvature as f64 / batch as f64) * batch as f64 / images as f64;
+            passes += work(method, report.counts, curvature as f64 / batch as f64) * batch as f64 / images as f64;
             if !watch.note(since, passes, || network.clone()) {
                 return Ok(network);
             }

@@ -195,7 +195,7 @@ fn report(arguments: &Arguments, task: &Task, rows: &[Row]) -> Result<(), TrainE
     let cells: Vec<Vec<String>> = sorted.into_iter().map(cells).collect();
     let text = format!(
         "{}\n\nMean and deviation of {} seeds; {} s of training each. A pass is one gradient of all images; losses alone are a \
-         third of that, products with the curvature five thirds.\n\n{}",
+         third of that, products with the Gauss–Newton matrix five thirds, with the Hessian two.\n\n{}",
         task.describe(),
         arguments.seeds,
         arguments.seconds,

@@ -220,7 +220,7 @@ fn race(problem: &dyn Problem, names: &[String], arguments: &Arguments) -> Resul
                 format!("{:.4}", runner.loss()),
                 runner.test().to_string(),
                 runner.epochs_to(middle).map_or_else(String::new, |epochs| format!("{epochs:.1}")),
-                format!("{:.2}", runner.worst()),
+                runner.lr().map_or_else(|| "none".to_owned(), |_| format!("{:.2}", runner.worst())),
                 format!("{seconds:.2}"),
             ]
         })
@@ -250,7 +250,7 @@ fn paragraph(runners: &[Runner]) -> String {
     let level = if level.is_empty() { "none".to_owned() } else { names(level) };
     let tests = || runners.iter().map(|runner| runner.test().mean);
     let (low, high) = (tests().fold(f64::INFINITY, f64::min), tests().fold(0.0, f64::max));
-    let mut forgiving: Vec<&Runner> = runners.iter().collect();
+    let mut forgiving: Vec<&Runner> = runners.iter().filter(|runner| runner.default_lr.is_some()).collect();
     forgiving.sort_by(|one, other| other.worst().total_cmp(&one.worst()));
     let some = forgiving.len().min(6) / 2;
     let least = forgiving.split_off(forgiving.len() - some);
@@ -276,6 +276,10 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
     if !(arguments.seconds > 0.0 && arguments.seconds.is_finite()) {
         let (value, expected) = (arguments.seconds.to_string(), "a number above 0");
         return Err(TrainError::Value { field: "--seconds", value, expected });
+    }
+    if let (true, Some(model)) = (arguments.protocol, &arguments.model) {
+        let expected = "left out with --protocol, whose network is given";
+        return Err(TrainError::Value { field: "--model", value: model.clone(), expected });
     }
     if arguments.grid.is_empty() {
         return Err(TrainError::Value { field: "--grid", value: String::new(), expected: "at least one number" });

@@ -61,8 +61,8 @@ impl Competitor {
         match self {
             Self::Optimizer(optimizer) => RunConfig { optimizer: optimizer.clone(), lr, ..base.clone() },
             Self::Minimizer(minimizer) => {
-                let (minimizer, lr) = (Some(minimizer.clone()), 1.0);
-                RunConfig { minimizer, lr, batch_size: base.batch_size.max(LARGE_BATCH), ..base.clone() }
+                let batch_size = base.batch_size.max(LARGE_BATCH);
+                RunConfig { batch_size, ..base.clone() }.with_minimizer(minimizer.clone())
             }
         }
     }
@@ -123,7 +123,8 @@ impl Problem for Images {
         let RunConfig { model, batch_size, epochs, .. } = &self.config;
         let images = self.data.train_indices.len();
         format!(
-            "{} ({}), {model:?}, {images} images, batches of {batch_size}, {epochs} epochs",
+            "{} ({}), {model:?}, {images} images, batches of {batch_size} (of second-order methods {LARGE_BATCH}, some \
+             iterations on each), {epochs} epochs",
             self.data.kind, self.data.origin
         )
     }

@@ -151,11 +151,12 @@ pub fn run(
     let rows: Vec<Vec<String>> = entries.iter().map(cells).collect();
     let text = format!(
         "# The protocol of AlgoPerf on its MNIST workload\n\nNo result of AlgoPerf: its network (784-128 sigmoid units-10), its \
-         data ({} images, {} to validate), its target ({:.0} % of the validation images within {most} s of training) \
+         data ({}, {} images, {} to validate), its target ({:.0} % of the validation images within {most} s of training) \
          and its tuning ({TRIALS} trials in each of {STUDIES} studies, the fastest of a study, the median of the studies), on \
          this machine and with this search: a constant rate, drawn within a factor of {RANGE} of the optimizer's own, the same \
          draws for all; batches of {BATCH}, of {LARGE_BATCH} for second-order methods, which have no rate.\n\n{}\n![share of the \
          studies within so many times the fastest method's seconds](protocol.svg)\n",
+        data.kind,
         data.train_indices.len(),
         base.validation_images,
         100.0 * TARGET,

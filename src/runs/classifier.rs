@@ -193,6 +193,8 @@ impl Classifier {
     fn weighed(mut output: ClassificationOutput) -> ClassificationOutput {
         let images = output.targets.dims();
         output.loss = output.loss.detach().expand(images);
+        // A pass that no gradient is asked of would be kept by it.
+        output.output = output.output.detach();
         output
     }
 }

@@ -188,6 +188,7 @@ pub struct RunConfig {
     /// Selects the optimizer and sets its hyperparameters.
     pub optimizer: NamedOptimizer,
     /// Configures a second-order method, which takes the steps in place of the optimizer; the optimizer takes them if absent.
+    /// With it `lr` is 1 and the schedule constant, as [`with_minimizer`](Self::with_minimizer) sets them.
     #[serde(default)]
     pub minimizer: Option<BatchMinimizer>,
     /// Lists the hyperparameters that change over the run, by the names of the optimizer's numbers: `epsilon`,
@@ -425,6 +426,12 @@ impl RunConfig {
             transfer.check()?;
         }
         Ok(())
+    }
+
+    /// Returns the configuration of the same run by a second-order method, which has no learning rate: `lr` is 1 and the
+    /// schedule constant.
+    pub fn with_minimizer(self, minimizer: BatchMinimizer) -> Self {
+        Self { minimizer: Some(minimizer), lr: 1.0, schedule: Schedule::Constant, ..self }
     }
 
     /// Checks that an optimizer takes the steps, where there have to be learning rates.

@@ -42,6 +42,10 @@ impl BatchMinimizer {
             Some(images) if !is_hessian_free => {
                 return refused("curvature_images", images.to_string(), "left out but for the method hessian-free");
             }
+            Some(1) if matches!(&run.model, super::ModelConfig::Mlp(network) if network.batch_norm) => {
+                let expected = "at least 2 for a perceptron with batch normalization (`batch_norm`)";
+                return refused("curvature_images", "1".to_owned(), expected);
+            }
             _ => {}
         }
         if is_hessian_free && run.focal_loss != 0.0 {

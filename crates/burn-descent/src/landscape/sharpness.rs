@@ -1,6 +1,6 @@
 //! How sharp a minimum is: the largest eigenvalues of the Hessian there.
 
-use crate::second_order::{Eigen, Objective, hessian_product};
+use crate::second_order::{Eigen, Objective, hessian_product, precision};
 use burn::tensor::{FloatDType, Tensor, TensorData};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -35,6 +35,8 @@ use rand_distr::{Distribution, StandardNormal};
 /// ```
 pub fn eigenvalues(objective: &mut dyn Objective, theta: &Tensor<1>, steps: usize, seed: u64) -> Vec<f64> {
     let [n] = theta.dims();
+    // The share of the largest entry below which what is left of a direction is the error of the products.
+    let nothing = (10.0 * precision(theta).powf(2.0 / 3.0)).max(1e-6);
     let mut directions: Vec<Tensor<1>> = Vec::new();
     let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
     let mut next = unit(drawn(theta, seed)).map(|(direction, _)| direction);
@@ -46,7 +48,7 @@ pub fn eigenvalues(objective: &mut dyn Objective, theta: &Tensor<1>, steps: usiz
         // Twice is enough (Kahan and Parlett).
         let rest = orthogonal(&basis, orthogonal(&basis, product));
         let scale = diagonal.iter().chain(&beside).fold(0.0, |scale: f64, entry: &f64| scale.max(entry.abs()));
-        if let Some((direction, length)) = unit(rest).filter(|(_, length)| *length > NOTHING * scale) {
+        if let Some((direction, length)) = unit(rest).filter(|(_, length)| *length > nothing * scale) {
             beside.push(length);
             next = Some(direction);
         }
@@ -62,9 +64,6 @@ pub fn eigenvalues(objective: &mut dyn Objective, theta: &Tensor<1>, steps: usiz
     values.sort_by(|one, other| other.total_cmp(one));
     values
 }
-
-/// The share of the largest entry below which what is left of a direction is rounding.
-const NOTHING: f64 = 1e-6;
 
 fn drawn(theta: &Tensor<1>, seed: u64) -> Tensor<1> {
     let numbers = StandardNormal.sample_iter(ChaCha8Rng::seed_from_u64(seed)).take(theta.dims()[0]);

@@ -31,7 +31,7 @@ use burn::tensor::{Device, Tensor};
 /// | `damping` | 0.1 | `(0, ∞)` | the first λ, as a share of the curvature along the first gradient, `|g·G·g|/g·g` |
 /// | `decay` | 0.95 | `[0, 1]` | the share of the last step that the conjugate gradients begin with |
 /// | `progress` | 5e-4 | `(0, 1)` | the share of the model's fall for each step that is too little to go on for |
-/// | `max_products` | 250 | at least 1 | products for one step |
+/// | `max_products` | 250 | at least 1 | products to find a step, with each damping that is tried |
 /// | `samples` | 4 | | random vectors for the preconditioner; each takes a gradient's pass. There is none for 0 |
 /// | `exponent` | 0.75 | `[0, 1]` | the power of the preconditioner |
 #[derive(Config, Debug, Copy, PartialEq)]
@@ -45,7 +45,7 @@ pub struct HessianFreeConfig {
     /// Sets the share of the model's fall for each step of the conjugate gradients that is too little to go on for, in `(0, 1)`.
     #[config(default = 5e-4)]
     pub progress: f64,
-    /// Sets how many products are asked for to find a step, at least 1.
+    /// Sets how many products are asked for to find a step, with each damping that is tried, at least 1.
     #[config(default = 250)]
     pub max_products: usize,
     /// Sets how many random vectors the preconditioner is made of; there is none for 0.
@@ -59,8 +59,8 @@ pub struct HessianFreeConfig {
 impl HessianFreeConfig {
     /// How many steps on the way of the conjugate gradients are kept at most.
     pub(super) fn iterates(&self) -> usize {
-        let mut grid = Grid::new();
-        1 + (1..=self.max_products).filter(|index| grid.is_on(*index)).count()
+        let values = std::iter::successors(Some(FIRST_KEPT), |value| Some(value * KEPT_FACTOR));
+        1 + values.take_while(|value| value.ceil() <= self.max_products as f64).count()
     }
 
     /// Makes the minimizer.
@@ -151,6 +151,7 @@ impl HessianFree {
         let y = preconditioned(&r);
         let (mut r_y, mut d) = (dot(&r, &y), -y);
         let (mut fallen, mut kept, mut next) = (Vec::new(), Vec::new(), Grid::new());
+        let begun = self.last.as_ref().map(|_| (p.clone(), dot(&p, &(r.clone() + g.clone())) * 0.5));
         let mut first_residual = f64::NAN;
         for i in 1..=max_products {
             let b_d = damped(problem, &d)?;
@@ -164,7 +165,14 @@ impl HessianFree {
             let numbers = scalars(vec![d_b_d, q, r_y.clone(), next_r_y.clone()]);
             let [d_b_d, q, residual, next_residual] = numbers[..] else { return Err(Ending::NotFinite) };
             if !(d_b_d > 0.0 && q.is_finite()) {
-                // Nothing left to go down, or curvature that is not positive.
+                // Nothing left to go down, or curvature that is not positive: what there is by now has to do.
+                match (fallen.last(), begun) {
+                    (Some(q), _) if kept.last().is_none_or(|last: &Iterate| last.q != *q) => {
+                        kept.push(Iterate { p, q: *q });
+                    }
+                    (None, Some((p, q))) => kept.push(Iterate { p, q: scalars(vec![q])[0] }),
+                    _ => {}
+                }
                 break;
             }
             if i == 1 {
@@ -231,7 +239,8 @@ impl HessianFree {
         let Some(Candidate { iterate: Iterate { p, q }, value }) = Self::best_of(problem, at, iterates)? else {
             return Ok(None);
         };
-        let rho = (value - at.value) / q;
+        // A loss that rises is as bad as can be, whatever the model says.
+        let rho = if value > at.value { f64::NEG_INFINITY } else { (value - at.value) / q.min(-f64::MIN_POSITIVE) };
         if rho < 0.25 || rho.is_nan() {
             *lambda *= 1.5;
         } else if rho > 0.75 {
@@ -252,18 +261,20 @@ struct Grid(f64);
 
 impl Grid {
     fn new() -> Self {
-        Self(5.0)
+        Self(FIRST_KEPT)
     }
 
     fn is_on(&mut self, index: usize) -> bool {
         let is_on = index == self.0.ceil() as usize;
         if is_on {
-            self.0 *= 1.3;
+            self.0 *= KEPT_FACTOR;
         }
         is_on
     }
 }
 
+const FIRST_KEPT: f64 = 5.0;
+const KEPT_FACTOR: f64 = 1.3;
 /// The share of the first residual, as its square, at which a model is minimized to the precision of the numbers.
 const SOLVED: f64 = 1e-20;
 /// The share of what the slope promises that the loss has to fall by.
@@ -293,6 +304,7 @@ impl Method for HessianFree {
             }
             self.last = None;
             lambda *= AFTER_FAILURE;
+            self.lambda = Some(lambda);
         }
         Err(Ending::LineSearchFailed)
     }

@@ -258,6 +258,6 @@ pub(super) fn dot(a: &Tensor<1>, b: &Tensor<1>) -> Tensor<1> {
 }
 
 /// How far 1 is from the next number in the precision of a vector.
-pub(super) fn precision(vector: &Tensor<1>) -> f64 {
+pub(crate) fn precision(vector: &Tensor<1>) -> f64 {
     if vector.dtype() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) }
 }

@@ -187,6 +187,11 @@ impl<T: Method> Minimizer<T> {
         }
     }
 
+    /// Returns the number of parameters that are minimized over; none if it has not begun.
+    pub fn parameters(&self) -> Option<usize> {
+        self.progress.as_ref().map(|progress| progress.point.theta.dims()[0])
+    }
+
     /// Checks that so many parameters, in single precision, can be minimized over.
     ///
     /// # Errors

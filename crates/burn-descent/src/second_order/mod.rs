@@ -53,6 +53,7 @@ pub use report::{Counts, Ending, MatrixTooLarge, Report, StoppingConfig};
 pub use search::Stepped;
 pub use truncated_newton::{TruncatedNewton, TruncatedNewtonConfig};
 
+pub(crate) use method::precision;
 pub(crate) use product::hessian_product;
 pub(crate) use symmetric::Eigen;
 

@@ -70,7 +70,8 @@ pub trait Objective {
 /// Makes an [`Objective`] of a loss over a module.
 ///
 /// The parameters, all or those of a group, are one vector in the order of the module; one that occurs twice is there once,
-/// one that the loss does not depend on has the gradient 0. The loss is called with copies of the module, whose running
+/// one that the loss does not depend on has the gradient 0, and so have the running statistics of batch normalization, which
+/// Burn counts among them. The loss is called with copies of the module, whose running
 /// statistics are their own. Its data are to be on an autodiff device. If it draws anything at random, it has to draw the
 /// same at each call: seed the device in it.
 ///

@@ -111,6 +111,16 @@ where
 
     fn load_record(&mut self, record: OptimizerRecord, model: &M) -> Result<(), RecordMismatch> {
         let device = model.devices().into_iter().next().unwrap_or_default();
-        self.minimizer.load_record(record, &device.inner())
+        self.minimizer.load_record(record, &device.clone().inner())?;
+        let expected = ModuleObjective::new(model.clone(), |_: &M| Tensor::zeros([1], &device)).start().dims();
+        match self.minimizer.parameters().filter(|found| *found != expected[0]) {
+            Some(found) => Err(RecordMismatch::Shape {
+                parameter: "all parameters".to_owned(),
+                state: "theta".to_owned(),
+                found: vec![found],
+                expected: expected.to_vec(),
+            }),
+            None => Ok(()),
+        }
     }
 }
