@@ -175,11 +175,14 @@ fn summary(row: &Row) -> String {
 fn report(arguments: &Arguments, task: &Task, rows: &[Row]) -> Result<(), TrainError> {
     let share = |share: f64| format!("loss after {:.0} s", share * arguments.seconds);
     let heading = ["method", "rate", &share(0.25), &share(1.0), "loss after 10 passes", "passes", task.test_heading()];
-    let number = |spread: Spread| format!("{:.3e} ± {:.0e}", spread.mean, spread.deviation);
+    let number = |spread: Spread| match spread.mean.is_nan() {
+        true => "not yet looked at".to_owned(),
+        false => format!("{:.2e} ± {:.0e}", spread.mean, spread.deviation),
+    };
     let cells = |row: &Row| {
         vec![
             row.contender.clone(),
-            row.rate.map_or("none".to_owned(), |rate| format!("{rate}")),
+            row.rate.map_or("none".to_owned(), |rate| format!("{rate:.0e}")),
             number(spread(row, |outcome| outcome.loss_at(|point| point.seconds, 0.25 * arguments.seconds))),
             number(spread(row, Outcome::loss)),
             number(spread(row, |outcome| outcome.loss_at(|point| point.passes, 10.0))),

@@ -166,7 +166,7 @@ fn rows(
 ) -> (Tensor<2>, Tensor<2>) {
     let (images, indices) = match is_training {
         true => (data.train.clone(), data.train_indices.clone()),
-        false => (data.test.clone(), (0..data.test.len()).collect::<Vec<_>>().into()),
+        false => (data.test.clone(), (0..data.test.len()).collect()),
     };
     let source = ImageSource::new(images, indices, Normalization::identity(1));
     let parts: Vec<_> = source.loader(CHUNK, device).epoch(1, 0).flatten().map(|batch| pair(&batch)).collect();

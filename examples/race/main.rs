@@ -64,9 +64,12 @@ struct Arguments {
     /// Train on so many images only.
     #[arg(long, value_name = "N")]
     train_images: Option<usize>,
-    /// Hold out so many training images for validation.
-    #[arg(long, value_name = "N", default_value_t = 5000)]
-    validation_images: usize,
+    /// Hold out so many training images for validation [default: 5000, and 10000 with --protocol].
+    #[arg(long, value_name = "N")]
+    validation_images: Option<usize>,
+    /// With --protocol: seconds of training within which the target has to be reached.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    seconds: f64,
     /// Steps between two looks at the validation data.
     #[arg(long, default_value_t = 50)]
     every: usize,
@@ -270,6 +273,10 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
             return Err(TrainError::Value { field, value: value.to_string(), expected: "at least 1" });
         }
     }
+    if !(arguments.seconds > 0.0 && arguments.seconds.is_finite()) {
+        let (value, expected) = (arguments.seconds.to_string(), "a number above 0");
+        return Err(TrainError::Value { field: "--seconds", value, expected });
+    }
     if arguments.grid.is_empty() {
         return Err(TrainError::Value { field: "--grid", value: String::new(), expected: "at least one number" });
     }
@@ -295,7 +302,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         epochs: arguments.epochs,
         batch_size: arguments.batch_size,
         train_images: arguments.train_images,
-        validation_images: arguments.validation_images,
+        validation_images: arguments.validation_images.unwrap_or(if arguments.protocol { 10_000 } else { 5000 }),
         backend: arguments.backend,
         ..RunConfig::default()
     };
@@ -307,7 +314,7 @@ fn run(arguments: &Arguments) -> Result<(), TrainError> {
         eprintln!("{notice}");
     }
     if arguments.protocol {
-        println!("{}", protocol::run(&names, &config, &data, &device, &arguments.artifacts)?);
+        println!("{}", protocol::run(&names, &config, &data, &device, arguments)?);
         println!("kept in {}", arguments.artifacts.display());
         return Ok(());
     }

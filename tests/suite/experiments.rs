@@ -111,6 +111,57 @@ fn a_race_ranks_its_runners() {
     assert_eq!(curves(&sandbox), curves(&again), "the same seeds should give the same race");
 }
 
+/// Second-order methods take part, and the protocol counts trials that reach its target.
+#[test]
+fn a_race_by_the_protocol_counts_trials() {
+    let sandbox = sandbox();
+    let flags = "--protocol --validation-images 60 --seconds 0.3 --optimizers adam,lbfgs";
+    let printed = succeeds("race", &sandbox, flags);
+    assert!(printed.contains("of 15") && printed.contains("lbfgs"), "{printed}");
+    let entries = json(sandbox.path().join("artifacts/race/protocol.json"));
+    let entries = entries.as_array().expect("a list");
+    assert_eq!(entries.len(), 2);
+    for entry in entries {
+        let trials = entry["trials"].as_array().expect("a list");
+        assert_eq!(trials.len(), 15);
+        let late = trials.iter().filter_map(|trial| trial["seconds"].as_f64()).find(|seconds| *seconds > 0.3);
+        assert_eq!(late, None, "{entry}");
+    }
+    assert!(sandbox.path().join("artifacts/race/protocol.md").is_file());
+    let empty = self::sandbox();
+    fails("race", &empty, "--protocol --seconds 0", &["--seconds", "0", "above 0"]);
+}
+
+/// Second-order methods beside others on a network, and what lies between networks.
+#[test]
+fn curvature_and_sharpness_are_looked_at() {
+    let sandbox = sandbox();
+    let flags = "--seconds 0.2 --seeds 2 --grid 1 --train-images 150 --only adam,lbfgs,hessian";
+    for task in ["classes", "autoencoder"] {
+        let printed = succeeds("curvature", &sandbox, &format!("--task {task} {flags}"));
+        assert!(printed.contains("| hessian-free, whole"), "{printed}");
+        let rows = json(sandbox.path().join("artifacts/curvature/curves.json"));
+        for row in rows.as_array().expect("a list") {
+            let outcomes = row["outcomes"].as_array().expect("a list");
+            let curve = outcomes[0]["curve"].as_array().expect("a list");
+            let loss = |seen: &Value| seen["loss"].as_f64().expect("a number");
+            assert!(outcomes.len() == 2 && loss(&curve[curve.len() - 1]) <= loss(&curve[0]), "{task}: {row}");
+        }
+    }
+    let printed = succeeds("sharpness", &sandbox, "--train-images 150 --epochs 3 --units 8 --lanczos 6 --bend 20");
+    assert!(printed.contains("sharpness-aware"), "{printed}");
+    let found = json(sandbox.path().join("artifacts/sharpness/sharpness.json"));
+    for minimum in found["minima"].as_array().expect("a list") {
+        let largest = minimum["largest"][0].as_f64().expect("a number");
+        assert!(largest > 0.0 && largest > minimum["lowest"].as_f64().expect("a number"), "{minimum}");
+    }
+    let empty = self::sandbox();
+    fails("curvature", &empty, "--only adamm", &["adamm", "lbfgs, whole"]);
+    fails("curvature", &empty, "--seconds 0", &["seconds", "0", "above 0"]);
+    fails("curvature", &empty, "--seeds 0", &["seeds", "0", "at least 1"]);
+    fails("sharpness", &empty, "--rho -1", &["rho", "-1"]);
+}
+
 #[test]
 fn mistakes_in_a_race_are_told() {
     let sandbox = sandbox();

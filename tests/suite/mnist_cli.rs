@@ -560,6 +560,28 @@ fn every_optimizer_trains() {
     }
 }
 
+/// So does every second-order method, by name and with its own settings; those with a matrix are told how large it would be.
+#[test]
+fn every_second_order_method_trains() {
+    let sandbox = Sandbox::new();
+    for method in ["lbfgs", "conjugate-gradients", "truncated-newton", "hessian-free"] {
+        let printed = sandbox.trains(method, &format!("--epochs 1 --batch-size 300 --optimizer {method}"));
+        assert!(printed.contains(&format!("optimizer     {method}\n")), "{printed}");
+        let config = sandbox.json(method, "config.json");
+        assert!(config["minimizer"]["method"][method].is_object(), "{config}");
+        assert!(number(&sandbox.summary(method)["test_loss"]).is_finite(), "{method}");
+    }
+    sandbox.trains("set", "--epochs 1 --optimizer L-BFGS --set history=3 --iterations 2");
+    let minimizer = sandbox.json("set", "config.json")["minimizer"].clone();
+    assert_eq!((number(&minimizer["method"]["lbfgs"]["history"]), number(&minimizer["iterations"])), (3.0, 2.0));
+    sandbox.fails(&format!("{TINY} --optimizer newton"), &["Newton", "parameters takes", "bytes"]);
+    sandbox.fails(&format!("{TINY} --optimizer lbfgs --lr 1e-2"), &["lr", "second-order method"]);
+    sandbox.fails(&format!("{TINY} --optimizer lbfgs --set m=5"), &["lbfgs", "`m=5`", "history"]);
+    sandbox.fails(&format!("{TINY} --iterations 5"), &["iterations", "5", "--optimizer lbfgs"]);
+    sandbox.fails(&format!("{TINY} --optimizer lbfg"), &["unknown optimizer `lbfg`", "lbfgs", "nadam"]);
+    sandbox.fails(&format!("find-lr {TINY} --optimizer lbfgs"), &["lbfgs", "learning rate"]);
+}
+
 /// The norm is logged where it is asked for, and nothing else changes.
 #[test]
 fn the_gradient_norm_is_logged_where_it_is_asked_for() {

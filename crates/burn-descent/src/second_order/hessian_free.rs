@@ -210,7 +210,7 @@ impl HessianFree {
         mut value: f64,
     ) -> Result<Option<Tensor<1>>, Ending> {
         let slope = scalars(vec![dot(&at.gradient, p)]).first().copied().unwrap_or(f64::NAN);
-        if !(slope < 0.0) {
+        if slope >= 0.0 || slope.is_nan() {
             return Ok(None);
         }
         let mut length = 1.0;

@@ -1,6 +1,6 @@
 //! What a method is, and what it may ask for.
 
-use super::product::central_difference;
+use super::product::hessian_product;
 use super::report::{Counts, Ending, MatrixTooLarge};
 use super::{Objective, scalars};
 use burn::optim::{StateSink, StateSource};
@@ -199,8 +199,7 @@ impl<'a> Problem<'a> {
     pub fn hessian_product(&mut self, theta: &Tensor<1>, v: &Tensor<1>) -> Result<Tensor<1>, Ending> {
         self.spend()?;
         self.counts.products += 1;
-        let exact = self.objective.hessian_product(theta, v);
-        Ok(exact.unwrap_or_else(|| central_difference(|at| self.objective.gradient(at).1, theta, v)))
+        Ok(hessian_product(self.objective, theta, v))
     }
 
     /// Returns the product of the Gauss–Newton matrix at `theta` with `v`, or of the Hessian, where there is none.

@@ -53,6 +53,9 @@ pub use report::{Counts, Ending, MatrixTooLarge, Report, StoppingConfig};
 pub use search::Stepped;
 pub use truncated_newton::{TruncatedNewton, TruncatedNewtonConfig};
 
+pub(crate) use product::hessian_product;
+pub(crate) use symmetric::Eigen;
+
 use burn::tensor::{FloatDType, Tensor};
 
 /// The numbers of tensors of one value each, in one transfer to the host.

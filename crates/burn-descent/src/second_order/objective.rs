@@ -165,6 +165,11 @@ impl<M: Module, F, G> ModuleObjective<M, F, G> {
         self.layout.flatten(&self.module)
     }
 
+    /// The parameters of a changed clone of the module.
+    pub(crate) fn vector_of(&self, clone: &M) -> Tensor<1> {
+        self.layout.flatten(clone)
+    }
+
     /// Returns the module with the parameters `theta`.
     ///
     /// # Panics

@@ -1,7 +1,14 @@
 //! Products with the Hessian, which is never formed.
 
+use super::Objective;
 use super::method::{dot, precision};
 use burn::tensor::Tensor;
+
+/// The product of the Hessian at θ with v: the objective's own, or by central differences.
+pub(crate) fn hessian_product(objective: &mut dyn Objective, theta: &Tensor<1>, v: &Tensor<1>) -> Tensor<1> {
+    let exact = objective.hessian_product(theta, v);
+    exact.unwrap_or_else(|| central_difference(|at| objective.gradient(at).1, theta, v))
+}
 
 /// The product of the Hessian at θ with v by central differences of gradients:
 ///
@@ -10,7 +17,7 @@ use burn::tensor::Tensor;
 /// ```
 ///
 /// with ε the precision of the numbers. Nothing waits for the device. The product with 0 is 0.
-pub(super) fn central_difference(
+fn central_difference(
     mut gradient: impl FnMut(&Tensor<1>) -> Tensor<1>,
     theta: &Tensor<1>,
     v: &Tensor<1>,

@@ -2,9 +2,9 @@
 
 /// Holds `A = Q·Λ·Qᵀ` of a symmetric matrix, the eigenvalues in no order.
 #[derive(Clone, Debug)]
-pub(super) struct Eigen {
+pub(crate) struct Eigen {
     n: usize,
-    pub(super) values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
     /// Q row by row: the eigenvectors are its columns.
     vectors: Vec<f64>,
 }
@@ -12,7 +12,7 @@ pub(super) struct Eigen {
 impl Eigen {
     /// Decomposes the symmetric matrix of `n` rows, by Householder's reflections to a tridiagonal one and implicit QL steps
     /// on that (Golub & Van Loan 2013, sections 8.3.1 and 8.3.3). None if a number is not finite.
-    pub(super) fn of(matrix: Vec<f64>, n: usize) -> Option<Self> {
+    pub(crate) fn of(matrix: Vec<f64>, n: usize) -> Option<Self> {
         if matrix.len() != n * n || n == 0 || !matrix.iter().all(|value| value.is_finite()) {
             return None;
         }

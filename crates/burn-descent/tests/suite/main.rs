@@ -21,6 +21,7 @@ mod record;
 mod sample;
 mod schedules;
 mod second_order;
+mod slices;
 mod transfer;
 mod transforms;
 mod wgpu;
