@@ -247,7 +247,7 @@ pub fn correction() -> Result<Vec<Picture>> {
         name: "correction",
         title: "Bias correction, β 0.98",
         lesson: "An average that starts from 0 is too low at first; divided by 1 − βᵗ, the sum of the weights that it has so far, \
-                 it is not, and after some 1/(1 − β) days both are the same.",
+                 it is not. After several times 1/(1 − β) days βᵗ is next to nothing, and both are the same.",
         note: "The same temperatures as in the picture of averages (Serra).",
     };
     let axes = [linear("day", 0.0, DAYS as f64), linear("degrees Fahrenheit", 0.0, 70.0)];

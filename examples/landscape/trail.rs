@@ -2,6 +2,7 @@
 
 use crate::page::{number, text};
 use crate::plot::path;
+use crate::race::grouped;
 use crate::style::{CROSS, Style};
 use crate::thin::places;
 use std::fmt::Write;
@@ -56,7 +57,7 @@ impl Clock {
             svg += &text(
                 [place(step), y + 18.0],
                 "class=\"m\" font-size=\"12\" text-anchor=\"middle\"",
-                &step.to_string(),
+                &grouped(step as usize),
             );
         }
         svg += &text([x - 10.0, y + 4.0], "class=\"m\" font-size=\"12\" text-anchor=\"end\"", "step");

@@ -42,7 +42,7 @@ fn draw(
 /// A cliff, free and clipped.
 pub fn cliff() -> Result<Vec<Picture>> {
     const RATE: f64 = 0.02;
-    const STEPS: usize = 1200;
+    const STEPS: usize = 1100;
     const VIEW: [[f64; 2]; 2] = [[4.8, 6.2], [-3.3, -2.4]];
     let surface = Surface::Cliff;
     let descend = |place: usize, name: &str, chain: ChainConfig| {
