@@ -28,7 +28,7 @@ use burn::tensor::{Device, Tensor};
 ///
 /// | field | default | range | meaning |
 /// | --- | --- | --- | --- |
-/// | `damping` | 0.1 | `(0, ∞)` | the first λ, as a share of the curvature along the first gradient, `|g·G·g|/g·g` |
+/// | `damping` | 0.1 | `(0, ∞)` | the first λ, as a share of the curvature along the first gradient, g·G·g/g·g |
 /// | `decay` | 0.95 | `[0, 1]` | the share of the last step that the conjugate gradients begin with |
 /// | `progress` | 5e-4 | `(0, 1)` | the share of the model's fall for each step that is too little to go on for |
 /// | `max_products` | 250 | at least 1 | products to find a step, with each damping that is tried |
