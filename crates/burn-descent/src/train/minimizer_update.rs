@@ -23,11 +23,13 @@ pub type Outputs<M> = Box<dyn Fn(&M, Batch<M>) -> Tensor<2> + Send>;
 /// is of a pass at its beginning, and so are the running statistics of batch normalization.
 ///
 /// ```
-/// use burn_descent::second_order::{LbfgsConfig, OutputLoss};
+/// use burn_descent::second_order::LbfgsConfig;
 /// use burn_descent::train::MinimizerUpdate;
 /// # use burn::tensor::Tensor;
 /// # use burn::train::{LearnerModel, RegressionOutput, TrainStep};
-/// # fn update<M: LearnerModel>(outputs: fn(&M, M::Input) -> RegressionOutput) -> Result<MinimizerUpdate<M>, burn_descent::ConfigError>
+/// # fn update<M: LearnerModel>(
+/// #     outputs: fn(&M, burn_descent::train::Batch<M>) -> RegressionOutput,
+/// # ) -> Result<MinimizerUpdate<M>, burn_descent::ConfigError>
 /// # where
 /// #     M: TrainStep<Output = RegressionOutput>,
 /// # {
