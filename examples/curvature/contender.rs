@@ -177,7 +177,7 @@ fn descend(
         let order = order(images, &mut rng);
         for places in order.chunks(batch.min(images)) {
             let since = Instant::now();
-            let (inputs, targets) = if batch >= images { task.whole() } else { task.batch(places) };
+            let (inputs, targets) = task.batch(places);
             let loss = task.loss_of(network.forward(inputs), targets);
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             network = optimizer.step(rate, network, gradients);
@@ -220,7 +220,7 @@ fn minimize(
         let order = order(images, &mut rng);
         for places in order.chunks_exact(batch) {
             let since = Instant::now();
-            let (inputs, targets) = if batch == images { task.whole() } else { task.batch(places) };
+            let (inputs, targets) = task.batch(places);
             // Others at each step, as many as it may cost.
             let first = rng.random_range(0..=batch - curvature);
             let some = inputs.clone().narrow(0, first, curvature);

@@ -95,19 +95,16 @@ impl Task {
         Perceptron { layers: layers.collect() }
     }
 
-    /// Inputs and targets of the images at some places, for gradients.
+    /// Inputs and targets of the images at some places, for gradients; of all of them as they are.
     pub fn batch(&self, places: &[usize]) -> (Tensor<2>, Tensor<2>) {
         let device = self.device.clone().autodiff();
+        if places.len() == self.images() {
+            return (self.inputs.clone().to_device(&device), self.targets.clone().to_device(&device));
+        }
         let places: Vec<i64> = places.iter().map(|&place| place as i64).collect();
         let places = Tensor::<1, Int>::from_data(TensorData::from(&places[..]), &self.device);
         let of = |rows: &Tensor<2>| rows.clone().select(0, places.clone()).to_device(&device);
         (of(&self.inputs), of(&self.targets))
-    }
-
-    /// All inputs and targets, for gradients.
-    pub fn whole(&self) -> (Tensor<2>, Tensor<2>) {
-        let device = self.device.clone().autodiff();
-        (self.inputs.clone().to_device(&device), self.targets.clone().to_device(&device))
     }
 
     /// The mean loss of outputs.

@@ -1,10 +1,9 @@
 //! How sharp a minimum is: the largest eigenvalues of the Hessian there.
 
-use crate::second_order::{Eigen, Objective, hessian_product, precision};
-use burn::tensor::{FloatDType, Tensor, TensorData};
+use crate::second_order::{Eigen, Objective, hessian_product, normal, precision, scalars};
+use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 
 /// Computes eigenvalues of the Hessian at θ in falling order, by so many steps of Lanczos' method from a vector that is drawn by
 /// the seed, with all directions kept orthogonal (Golub & Van Loan 2013, section 10.3): as many as steps, or as there are
@@ -39,10 +38,10 @@ pub fn eigenvalues(objective: &mut dyn Objective, theta: &Tensor<1>, steps: usiz
     let nothing = (10.0 * precision(theta).powf(2.0 / 3.0)).max(1e-6);
     let mut directions: Vec<Tensor<1>> = Vec::new();
     let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
-    let mut next = unit(drawn(theta, seed)).map(|(direction, _)| direction);
+    let mut next = unit(normal(&mut ChaCha8Rng::seed_from_u64(seed), theta)).map(|(direction, _)| direction);
     while let Some(direction) = next.take().filter(|_| directions.len() < steps.min(n)) {
         let product = hessian_product(objective, theta, &direction);
-        diagonal.push(number(&(product.clone() * direction.clone()).sum()));
+        diagonal.push(number((product.clone() * direction.clone()).sum()));
         directions.push(direction);
         let basis = Tensor::<1>::stack::<2>(directions.clone(), 0);
         // Twice is enough (Kahan and Parlett).
@@ -65,19 +64,13 @@ pub fn eigenvalues(objective: &mut dyn Objective, theta: &Tensor<1>, steps: usiz
     values
 }
 
-fn drawn(theta: &Tensor<1>, seed: u64) -> Tensor<1> {
-    let numbers = StandardNormal.sample_iter(ChaCha8Rng::seed_from_u64(seed)).take(theta.dims()[0]);
-    let numbers: Vec<f32> = numbers.collect();
-    Tensor::<1>::from_data(TensorData::from(&numbers[..]), &theta.device()).cast(FloatDType::from(theta.dtype()))
-}
-
-fn number(tensor: &Tensor<1>) -> f64 {
-    tensor.to_data().iter::<f64>().next().unwrap_or(f64::NAN)
+fn number(tensor: Tensor<1>) -> f64 {
+    scalars(vec![tensor]).first().copied().unwrap_or(f64::NAN)
 }
 
 /// `v/‖v‖` and `‖v‖`; none of what has no length.
 fn unit(v: Tensor<1>) -> Option<(Tensor<1>, f64)> {
-    let length = number(&v.clone().square().sum()).sqrt();
+    let length = number(v.clone().square().sum()).sqrt();
     (length > 0.0 && length.is_finite()).then(|| (v / length, length))
 }
 

@@ -2,14 +2,13 @@
 
 use crate::group::on_values;
 use crate::optim::AdamConfig;
-use crate::second_order::{ModuleObjective, Objective};
+use crate::second_order::{ModuleObjective, Objective, normal, scalars};
 use crate::{ConfigError, ValueRange};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{FloatDType, Tensor, TensorData};
+use burn::tensor::Tensor;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_distr::{Distribution, StandardNormal};
 
 /// Computes the loss on the straight way from `from` to `to`, at the given shares of it; 0 is `from`, 1 is `to`, and what lies
 /// beyond is allowed.
@@ -40,7 +39,7 @@ pub fn plane(
 }
 
 fn value(objective: &mut dyn Objective, theta: &Tensor<1>) -> f64 {
-    objective.value(theta).into_data().iter::<f64>().next().unwrap_or(f64::NAN)
+    scalars(vec![objective.value(theta)]).first().copied().unwrap_or(f64::NAN)
 }
 
 /// Draws a direction from θ by a seed, each of whose filters is as long as that of the module with the parameters θ (Li, Xu,
@@ -86,9 +85,7 @@ impl ModuleMapper for Draw {
             if D < 2 {
                 return theta.zeros_like();
             }
-            let numbers: Vec<f32> = StandardNormal.sample_iter(&mut self.rng).take(shape.num_elements()).collect();
-            let drawn = Tensor::<D>::from_data(TensorData::new(numbers, dims), &theta.device());
-            let drawn = drawn.cast(FloatDType::from(theta.dtype()));
+            let drawn = normal(&mut self.rng, &theta);
             // The numbers of a filter are along this dimension.
             let (flat, along) =
                 if D == 2 { ([dims[0], dims[1]], 0) } else { ([dims[0], shape.num_elements() / dims[0]], 1) };

@@ -2,11 +2,13 @@
 
 use super::OutputLoss;
 use super::flat::Layout;
+use super::normal;
 use super::objective::{differentiate, module_at};
-use super::output_loss::normal;
 use super::product::difference;
 use burn::module::Module;
 use burn::tensor::{FloatDType, Tensor};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
 
 /// `Jᵀ·H·J·v` at θ: J·v by a central difference of two passes forward, H exactly, Jᵀ by a pass backward.
 pub(crate) fn gauss_newton_product<M: Module>(
@@ -36,7 +38,7 @@ pub(crate) fn gauss_newton_root<M: Module>(
     seed: u64,
 ) -> Tensor<1> {
     pulled_back(module, layout, outputs, theta, |outputs| {
-        let z = normal(seed, outputs.dims(), &outputs.device(), FloatDType::from(outputs.dtype()));
+        let z = normal(&mut ChaCha8Rng::seed_from_u64(seed), &outputs);
         loss.root_product(outputs, z)
     })
 }

@@ -57,10 +57,19 @@ pub(crate) use method::precision;
 pub(crate) use product::hessian_product;
 pub(crate) use symmetric::Eigen;
 
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::{FloatDType, Tensor, TensorData};
+use rand::rngs::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+/// Independent normal numbers of the shape of a tensor, on its device and in its precision; drawn on the host.
+pub(crate) fn normal<const D: usize>(rng: &mut ChaCha8Rng, like: &Tensor<D>) -> Tensor<D> {
+    let numbers: Vec<f32> = StandardNormal.sample_iter(rng).take(like.shape().num_elements()).collect();
+    let drawn = Tensor::<D>::from_data(TensorData::new(numbers, like.shape()), &like.device());
+    drawn.cast(FloatDType::from(like.dtype()))
+}
 
 /// The numbers of tensors of one value each, in one transfer to the host.
-fn scalars(numbers: Vec<Tensor<1>>) -> Vec<f64> {
+pub(crate) fn scalars(numbers: Vec<Tensor<1>>) -> Vec<f64> {
     let Some(first) = numbers.last() else { return Vec::new() };
     let (device, dtype) = (first.device(), FloatDType::from(first.dtype()));
     let numbers = numbers.into_iter().map(|number| number.to_device(&device).cast(dtype)).collect();

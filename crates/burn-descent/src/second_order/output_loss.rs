@@ -1,10 +1,7 @@
 //! The losses whose curvature in a network's outputs is known.
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::{sigmoid, softmax};
-use burn::tensor::{Device, FloatDType, Tensor, TensorData};
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 
 /// Says which loss a network's outputs `[batch, outputs]` go into, and so the Hessian of the loss by the outputs, of which the
 /// Gauss–Newton matrix is made. It is positive for all of them, and does not depend on the targets.
@@ -55,11 +52,4 @@ impl OutputLoss {
 fn variance(logits: Tensor<2>) -> Tensor<2> {
     let probability = sigmoid(logits);
     probability.clone() * (-probability + 1.0)
-}
-
-/// Independent normal numbers, drawn on the host by `seed`.
-pub(super) fn normal(seed: u64, [rows, columns]: [usize; 2], device: &Device, dtype: FloatDType) -> Tensor<2> {
-    let numbers = StandardNormal.sample_iter(ChaCha8Rng::seed_from_u64(seed)).take(rows * columns);
-    let numbers: Vec<f32> = numbers.collect();
-    Tensor::<2>::from_data(TensorData::new(numbers, [rows, columns]), device).cast(dtype)
 }

@@ -89,15 +89,21 @@ fn dense(loss: OutputLoss, device: &Device) -> Vec<Vec<f64>> {
     (0..n).map(|i| (0..n).map(|k| j.iter().zip(&h).map(|(j, h_j)| j[i] * h_j[k]).sum()).collect()).collect()
 }
 
+/// The network under `loss`, and its parameters.
+fn objective(loss: OutputLoss, device: &Device) -> (impl Objective, Tensor<1>) {
+    let outputs = move |network: &Network| network.forward(inputs(device));
+    let whole = move |network: &Network| mean_loss(loss, outputs(network));
+    let objective = ModuleObjective::new(Network::new(3, device), whole);
+    let theta = objective.start();
+    (objective.with_gauss_newton(outputs, loss), theta)
+}
+
 #[test]
 fn products_are_those_of_the_matrix() {
     let device = Device::flex();
     for loss in LOSSES {
         let matrix = dense(loss, &device);
-        let outputs = |network: &Network| network.forward(inputs(&device));
-        let whole = |network: &Network| mean_loss(loss, outputs(network));
-        let mut objective = ModuleObjective::new(Network::new(3, &device), whole).with_gauss_newton(outputs, loss);
-        let theta = objective.start();
+        let (mut objective, theta) = objective(loss, &device);
         for seed in 0..5 {
             let v = scattered(matrix.len(), seed);
             let product =
@@ -118,10 +124,7 @@ fn the_diagonal_is_a_mean_of_squares() {
     let device = Device::flex();
     for loss in LOSSES {
         let matrix = dense(loss, &device);
-        let outputs = |network: &Network| network.forward(inputs(&device));
-        let whole = |network: &Network| mean_loss(loss, outputs(network));
-        let mut objective = ModuleObjective::new(Network::new(3, &device), whole).with_gauss_newton(outputs, loss);
-        let theta = objective.start();
+        let (mut objective, theta) = objective(loss, &device);
         let mut mean = vec![0.0; matrix.len()];
         for seed in 0..DRAWS {
             let root = values(&objective.gauss_newton_root(&theta, seed).expect("it is known"));
