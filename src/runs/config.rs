@@ -429,9 +429,10 @@ impl RunConfig {
     }
 
     /// Returns the configuration of the same run by a second-order method, which has no learning rate: `lr` is 1 and the
-    /// schedule constant.
+    /// schedule constant. Running statistics of batch normalization lag behind its few and long steps, so that they are
+    /// estimated again (`reestimate`).
     pub fn with_minimizer(self, minimizer: BatchMinimizer) -> Self {
-        Self { minimizer: Some(minimizer), lr: 1.0, schedule: Schedule::Constant, ..self }
+        Self { minimizer: Some(minimizer), lr: 1.0, schedule: Schedule::Constant, reestimate: true, ..self }
     }
 
     /// Checks that an optimizer takes the steps, where there have to be learning rates.

@@ -14,8 +14,8 @@ use burn_descent::gradient::global_norm;
 use burn_descent::optim::evaluation_weights;
 use burn_descent::schedule::RunLength;
 use burn_descent::train::{
-    self, End, Ended, Engine, Evaluation as Averaging, GradientNormMetric, GradientUpdate, PlainProgress, Position,
-    Update, read_progress, read_record, remove_file, write_record,
+    self, End, Ended, Engine, EngineError, Evaluation as Averaging, GradientNormMetric, GradientUpdate, PlainProgress,
+    Position, Update, read_progress, read_record, remove_file, write_record,
 };
 use burn_descent::weights::reestimate_batch_norm;
 use std::io::IsTerminal;
@@ -147,7 +147,11 @@ impl MemberTraining<'_> {
         with_norm: bool,
     ) -> Result<Box<dyn Update<Classifier>>, TrainError> {
         if let Some(minimizer) = &self.config.minimizer {
-            return Ok(Box::new(minimizer.update(model, self.config.loss)?));
+            let update = minimizer.update(model, self.config.loss)?;
+            return Ok(match self.config.reestimate {
+                true => Box::new(update.with_evaluation(self.reestimation(data, device)?)),
+                false => Box::new(update),
+            });
         }
         let update = self.update(model, data, device)?;
         if !with_norm {
@@ -230,6 +234,18 @@ impl MemberTraining<'_> {
         if !averages && !self.config.reestimate {
             return Ok(None);
         }
+        let reestimated = self.reestimation(data, device)?;
+        Ok(Some(Arc::new(move |optimizer, model| {
+            reestimated(if averages { evaluation_weights(optimizer, model) } else { model.valid() })
+        })))
+    }
+
+    /// Gives a network the statistics of batch normalization that its weights have on training images as they are.
+    fn reestimation(
+        &self,
+        data: &RunData,
+        device: &Device,
+    ) -> Result<impl Fn(Classifier) -> Result<Classifier, EngineError> + Send + Sync + use<>, TrainError> {
         let RunConfig { sampling, batch_size, .. } = *self.config;
         // Of a bagged network, its own sample.
         let (mut images, _) =
@@ -239,12 +255,11 @@ impl MemberTraining<'_> {
         images.truncate(whole.max(batch_size).min(STATISTICS_BATCHES.saturating_mul(batch_size)));
         let source = ImageSource::new(data.train.clone(), images, data.normalization().clone());
         let loader = source.loader(batch_size, &device.clone().autodiff());
-        Ok(Some(Arc::new(move |optimizer, model| {
-            let averaged = if averages { evaluation_weights(optimizer, model) } else { model.valid() };
+        Ok(move |model| {
             let batches = loader.epoch(1, 0).flatten();
             let forward = |model: &Classifier, batch: &ImageBatch| _ = model.forward(batch.images.clone());
-            Ok(reestimate_batch_norm(&averaged, Classifier::batch_norms, batches, forward)?)
-        })))
+            Ok(reestimate_batch_norm(&model, Classifier::batch_norms, batches, forward)?)
+        })
     }
 
     /// Trains the network, from its last checkpoint if it has one; gives it with the kept weights, once for each time

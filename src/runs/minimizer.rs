@@ -65,7 +65,6 @@ impl BatchMinimizer {
             ("lookahead", run.lookahead.is_some()),
             ("ema", run.ema.is_some()),
             ("swa", run.swa.is_some()),
-            ("reestimate", run.reestimate),
             ("transfer", run.transfer.is_some()),
             ("diversity", run.diversity != super::Diversity::Seeds),
         ];

@@ -977,16 +977,17 @@ fn a_run_by_a_second_order_method_goes_on() {
     write_data(folder.path());
     let options = options(folder.path());
     for name in ["lbfgs", "conjugate-gradients", "truncated-newton", "hessian-free"] {
-        let config = |epochs| RunConfig {
-            model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.2)),
-            minimizer: Some(BatchMinimizer::new(MinimizerConfig::named(name).expect("known"))),
-            lr: 1.0,
-            schedule: Schedule::Constant,
-            validation_images: 50,
-            batch_size: 80,
-            epochs,
-            backend: Backend::Flex,
-            ..RunConfig::default()
+        let minimizer = BatchMinimizer::new(MinimizerConfig::named(name).expect("known"));
+        let config = |epochs| {
+            RunConfig {
+                model: ModelConfig::Mlp(MlpConfig::new().with_widths(vec![16]).with_dropout(0.2)),
+                validation_images: 50,
+                batch_size: 80,
+                epochs,
+                backend: Backend::Flex,
+                ..RunConfig::default()
+            }
+            .with_minimizer(minimizer.clone())
         };
         let mut whole = Run::create(config(3), Some(&format!("{name}-whole")), &options).expect("a new run");
         let expected = whole.train(&options).expect("the run trains");
@@ -1002,6 +1003,11 @@ fn a_run_by_a_second_order_method_goes_on() {
         let history: History = serde_json::from_str(&text).expect("JSON");
         let [first, .., last] = &history.epochs[..] else { panic!("three epochs") };
         assert!(last.train_loss < first.train_loss, "{name}: {} after {}", last.train_loss, first.train_loss);
+        // Six steps are too few for running statistics.
+        let running = RunConfig { reestimate: false, ..config(3) };
+        let mut lagging = Run::create(running, Some(&format!("{name}-lagging")), &options).expect("a new run");
+        let lagging = lagging.train(&options).expect("the run trains");
+        assert!(lagging.test_loss > expected.test_loss, "{name}: {}, {}", lagging.test_loss, expected.test_loss);
     }
 }
 

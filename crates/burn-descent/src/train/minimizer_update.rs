@@ -13,6 +13,9 @@ pub type Forward<M> = Box<dyn Fn(&M, Batch<M>) -> (Tensor<1>, Output<M>) + Send>
 /// Computes the outputs, `[batch, outputs]`, that a Gauss–Newton matrix is made of.
 pub type Outputs<M> = Box<dyn Fn(&M, Batch<M>) -> Tensor<2> + Send>;
 
+/// Makes the model to evaluate of the one that trains.
+type Evaluated<M> = Box<dyn Fn(M) -> Result<M, EngineError> + Send>;
+
 /// Minimizes the loss of each batch by some iterations of a [`Minimizer`], such as L-BFGS or Hessian-free optimization.
 ///
 /// What the method has learned from a batch it takes along to the next. That is right where the batch is the whole data set,
@@ -20,7 +23,9 @@ pub type Outputs<M> = Box<dyn Fn(&M, Batch<M>) -> Tensor<2> + Send>;
 /// batch. A batch that no lower loss is found for leaves the model as it is.
 ///
 /// The learning rate plays no part. What is random in the passes of one step is the same in all of them. What a step puts out
-/// is of a pass at its beginning, and so are the running statistics of batch normalization.
+/// is of a pass at its beginning, and so are the running statistics of batch normalization. The weights go far in a step, and
+/// steps are few, so that these statistics lag behind: [re-estimate](crate::weights::reestimate_batch_norm) them by
+/// [`with_evaluation`](Self::with_evaluation).
 ///
 /// ```
 /// use burn_descent::second_order::LbfgsConfig;
@@ -44,6 +49,7 @@ pub struct MinimizerUpdate<M: LearnerModel> {
     minimizer: Minimizer,
     forward: Forward<M>,
     gauss_newton: Option<(Outputs<M>, OutputLoss)>,
+    evaluation: Option<Evaluated<M>>,
 }
 
 impl<M: LearnerModel> MinimizerUpdate<M> {
@@ -59,7 +65,7 @@ impl<M: LearnerModel> MinimizerUpdate<M> {
     ) -> Result<Self, crate::ConfigError> {
         let stopping = StoppingConfig::new().with_max_iterations(Some(iterations)).with_relative_gradient(0.0);
         let minimizer = minimizer.with_stopping(stopping.with_gradient(0.0))?;
-        Ok(Self { minimizer, forward: Box::new(forward), gauss_newton: None })
+        Ok(Self { minimizer, forward: Box::new(forward), gauss_newton: None, evaluation: None })
     }
 
     /// Sets the outputs that the Gauss–Newton matrix is made of, which may be those of a part of the batch, and the loss that
@@ -70,6 +76,12 @@ impl<M: LearnerModel> MinimizerUpdate<M> {
         loss: OutputLoss,
     ) -> Self {
         Self { gauss_newton: Some((Box::new(outputs), loss)), ..self }
+    }
+
+    /// Sets how the model to evaluate is made of the one that trains, in validation mode. It has to be the same at each time
+    /// that it is asked for. Without it, it is the one that trains.
+    pub fn with_evaluation(self, evaluation: impl Fn(M) -> Result<M, EngineError> + Send + 'static) -> Self {
+        Self { evaluation: Some(Box::new(evaluation)), ..self }
     }
 
     /// Returns the minimizer.
@@ -105,6 +117,11 @@ where
         let theta = objective.start();
         let report = self.minimizer.continue_from(&mut objective, theta)?;
         Ok((objective.module_at(&report.theta), output))
+    }
+
+    fn evaluated(&self, model: &M) -> Result<M, EngineError> {
+        let model = model.valid();
+        self.evaluation.as_ref().map_or(Ok(model.clone()), |evaluation| evaluation(model))
     }
 
     fn to_record(&self) -> OptimizerRecord {
