@@ -13,7 +13,7 @@ use burn_descent::optim::{
     LionConfig, MomentumConfig, NadamConfig, NesterovConfig, NormalizedGradientConfig, RadamConfig, RmsPropConfig,
     RpropConfig, ScheduleFreeAdamwConfig, ScheduleFreeSgdConfig, SgdConfig, YogiConfig,
 };
-use burn_descent::second_order::{MinimizerConfig, StoppingConfig};
+use burn_descent::second_order::{MinimizerConfig, Report, StoppingConfig};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,21 +46,24 @@ fn steps_agree_with_the_fused_pass() {
     }
 }
 
-/// A second-order method takes the steps on wgpu that it takes on flex, as far as single precision tells.
+/// A second-order method reaches the minimum on wgpu as on flex. Single precision sets their paths apart, so that only where
+/// the gradient is small can the values be told: the least curvature at these minima is 0.28, and a gradient of 3e-3 leaves
+/// at most 3e-3²/(2·0.28) = 1.6e-5.
 #[cfg(feature = "flex")]
 #[test]
 fn second_order_methods_minimize_on_the_device() {
     for problem in golden_problems().iter().take(5) {
         for name in MinimizerConfig::NAMES {
             let on = |device: &Device| {
-                let stopping = StoppingConfig::new().with_relative_gradient(1e-4).with_max_evaluations(2000);
+                let stopping = StoppingConfig::new().with_gradient(3e-3).with_max_evaluations(2000);
                 let config = MinimizerConfig::named(name).expect("known");
                 let mut minimizer = config.init().expect("in range").with_stopping(stopping).expect("in range");
                 let mut objective = problem.objective(device, DType::F32);
                 minimizer.minimize(&mut objective, problem.start(device, DType::F32)).expect("it is small")
             };
             let (gpu, cpu) = (on(&wgpu_device()), on(&Device::flex()));
-            let case = format!("{name} on {}: {} on wgpu, {} on flex", problem.name, gpu.value, cpu.value);
+            let end = |report: &Report| format!("{:e} ({})", report.value, report.ending);
+            let case = format!("{name} on {}: {} on wgpu, {} on flex", problem.name, end(&gpu), end(&cpu));
             assert!(gpu.value < 1e-4 && cpu.value < 1e-4, "{case}");
         }
     }
