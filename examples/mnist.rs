@@ -827,7 +827,7 @@ impl TrainArgs {
 
     /// The configuration of a new run.
     fn config(&self) -> Result<RunConfig, TrainError> {
-        self.apply(self.config.as_deref().map_or_else(|| Ok(RunConfig::default()), RunConfig::read)?)
+        self.apply(self.config.as_deref().map_or_else(|| Ok(RunConfig::default()), RunConfig::read_changes)?)
     }
 
     fn find_lr(&self) -> Result<(), TrainError> {

@@ -156,6 +156,10 @@ pub enum Diversity {
     Snapshots,
 }
 
+fn not_a_config(path: &Path, error: serde_json::Error) -> TrainError {
+    TrainError::NotAConfig { path: path.to_owned(), reason: error.to_string() }
+}
+
 /// Holds everything that determines a run. The same configuration gives the same run, on the same backend and as many
 /// threads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -337,14 +341,39 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
-    /// Reads a configuration file.
+    /// Reads the configuration file of a run, which says all that determines it.
     ///
     /// # Errors
     ///
-    /// Returns an error if the file cannot be read or is not a configuration.
+    /// Returns an error if the file cannot be read or is not a whole configuration.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        serde_json::from_slice(&files::read(path)?)
-            .map_err(|error| TrainError::NotAConfig { path: path.to_owned(), reason: error.to_string() })
+        serde_json::from_slice(&files::read(path)?).map_err(|error| not_a_config(path, error))
+    }
+
+    /// Reads a configuration file that may leave fields out. They are those of [`RunConfig::default`]; the learning rate is
+    /// that of the file's optimizer, and a second-order method brings what [`with_minimizer`](Self::with_minimizer) sets.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be read, has unknown fields or values that are none of their field's.
+    pub fn read_changes(path: &Path) -> Result<Self, TrainError> {
+        let bytes = files::read(path)?;
+        let invalid = |error| not_a_config(path, error);
+        let changes: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes).map_err(invalid)?;
+        let given = |field: &str| changes.get(field).filter(|value| !value.is_null()).cloned();
+        let mut unchanged = Self::default();
+        if let Some(optimizer) = given("optimizer") {
+            unchanged.optimizer = serde_json::from_value(optimizer).map_err(invalid)?;
+            unchanged.lr = unchanged.optimizer.learning_rate();
+        }
+        if let Some(minimizer) = given("minimizer") {
+            unchanged = unchanged.with_minimizer(serde_json::from_value(minimizer).map_err(invalid)?);
+        }
+        let mut whole = serde_json::to_value(unchanged).map_err(invalid)?;
+        for (field, value) in changes {
+            whole[field] = value;
+        }
+        serde_json::from_value(whole).map_err(invalid)
     }
 
     /// Checks that every value is in its range.

@@ -32,6 +32,7 @@ use burn_descent_lab::runs::{
     ModelConfig, Normalization, Run, RunConfig, RunData, RunOptions, Sampling, Split, TrainingSession, TransferConfig,
     evaluate, losses,
 };
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -1192,6 +1193,38 @@ fn configurations_that_come_along_are_read() {
         let whole = serde_json::to_value(&config).expect("JSON");
         let fields = |value: &serde_json::Value| value.as_object().expect("fields").keys().cloned().collect::<Vec<_>>();
         assert_eq!(fields(&written), fields(&whole), "{}", path.display());
+    }
+}
+
+/// A file of changes leaves the rest as it is, and brings with an optimizer its rate, with a second-order method what that needs.
+#[test]
+fn a_configuration_of_changes_is_filled_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("changes.json");
+    let read = |changes: serde_json::Value| {
+        fs::write(&path, changes.to_string()).expect("the file is written");
+        RunConfig::read_changes(&path)
+    };
+    let whole = |config: &RunConfig| serde_json::to_value(config).expect("JSON");
+    let unchanged = RunConfig::default();
+    assert_eq!(whole(&read(json!({})).expect("no changes")), whole(&unchanged));
+    let shorter = RunConfig { epochs: 3, ..unchanged.clone() };
+    assert_eq!(whole(&read(json!({"epochs": 3})).expect("a change")), whole(&shorter));
+    let adadelta = NamedOptimizer::named("adadelta").expect("known");
+    let slow = read(json!({"optimizer": adadelta})).expect("an optimizer");
+    assert_eq!((slow.optimizer.name(), slow.lr), ("adadelta", adadelta.learning_rate()));
+    assert_eq!(read(json!({"optimizer": adadelta, "lr": 0.5})).expect("with a rate").lr, 0.5);
+    let minimizer = BatchMinimizer::new(MinimizerConfig::named("lbfgs").expect("known"));
+    let curved = read(json!({"minimizer": minimizer})).expect("a method");
+    assert_eq!(whole(&curved), whole(&unchanged.with_minimizer(minimizer)));
+    curved.check().expect("in range");
+    for (changes, part) in [
+        (json!({"epoch": 3}), "unknown field `epoch`"),
+        (json!({"epochs": "three"}), "expected usize"),
+        (json!([3]), "expected a map"),
+    ] {
+        let message = read(changes).expect_err("no configuration").to_string();
+        assert!(message.contains(part) && message.contains("changes.json"), "{message}");
     }
 }
 

@@ -13,7 +13,7 @@ use std::str::FromStr;
 /// | --- | --- |
 /// | `probabilities` | p̄ = (p₁ + … + p_k)/k |
 /// | `logits` | softmax((z₁ + … + z_k)/k) |
-/// | `vote` | (n + p̄)/(k + 1), n the number of networks for which the class is the likeliest |
+/// | `vote` | (n + p̄)/(k + 1), n the number of networks for which the class is the likeliest; of one network p₁ |
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -64,6 +64,8 @@ impl Combination {
         let logits = logits.into_iter().map(|z| z.to_device(&device));
         let probabilities = |z| softmax(z, 1);
         Ok(match self {
+            // One network is not outvoted: it keeps its probabilities, and with them its loss.
+            Self::Probabilities | Self::Vote if k == 1.0 => sum(logits.map(probabilities).collect()),
             Self::Probabilities => sum(logits.map(probabilities).collect()) / k,
             Self::Logits => probabilities(sum(logits.collect()) / k),
             Self::Vote => {

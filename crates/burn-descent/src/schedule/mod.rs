@@ -9,6 +9,7 @@
 mod cosine;
 mod decay;
 mod length;
+mod linear;
 mod one_cycle;
 mod plateau;
 mod range_test;
@@ -23,6 +24,7 @@ mod warm_up;
 pub use cosine::{CosineRestartsConfig, Cycle};
 pub use decay::Decay;
 pub use length::{RunLength, Span, Unit};
+pub use linear::LinearConfig;
 pub use one_cycle::OneCycleConfig;
 pub use plateau::{Plateau, PlateauConfig, Threshold};
 pub use range_test::{LrCurve, LrPoint, RangeTestConfig};
@@ -47,7 +49,7 @@ use serde::{Deserialize, Serialize};
 /// | text | rate | default | source |
 /// | --- | --- | --- | --- |
 /// | `constant` | `η` | | Ruder, Kao; B5 |
-/// | `linear` | `η·(1 − p)` | | PyTorch's `LinearLR` down to 0 |
+/// | `linear`, `linear=END,OVER` | [`LinearConfig`]: `η·(1 − p)` | down to 0 over the run | PyTorch's `LinearLR`, `ConstantLR`, `SWALR` |
 /// | `polynomial=POWER` | `η·(1 − p)^power` | power 1 | PyTorch's `PolynomialLR` |
 /// | `time-based=K` | `η/(1 + k·n)` | k 1, per epoch | Serra, Ruder; B1 |
 /// | `exponential=BETA`, `exponential=k=K` | `η·βⁿ`, `η·e^(−k·n)` | per epoch | Serra, Ruder; B2 |
@@ -88,8 +90,8 @@ use serde::{Deserialize, Serialize};
 pub enum Schedule {
     /// Keeps the rate at `η` throughout.
     Constant,
-    /// Lowers the rate linearly to 0: `η·(1 − p)`.
-    Linear,
+    /// Changes the rate linearly, by default down to 0 at the end of the run.
+    Linear(LinearConfig),
     /// Multiplies the rate by a power of the share of the run that is left: `η·(1 − p)^power`.
     Polynomial {
         /// Sets the power, in `[0, ∞)`.
@@ -174,7 +176,8 @@ impl Schedule {
     /// Returns the first parameter that is out of range.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self {
-            Self::Constant | Self::Linear => Ok(()),
+            Self::Constant => Ok(()),
+            Self::Linear(config) => config.check(),
             Self::Polynomial { power } => ValueRange::NonNegative.check("Schedule", "power", *power),
             Self::TimeBased { k, .. } => ValueRange::NonNegative.check("Schedule", "k", *k),
             Self::Exponential { decay, .. } => decay.check("beta"),
@@ -209,7 +212,7 @@ impl Schedule {
         let n = |per: &Unit| moment.over(*per);
         match self {
             Self::Constant => 1.0,
-            Self::Linear => 1.0 - p,
+            Self::Linear(config) => config.at(moment),
             Self::Polynomial { power } => (1.0 - p).powf(*power),
             Self::TimeBased { k, per } => 1.0 / (1.0 + k * n(per)),
             Self::Exponential { decay, per } => decay.after(n(per)),

@@ -3,8 +3,11 @@ use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
 /// Runs a [`Schedule`] as a Burn scheduler: each call of `step`, of Burn's trait
 /// [`LrScheduler`](burn::lr_scheduler::LrScheduler), gives the rate of one batch. Call it once a batch, also where several
-/// batches make one step of the optimizer: then the rate of the last of them counts. Its record holds the step and the state of a plateau, and restores both
-/// exactly.
+/// batches make one step of the optimizer: then the rate of the last of them counts.
+///
+/// Its record holds the step and the state of a plateau, and restores both exactly. It does not say of which schedule it is,
+/// and Burn's `load_record` cannot refuse one: another schedule goes on at the record's step, and a record of another kind of
+/// scheduler is left alone.
 ///
 /// Clones count their steps on their own, but share the [`Plateau`].
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 //! `SCHEDULE@SPAN+SCHEDULE`.
 
 use super::{
-    CosineRestartsConfig, Decay, DecayForm, OneCycleConfig, PlateauConfig, Schedule, SequenceConfig, Span, Threshold,
-    TriangularConfig, Unit, WarmUpConfig, WarmUpForm, WarmUpStableDecayConfig,
+    CosineRestartsConfig, Decay, DecayForm, LinearConfig, OneCycleConfig, PlateauConfig, Schedule, SequenceConfig,
+    Span, Threshold, TriangularConfig, Unit, WarmUpConfig, WarmUpForm, WarmUpStableDecayConfig,
 };
 use crate::early_stopping::Goal;
 use crate::text::{did_you_mean, plain};
@@ -47,7 +47,7 @@ const fn form(name: &'static str, usage: &'static str, parameters: &'static [&'s
 
 const FORMS: [Form; 15] = [
     form("constant", "constant", &[], 0),
-    form("linear", "linear", &[], 0),
+    form("linear", "linear", &["end", "over", "start"], 2),
     form("cosine", "cosine", &["minimum", "over"], 2),
     form("one-cycle", "one-cycle", &["peak", "start", "end"], 3),
     form("exponential", "exponential=BETA", &["beta", "k", "per"], 1),
@@ -245,7 +245,7 @@ fn read(name: &str, parameters: &Parameters) -> Result<Schedule, ScheduleError> 
     let per = || parameters.get_or("per", Unit::Epoch);
     Ok(match name {
         "constant" => Schedule::Constant,
-        "linear" => Schedule::Linear,
+        "linear" => Schedule::Linear(read_linear(parameters)?),
         "polynomial" => Schedule::Polynomial { power: parameters.get_or("power", 1.0)? },
         "time-based" => Schedule::TimeBased { k: parameters.get_or("k", 1.0)?, per: per()? },
         "exponential" => Schedule::Exponential { decay: parameters.decay("beta")?, per: per()? },
@@ -328,6 +328,15 @@ fn read_plateau(parameters: &Parameters) -> Result<PlateauConfig, ScheduleError>
     })
 }
 
+fn read_linear(parameters: &Parameters) -> Result<LinearConfig, ScheduleError> {
+    let usual = LinearConfig::new();
+    Ok(LinearConfig {
+        start: parameters.get_or("start", usual.start)?,
+        end: parameters.get_or("end", usual.end)?,
+        over: parameters.find("over")?,
+    })
+}
+
 fn read_warm_up(parameters: &Parameters, then: Option<&str>) -> Result<Schedule, ScheduleError> {
     let over = parameters.get("over")?;
     let then = then.ok_or_else(|| parameters.wrong("the schedule after it is missing".to_owned()))?;
@@ -356,7 +365,11 @@ impl fmt::Display for Schedule {
         };
         match self {
             Self::Constant => f.write_str("constant"),
-            Self::Linear => f.write_str("linear"),
+            Self::Linear(config) if *config == LinearConfig::new() => f.write_str("linear"),
+            Self::Linear(LinearConfig { start, end, over }) => {
+                let over = over.map_or_else(String::new, |over| format!(",over={over}"));
+                write!(f, "linear=end={end}{over},start={start}")
+            }
             Self::Polynomial { power } => write!(f, "polynomial=power={power}"),
             Self::TimeBased { k, per } => write!(f, "time-based=k={k},per={per}"),
             Self::Exponential { decay, per } => {

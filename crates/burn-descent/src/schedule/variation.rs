@@ -155,7 +155,7 @@ impl FromStr for Variation {
             let expected = "FROM..TO, VALUE:SCHEDULE or FROM..TO:SCHEDULE";
             VariationError::Value { value: format!("`{text}`"), expected }
         })?;
-        Ok(Self { from, to, schedule: schedule.map_or(Ok(Schedule::Linear), str::parse)? })
+        Ok(Self { from, to, schedule: schedule.unwrap_or("linear").parse()? })
     }
 }
 

@@ -72,6 +72,15 @@ fn a_majority_stands_and_averages_break_ties() {
 }
 
 #[test]
+fn one_network_keeps_its_probabilities() {
+    let row = logits([0.2, 0.5, 0.3]);
+    for combination in ALL {
+        let found = combined(combination, &[row.as_slice()]);
+        assert!(deviation(&found, &[0.2, 0.5, 0.3]) < 1e-6, "{combination}: {found:?}");
+    }
+}
+
+#[test]
 fn a_combination_goes_by_its_name() {
     for combination in ALL {
         assert_eq!(combination.to_string().parse::<Combination>().expect("a known name"), combination);

@@ -2,8 +2,8 @@
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn_descent::schedule::{
-    CosineRestartsConfig, Decay, LrCurve, LrPoint, OneCycleConfig, Plateau, PlateauConfig, RangeTestConfig, RunLength,
-    Schedule, ScheduleError, Span, Threshold, Unit, WarmUpConfig, WarmUpForm,
+    CosineRestartsConfig, Decay, LinearConfig, LrCurve, LrPoint, OneCycleConfig, Plateau, PlateauConfig,
+    RangeTestConfig, RunLength, Schedule, ScheduleError, Span, Threshold, Unit, WarmUpConfig, WarmUpForm,
 };
 use serde::Deserialize;
 
@@ -257,10 +257,13 @@ fn short_spellings_stand_for_the_whole() {
     let beta = |beta, per| Schedule::Exponential { decay: Decay::Factor(beta), per };
     let step = |every, decay| Schedule::Step { every, decay };
     let plateau = PlateauConfig::new().with_factor(0.5).with_patience(3);
-    let warm_up = WarmUpConfig::new(Span::Epochs(2), Box::new(Schedule::Linear));
+    let warm_up = WarmUpConfig::new(Span::Epochs(2), Box::new(Schedule::Linear(LinearConfig::new())));
     let cases = [
         ("constant", Schedule::Constant),
-        ("linear", Schedule::Linear),
+        ("linear", Schedule::Linear(LinearConfig::new())),
+        ("linear=0.1", Schedule::Linear(LinearConfig::new().with_end(0.1))),
+        ("linear=0.1,2", Schedule::Linear(LinearConfig::new().with_end(0.1).with_over(Some(Span::Epochs(2))))),
+        ("linear=start=0.2,end=0.2", Schedule::Linear(LinearConfig::new().with_start(0.2).with_end(0.2))),
         ("cosine", Schedule::Cosine { minimum: 0.0, over: None }),
         ("cosine=0.1,2", Schedule::Cosine { minimum: 0.1, over: Some(Span::Epochs(2)) }),
         ("cosine=over=500steps", Schedule::Cosine { minimum: 0.0, over: Some(Span::Steps(500)) }),
@@ -281,7 +284,7 @@ fn short_spellings_stand_for_the_whole() {
         ("plateau=0.5:3", Schedule::Plateau(plateau)),
         ("plateau=0.5,3,absolute-threshold=0.1", Schedule::Plateau(plateau.with_threshold(Threshold::Absolute(0.1)))),
         ("warm-up=2+linear", Schedule::WarmUp(warm_up.clone())),
-        ("warm-up=2+linear", Schedule::Linear.after_warm_up(Span::Epochs(2))),
+        ("warm-up=2+linear", Schedule::Linear(LinearConfig::new()).after_warm_up(Span::Epochs(2))),
         ("warm-up=2,form=times,from=0+linear", {
             Schedule::WarmUp(warm_up.with_form(WarmUpForm::Times).with_from(0.0))
         }),
@@ -357,6 +360,9 @@ fn values_out_of_range_are_told() {
         ("polynomial=-1", "power should be in [0, ∞), but is -1"),
         ("polynomial=nan", "power should be in [0, ∞), but is NaN"),
         ("time-based=-0.1", "k should be in [0, ∞), but is -0.1"),
+        ("linear=-1", "end should be in [0, ∞), but is -1"),
+        ("linear=start=nan", "start should be in [0, ∞), but is NaN"),
+        ("linear=0,0", "over should be at least 1, but is 0"),
         ("exponential=-1", "beta should be in (0, ∞), but is -1"),
         ("exponential=inf", "beta should be in (0, ∞), but is inf"),
         ("exponential=k=-1", "k should be in [0, ∞), but is -1"),

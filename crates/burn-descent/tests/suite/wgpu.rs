@@ -47,8 +47,8 @@ fn steps_agree_with_the_fused_pass() {
 }
 
 /// A second-order method reaches the minimum on wgpu as on flex. Single precision sets their paths apart, so that only where
-/// the gradient is small can the values be told: the least curvature at these minima is 0.28, and a gradient of 3e-3 leaves
-/// at most 3e-3²/(2·0.28) = 1.6e-5.
+/// the gradient is small can the values be told: the least curvature at these minima is 0.3, and a gradient of 3e-3 leaves
+/// at most 3e-3²/(2·0.3) = 1.5e-5.
 #[cfg(feature = "flex")]
 #[test]
 fn second_order_methods_minimize_on_the_device() {

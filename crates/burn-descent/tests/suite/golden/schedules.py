@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from torch.optim import lr_scheduler as lrs
+from torch.optim.swa_utils import SWALR
 
 TOLERANCE = 1e-12
 HERE = Path(__file__).resolve().parent
@@ -123,10 +124,30 @@ def one_cycle(lr, steps, **settings):
     )
 
 
+class Averaging:
+    """SWALR after so many steps at the full rate, called as PyTorch's page on averaged weights does."""
+
+    def __init__(self, sgd, start, lr, steps):
+        self.scheduler = SWALR(sgd, swa_lr=lr, anneal_epochs=steps, anneal_strategy="linear")
+        self.left = start
+
+    def step(self):
+        if self.left == 0:
+            self.scheduler.step()
+        else:
+            self.left -= 1
+
+
 # schedule, source, lr, epochs, steps per epoch, whether PyTorch steps once an epoch, PyTorch's scheduler
 CASES = [
     ("constant", "ConstantLR", 0.1, 2, 4, False, lambda sgd: lrs.ConstantLR(sgd, factor=1.0)),
     ("linear", "LinearLR", 0.1, 2, 10, False, lambda sgd: lrs.LinearLR(sgd, 1.0, 0.0, total_iters=20)),
+    ("linear=start=0.25,end=0.75,over=7steps", "LinearLR", 0.1, 2, 10, False,
+     lambda sgd: lrs.LinearLR(sgd, 0.25, 0.75, total_iters=7)),
+    ("linear=start=0.2,end=0.2@3epochs+constant", "ConstantLR", 0.1, 6, 3, True,
+     lambda sgd: lrs.ConstantLR(sgd, factor=0.2, total_iters=3)),
+    ("constant@6steps+linear=end=0.25,over=4steps", "SWALR", 0.1, 2, 8, False,
+     lambda sgd: Averaging(sgd, 6, 0.025, 4)),
     ("polynomial=1", "PolynomialLR", 0.1, 2, 10, False, lambda sgd: lrs.PolynomialLR(sgd, 20, power=1.0)),
     ("polynomial=2.5", "PolynomialLR", 3.0, 3, 7, False, lambda sgd: lrs.PolynomialLR(sgd, 21, power=2.5)),
     ("time-based=1", "LambdaLR", 0.2, 6, 3, True, formula(lambda n: 1 / (1 + 1 * n))),
