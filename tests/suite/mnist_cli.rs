@@ -745,6 +745,11 @@ fn every_schedule_trains() {
         ("cosine-restarts=1", "cosine-restarts=first=1epochs,growth=1,minimum=0"),
         ("plateau=0.5,0", "plateau=factor=0.5,patience=0,threshold=0.0001,cooldown=0,minimum=0"),
         ("warm-up=2steps+cosine", "warm-up=over=2steps,from=0.01,form=before+cosine=minimum=0"),
+        ("linear=0.1,1", "linear=end=0.1,over=1epochs,start=1"),
+        ("multi-step=1/3steps:0.5", "multi-step=at=1epochs/3steps,factor=0.5"),
+        ("triangular=2steps", "triangular=rise=2steps,minimum=0.25,shrink=1,decay=1"),
+        ("wsd=1steps:2steps", "wsd=warm-up=1steps,decay=2steps,from=0.01,minimum=0,form=linear"),
+        ("constant@1+cosine", "constant@1epochs+cosine=minimum=0"),
     ];
     for (number, (schedule, whole)) in schedules.into_iter().enumerate() {
         let name = format!("schedule-{number}");

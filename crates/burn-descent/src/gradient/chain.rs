@@ -321,7 +321,7 @@ impl Chain {
 
     /// Returns the mean of the micro-batches that have been accumulated so far, with all that comes after it in the
     /// chain; no gradients if there are none. It is for the end of an epoch, when what is left over makes up a step of
-    /// its own.
+    /// its own, at the learning rate of the last step.
     ///
     /// The chain begins again then: the number of skips in a row is 0. Only the total of [`skips`](Self::skips) stays.
     ///

@@ -61,6 +61,7 @@ pub enum AdanDecay {
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Config, Debug)]
+#[doc(alias = "with_betas")]
 pub struct AdanConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.
     #[config(default = 0.98)]

@@ -46,6 +46,7 @@ pub enum AmsgradForm {
 /// ```
 #[doc(alias = "with_amsgrad")]
 #[doc(alias = "with_betas")]
+#[doc(alias = "with_eps")]
 #[derive(Config, Debug)]
 pub struct AmsgradConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.

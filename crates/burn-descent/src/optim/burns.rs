@@ -31,7 +31,7 @@ macro_rules! burns {
                 config_by_serde!();
 
                 fn build_erased(&self, _variations: &Variations) -> Result<ErasedOptimizer, ConfigError> {
-                    let clipping = clipping(&self.to_value());
+                    let clipping = clipping($name, &self.to_value())?;
                     check_clipping($name, clipping.as_ref())?;
                     $($check(self)?;)?
                     Ok(ErasedOptimizer::new(self.build()).with_clipping(clipping))
@@ -65,10 +65,13 @@ burns! {
 }
 
 /// The clipping of a configuration of Burn's.
-fn clipping(config: &Value) -> Option<GradientClipping> {
-    let clipping = config.get("grad_clipping").or(config.get("gradient_clipping")).cloned()?;
-    let config: Option<GradientClippingConfig> = serde_json::from_value(clipping).ok()?;
-    config.map(|config| config.init())
+fn clipping(name: &'static str, config: &Value) -> Result<Option<GradientClipping>, ConfigError> {
+    let clipping = config.get("grad_clipping").or(config.get("gradient_clipping")).cloned();
+    match serde_json::from_value::<Option<GradientClippingConfig>>(clipping.unwrap_or_default()) {
+        Ok(clipping) => Ok(clipping.map(|clipping| clipping.init())),
+        // JSON has no infinity, nor what is not a number: such a threshold comes without a value.
+        Err(_) => ValueRange::Positive.check(name, "grad_clipping", f64::NAN).map(|()| None),
+    }
 }
 
 /// What Burn's Adafactor panics at.

@@ -32,6 +32,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Config, Debug)]
+#[doc(alias = "with_betas")]
 pub struct LionConfig {
     /// Sets β₁, the share of the past in the average that gives the direction, in `[0, 1)`.
     #[config(default = 0.9)]

@@ -54,6 +54,7 @@ pub enum NadamForm {
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[doc(alias = "with_betas")]
+#[doc(alias = "with_eps")]
 #[doc(alias = "with_momentum_decay")]
 #[derive(Config, Debug)]
 pub struct NadamConfig {

@@ -54,6 +54,7 @@ pub enum NesterovForm {
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[doc(alias = "with_nesterov")]
+#[doc(alias = "with_dampening")]
 #[derive(Config, Debug)]
 pub struct NesterovConfig {
     /// Sets μ, the share of the past in the buffer, in `[0, 1)`.

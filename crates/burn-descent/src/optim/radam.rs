@@ -48,6 +48,7 @@ pub enum RadamForm {
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[doc(alias = "with_betas")]
+#[doc(alias = "with_eps")]
 #[derive(Config, Debug)]
 pub struct RadamConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.

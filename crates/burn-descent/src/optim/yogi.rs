@@ -35,6 +35,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[doc(alias = "with_betas")]
+#[doc(alias = "with_eps")]
 #[derive(Config, Debug)]
 pub struct YogiConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.

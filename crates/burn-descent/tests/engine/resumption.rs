@@ -161,7 +161,7 @@ fn every_minimizer_goes_on_to_the_bit() {
 }
 
 /// One of each kind and form.
-const SCHEDULES: [&str; 19] = [
+const SCHEDULES: [&str; 25] = [
     "constant",
     "linear",
     "polynomial=power=2",
@@ -178,6 +178,12 @@ const SCHEDULES: [&str; 19] = [
     "one-cycle=peak=0.3,start=25,end=10000",
     "plateau=factor=0.5,patience=0,threshold=0.9,cooldown=1,minimum=0.01",
     "plateau=factor=0.1,patience=1,absolute-threshold=0.001,cooldown=0,minimum=0",
+    "plateau=factor=0.5,patience=0,threshold=0.9,cooldown=0,minimum=0,goal=higher",
+    "linear=end=0.2,over=5steps,start=0.5",
+    "multi-step=at=1epochs/7steps,factor=0.5",
+    "triangular=rise=3steps,fall=2steps,minimum=0.1,shrink=0.5,decay=0.9",
+    "wsd=warm-up=2steps,decay=4steps,from=0.01,minimum=0,form=sqrt",
+    "cosine=minimum=0@5steps+plateau=factor=0.5,patience=0,threshold=0.9,cooldown=0,minimum=0",
     "warm-up=over=4steps,from=0.01,form=before+cosine=minimum=0.1",
     "warm-up=over=1epochs,from=0,form=times+plateau=factor=0.5,patience=0,threshold=0.9,cooldown=0,minimum=0",
     "warm-up=over=2steps,from=1,form=before+warm-up=over=2steps,from=0.5,form=times+step=every=1epochs,factor=3",

@@ -938,8 +938,11 @@ fn thresholds_of_clipping_out_of_range_are_refused() {
         assert!(clipped.init().is_ok(), "{name}");
     }
     for clipping in [GradientClippingConfig::Norm(f32::NAN), GradientClippingConfig::Value(f32::INFINITY)] {
-        let config = SgdConfig::new().with_grad_clipping(Some(clipping));
+        let config = SgdConfig::new().with_grad_clipping(Some(clipping.clone()));
         assert_eq!(config.init().err().map(|error| (error.config, error.field)), Some(("Sgd", "grad_clipping")));
+        let burns = burn::optim::AdamConfig::new().with_grad_clipping(Some(clipping));
+        let error = NamedOptimizer::with_config("burn-adam", burns).expect("Burn's Adam").init().err();
+        assert_eq!(error.map(|error| (error.config, error.field)), Some(("burn-adam", "grad_clipping")));
     }
 }
 

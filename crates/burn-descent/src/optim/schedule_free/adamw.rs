@@ -35,6 +35,7 @@ use burn::grad_clipping::GradientClippingConfig;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
 #[derive(Config, Debug)]
+#[doc(alias = "with_betas")]
 pub struct ScheduleFreeAdamwConfig {
     /// Sets β₁, how near to `x`, the average of the weights, gradients are taken, in `(0, 1)`.
     #[config(default = 0.9)]
