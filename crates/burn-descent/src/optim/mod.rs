@@ -18,7 +18,7 @@
 //! use burn::store::ModuleRecord;
 //! use burn::tensor::{Bytes, Device, Tensor};
 //! use burn_descent::optim::{NadamConfig, load_record};
-//! use burn_descent::schedule::{LinearConfig, RunLength, Schedule};
+//! use burn_descent::schedule::{LinearLrConfig, RunLength, Schedule};
 //! use std::fs;
 //!
 //! let folder = std::env::temp_dir();
@@ -29,7 +29,7 @@
 //! let length = RunLength { epochs: 10, steps_per_epoch: 100 };
 //! let new = || -> Result<_, burn_descent::ConfigError> {
 //!     let model = LinearConfig::new(4, 1).init(&device);
-//!     Ok((model, NadamConfig::new().init()?, Schedule::Linear(LinearConfig::new()).scheduler(2e-3, length)?))
+//!     Ok((model, NadamConfig::new().init()?, Schedule::Linear(LinearLrConfig::new()).scheduler(2e-3, length)?))
 //! };
 //!
 //! let (mut model, mut optimizer, mut schedule) = new()?;

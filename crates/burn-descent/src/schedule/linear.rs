@@ -28,7 +28,7 @@ use burn::config::Config;
 /// assert_eq!(rates("constant@6+linear=end=0.25,over=2")[5..], [1.0, 1.0, 0.625, 0.25, 0.25]);
 /// ```
 #[derive(Config, Debug, Copy, PartialEq)]
-pub struct LinearConfig {
+pub struct LinearLrConfig {
     /// Sets the first rate as a multiple of the run's, in `[0, ∞)`.
     #[config(default = 1.0)]
     pub start: f64,
@@ -39,7 +39,7 @@ pub struct LinearConfig {
     pub over: Option<Span>,
 }
 
-impl LinearConfig {
+impl LinearLrConfig {
     pub(super) fn at(&self, moment: Moment) -> f64 {
         let p = match self.over {
             Some(over) => (moment.step as f64 / moment.steps_in(over) as f64).min(1.0),

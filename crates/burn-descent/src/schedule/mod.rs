@@ -24,7 +24,7 @@ mod warm_up;
 pub use cosine::{CosineRestartsConfig, Cycle};
 pub use decay::Decay;
 pub use length::{RunLength, Span, Unit};
-pub use linear::LinearConfig;
+pub use linear::LinearLrConfig;
 pub use one_cycle::OneCycleConfig;
 pub use plateau::{Plateau, PlateauConfig, Threshold};
 pub use range_test::{LrCurve, LrPoint, RangeTestConfig};
@@ -49,7 +49,7 @@ use serde::{Deserialize, Serialize};
 /// | text | rate | default | source |
 /// | --- | --- | --- | --- |
 /// | `constant` | `η` | | Ruder, Kao; B5 |
-/// | `linear`, `linear=END,OVER` | [`LinearConfig`]: `η·(1 − p)` | down to 0 over the run | PyTorch's `LinearLR`, `ConstantLR`, `SWALR` |
+/// | `linear`, `linear=END,OVER` | [`LinearLrConfig`]: `η·(1 − p)` | down to 0 over the run | PyTorch's `LinearLR`, `ConstantLR`, `SWALR` |
 /// | `polynomial=POWER` | `η·(1 − p)^power` | power 1 | PyTorch's `PolynomialLR` |
 /// | `time-based=K` | `η/(1 + k·n)` | k 1, per epoch | Serra, Ruder; B1 |
 /// | `exponential=BETA`, `exponential=k=K` | `η·βⁿ`, `η·e^(−k·n)` | per epoch | Serra, Ruder; B2 |
@@ -91,7 +91,7 @@ pub enum Schedule {
     /// Keeps the rate at `η` throughout.
     Constant,
     /// Changes the rate linearly, by default down to 0 at the end of the run.
-    Linear(LinearConfig),
+    Linear(LinearLrConfig),
     /// Multiplies the rate by a power of the share of the run that is left: `η·(1 − p)^power`.
     Polynomial {
         /// Sets the power, in `[0, ∞)`.

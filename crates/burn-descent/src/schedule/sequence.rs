@@ -15,10 +15,10 @@ use burn::config::Config;
 /// | `then` | | | the schedule of the rest |
 ///
 /// ```
-/// use burn_descent::schedule::{LinearConfig, RunLength, Schedule, Span};
+/// use burn_descent::schedule::{LinearLrConfig, RunLength, Schedule, Span};
 ///
 /// let length = RunLength { epochs: 20, steps_per_epoch: 10 };
-/// let late = Schedule::Constant.followed_by(Span::Epochs(15), Schedule::Linear(LinearConfig::new()));
+/// let late = Schedule::Constant.followed_by(Span::Epochs(15), Schedule::Linear(LinearLrConfig::new()));
 /// assert_eq!([0, 149, 150, 175].map(|step| late.factor(step, length)), [1.0, 1.0, 1.0, 0.5]);
 /// assert_eq!("constant@15epochs+linear".parse(), Ok(late));
 /// ```

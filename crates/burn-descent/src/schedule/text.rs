@@ -2,7 +2,7 @@
 //! `SCHEDULE@SPAN+SCHEDULE`.
 
 use super::{
-    CosineRestartsConfig, Decay, DecayForm, LinearConfig, OneCycleConfig, PlateauConfig, Schedule, SequenceConfig,
+    CosineRestartsConfig, Decay, DecayForm, LinearLrConfig, OneCycleConfig, PlateauConfig, Schedule, SequenceConfig,
     Span, Threshold, TriangularConfig, Unit, WarmUpConfig, WarmUpForm, WarmUpStableDecayConfig,
 };
 use crate::early_stopping::Goal;
@@ -328,9 +328,9 @@ fn read_plateau(parameters: &Parameters) -> Result<PlateauConfig, ScheduleError>
     })
 }
 
-fn read_linear(parameters: &Parameters) -> Result<LinearConfig, ScheduleError> {
-    let usual = LinearConfig::new();
-    Ok(LinearConfig {
+fn read_linear(parameters: &Parameters) -> Result<LinearLrConfig, ScheduleError> {
+    let usual = LinearLrConfig::new();
+    Ok(LinearLrConfig {
         start: parameters.get_or("start", usual.start)?,
         end: parameters.get_or("end", usual.end)?,
         over: parameters.find("over")?,
@@ -365,8 +365,8 @@ impl fmt::Display for Schedule {
         };
         match self {
             Self::Constant => f.write_str("constant"),
-            Self::Linear(config) if *config == LinearConfig::new() => f.write_str("linear"),
-            Self::Linear(LinearConfig { start, end, over }) => {
+            Self::Linear(config) if *config == LinearLrConfig::new() => f.write_str("linear"),
+            Self::Linear(LinearLrConfig { start, end, over }) => {
                 let over = over.map_or_else(String::new, |over| format!(",over={over}"));
                 write!(f, "linear=end={end}{over},start={start}")
             }

@@ -2,7 +2,7 @@
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn_descent::schedule::{
-    CosineRestartsConfig, Decay, LinearConfig, LrCurve, LrPoint, OneCycleConfig, Plateau, PlateauConfig,
+    CosineRestartsConfig, Decay, LinearLrConfig, LrCurve, LrPoint, OneCycleConfig, Plateau, PlateauConfig,
     RangeTestConfig, RunLength, Schedule, ScheduleError, Span, Threshold, Unit, WarmUpConfig, WarmUpForm,
 };
 use serde::Deserialize;
@@ -257,13 +257,13 @@ fn short_spellings_stand_for_the_whole() {
     let beta = |beta, per| Schedule::Exponential { decay: Decay::Factor(beta), per };
     let step = |every, decay| Schedule::Step { every, decay };
     let plateau = PlateauConfig::new().with_factor(0.5).with_patience(3);
-    let warm_up = WarmUpConfig::new(Span::Epochs(2), Box::new(Schedule::Linear(LinearConfig::new())));
+    let warm_up = WarmUpConfig::new(Span::Epochs(2), Box::new(Schedule::Linear(LinearLrConfig::new())));
     let cases = [
         ("constant", Schedule::Constant),
-        ("linear", Schedule::Linear(LinearConfig::new())),
-        ("linear=0.1", Schedule::Linear(LinearConfig::new().with_end(0.1))),
-        ("linear=0.1,2", Schedule::Linear(LinearConfig::new().with_end(0.1).with_over(Some(Span::Epochs(2))))),
-        ("linear=start=0.2,end=0.2", Schedule::Linear(LinearConfig::new().with_start(0.2).with_end(0.2))),
+        ("linear", Schedule::Linear(LinearLrConfig::new())),
+        ("linear=0.1", Schedule::Linear(LinearLrConfig::new().with_end(0.1))),
+        ("linear=0.1,2", Schedule::Linear(LinearLrConfig::new().with_end(0.1).with_over(Some(Span::Epochs(2))))),
+        ("linear=start=0.2,end=0.2", Schedule::Linear(LinearLrConfig::new().with_start(0.2).with_end(0.2))),
         ("cosine", Schedule::Cosine { minimum: 0.0, over: None }),
         ("cosine=0.1,2", Schedule::Cosine { minimum: 0.1, over: Some(Span::Epochs(2)) }),
         ("cosine=over=500steps", Schedule::Cosine { minimum: 0.0, over: Some(Span::Steps(500)) }),
@@ -284,7 +284,7 @@ fn short_spellings_stand_for_the_whole() {
         ("plateau=0.5:3", Schedule::Plateau(plateau)),
         ("plateau=0.5,3,absolute-threshold=0.1", Schedule::Plateau(plateau.with_threshold(Threshold::Absolute(0.1)))),
         ("warm-up=2+linear", Schedule::WarmUp(warm_up.clone())),
-        ("warm-up=2+linear", Schedule::Linear(LinearConfig::new()).after_warm_up(Span::Epochs(2))),
+        ("warm-up=2+linear", Schedule::Linear(LinearLrConfig::new()).after_warm_up(Span::Epochs(2))),
         ("warm-up=2,form=times,from=0+linear", {
             Schedule::WarmUp(warm_up.with_form(WarmUpForm::Times).with_from(0.0))
         }),
@@ -458,7 +458,7 @@ fn range_tests_out_of_range_are_told() {
 mod training {
     use super::*;
     use burn::module::Module;
-    use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
+    use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearLrConfig};
     use burn::optim::{GradientsParams, ModuleOptimizer};
     use burn::tensor::{Device, Tensor, TensorData};
     use burn_descent::optim::{MomentumConfig, evaluation_weights};
@@ -492,7 +492,7 @@ mod training {
 
     fn model(device: &Device) -> Model {
         device.seed(1);
-        Model { linear: LinearConfig::new(4, 3).init(device), norm: BatchNormConfig::new(3).init(device) }
+        Model { linear: LinearLrConfig::new(4, 3).init(device), norm: BatchNormConfig::new(3).init(device) }
     }
 
     fn batches(device: &Device) -> impl Iterator<Item = Tensor<2>> {
