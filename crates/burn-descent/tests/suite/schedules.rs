@@ -458,7 +458,7 @@ fn range_tests_out_of_range_are_told() {
 mod training {
     use super::*;
     use burn::module::Module;
-    use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearLrConfig};
+    use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
     use burn::optim::{GradientsParams, ModuleOptimizer};
     use burn::tensor::{Device, Tensor, TensorData};
     use burn_descent::optim::{MomentumConfig, evaluation_weights};
@@ -492,7 +492,7 @@ mod training {
 
     fn model(device: &Device) -> Model {
         device.seed(1);
-        Model { linear: LinearLrConfig::new(4, 3).init(device), norm: BatchNormConfig::new(3).init(device) }
+        Model { linear: LinearConfig::new(4, 3).init(device), norm: BatchNormConfig::new(3).init(device) }
     }
 
     fn batches(device: &Device) -> impl Iterator<Item = Tensor<2>> {
