@@ -64,17 +64,16 @@ impl Combination {
         let logits = logits.into_iter().map(|z| z.to_device(&device));
         let probabilities = |z| softmax(z, 1);
         Ok(match self {
-            // One network is not outvoted: it keeps its probabilities, and with them its loss.
-            Self::Probabilities | Self::Vote if k == 1.0 => sum(logits.map(probabilities).collect()),
-            Self::Probabilities => sum(logits.map(probabilities).collect()) / k,
             Self::Logits => probabilities(sum(logits.collect()) / k),
-            Self::Vote => {
+            Self::Vote if k > 1.0 => {
                 let p: Vec<_> = logits.map(probabilities).collect();
                 let classes = Tensor::arange(0..expected[1] as i64, &device).unsqueeze::<2>();
                 let vote = |p: &Tensor<2>| zero.clone().mask_fill(p.clone().argmax(1).equal(classes.clone()), 1.0);
                 let n = sum(p.iter().map(vote).collect());
                 (n + sum(p) / k) / (k + 1.0)
             }
+            // One network alone has nobody to vote with: it keeps its probabilities, and with them its loss.
+            Self::Probabilities | Self::Vote => sum(logits.map(probabilities).collect()) / k,
         })
     }
 }

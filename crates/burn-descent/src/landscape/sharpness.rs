@@ -1,6 +1,6 @@
 //! How sharp a minimum is: the largest eigenvalues of the Hessian there.
 
-use crate::second_order::{Eigen, Objective, hessian_product, normal, precision, scalars};
+use crate::second_order::{Eigen, Objective, hessian_product, normal, precision, scalar};
 use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -41,7 +41,7 @@ pub fn eigenvalues(objective: &mut dyn Objective, theta: &Tensor<1>, steps: usiz
     let mut next = unit(normal(&mut ChaCha8Rng::seed_from_u64(seed), theta)).map(|(direction, _)| direction);
     while let Some(direction) = next.take().filter(|_| directions.len() < steps.min(n)) {
         let product = hessian_product(objective, theta, &direction);
-        diagonal.push(number((product.clone() * direction.clone()).sum()));
+        diagonal.push(scalar((product.clone() * direction.clone()).sum()));
         directions.push(direction);
         let basis = Tensor::<1>::stack::<2>(directions.clone(), 0);
         // Twice is enough (Kahan and Parlett).
@@ -64,13 +64,9 @@ pub fn eigenvalues(objective: &mut dyn Objective, theta: &Tensor<1>, steps: usiz
     values
 }
 
-fn number(tensor: Tensor<1>) -> f64 {
-    scalars(vec![tensor]).first().copied().unwrap_or(f64::NAN)
-}
-
 /// `v/‖v‖` and `‖v‖`; none of what has no length.
 fn unit(v: Tensor<1>) -> Option<(Tensor<1>, f64)> {
-    let length = number(v.clone().square().sum()).sqrt();
+    let length = scalar(v.clone().square().sum()).sqrt();
     (length > 0.0 && length.is_finite()).then(|| (v / length, length))
 }
 

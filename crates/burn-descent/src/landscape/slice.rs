@@ -2,7 +2,7 @@
 
 use crate::group::on_values;
 use crate::optim::AdamConfig;
-use crate::second_order::{ModuleObjective, Objective, normal, scalars};
+use crate::second_order::{ModuleObjective, Objective, normal, scalar};
 use crate::{ConfigError, ValueRange};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
@@ -39,7 +39,7 @@ pub fn plane(
 }
 
 fn value(objective: &mut dyn Objective, theta: &Tensor<1>) -> f64 {
-    scalars(vec![objective.value(theta)]).first().copied().unwrap_or(f64::NAN)
+    scalar(objective.value(theta))
 }
 
 /// Draws a direction from θ by a seed, each of whose filters is as long as that of the module with the parameters θ (Li, Xu,

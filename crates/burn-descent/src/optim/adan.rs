@@ -60,8 +60,8 @@ pub enum AdanDecay {
 /// let optimizer = AdanConfig::new().with_weight_decay(Some(WeightDecay::Decoupled(0.02))).init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
-#[derive(Config, Debug)]
 #[doc(alias = "with_betas")]
+#[derive(Config, Debug)]
 pub struct AdanConfig {
     /// Sets β₁, the share of the past in the moving average of the gradient `g`, in `[0, 1)`.
     #[config(default = 0.98)]

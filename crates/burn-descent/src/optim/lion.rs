@@ -31,8 +31,8 @@ use burn::grad_clipping::GradientClippingConfig;
 /// let optimizer = LionConfig::new().with_weight_decay(Some(WeightDecay::Decoupled(0.1))).init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
-#[derive(Config, Debug)]
 #[doc(alias = "with_betas")]
+#[derive(Config, Debug)]
 pub struct LionConfig {
     /// Sets β₁, the share of the past in the average that gives the direction, in `[0, 1)`.
     #[config(default = 0.9)]

@@ -11,8 +11,9 @@ use burn::config::Config;
 /// | `end` | 0 | `[0, ∞)` | the last rate, as a multiple of η |
 /// | `over` | the whole run | at least 1 | T, the length of the line; after it the rate stays at the last |
 ///
-/// With both ends the same it is PyTorch's `ConstantLR`, and after another schedule its `SWALR`, the low constant rate at
-/// which the weights of stochastic weight averaging are gathered:
+/// With both ends the same it is PyTorch's `ConstantLR`. After another schedule it is `SWALR`, the way to the low constant rate
+/// at which stochastic weight averaging gathers weights: itself with `anneal_strategy="linear"`, and with `"cos"`, PyTorch's
+/// default, the rate after a cosine:
 ///
 /// ```
 /// use burn_descent::schedule::{RunLength, Schedule};
@@ -26,6 +27,8 @@ use burn::config::Config;
 /// assert_eq!(rates("linear=start=0.2,end=0.2@3+constant")[..4], [0.2, 0.2, 0.2, 1.0]);
 /// // Down to a quarter within two epochs, after six at the full rate: `SWALR` with `anneal_strategy="linear"`.
 /// assert_eq!(rates("constant@6+linear=end=0.25,over=2")[5..], [1.0, 1.0, 0.625, 0.25, 0.25]);
+/// // The same along a cosine: `anneal_strategy="cos"`.
+/// assert_eq!(rates("constant@6+cosine=0.25@2+linear=start=0.25,end=0.25")[5..], [1.0, 1.0, 0.625, 0.25, 0.25]);
 /// ```
 #[derive(Config, Debug, Copy, PartialEq)]
 pub struct LinearLrConfig {

@@ -6,8 +6,8 @@ use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 /// batches make one step of the optimizer: then the rate of the last of them counts.
 ///
 /// Its record holds the step and the state of a plateau, and restores both exactly. It does not say of which schedule it is,
-/// and Burn's `load_record` cannot refuse one: another schedule goes on at the record's step, and a record of another kind of
-/// scheduler is left alone.
+/// and Burn's `load_record` cannot refuse one: another schedule goes on at the record's step, and a record without a `step`
+/// leaves this one where it is.
 ///
 /// Clones count their steps on their own, but share the [`Plateau`].
 #[derive(Clone, Debug)]

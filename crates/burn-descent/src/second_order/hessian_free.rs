@@ -1,7 +1,7 @@
 use super::method::{Method, PREFIX, Point, Problem, dot};
 use super::record::{method_number, method_tensor};
 use super::report::Ending;
-use super::{Minimizer, scalars};
+use super::{Minimizer, scalar, scalars};
 use crate::error::{ConfigError, ValueRange};
 use burn::config::Config;
 use burn::optim::{StateSink, StateSource};
@@ -112,7 +112,7 @@ impl HessianFree {
     /// The damping of the first step, which has the scale of the loss.
     fn first_damping(&self, problem: &mut Problem, at: &Point) -> Result<f64, Ending> {
         let product = problem.gauss_newton_product(&at.theta, &at.gradient)?;
-        let curvature = scalars(vec![dot(&at.gradient, &product)]).first().map_or(0.0, |along| along.abs() / at.square);
+        let curvature = scalar(dot(&at.gradient, &product)).abs() / at.square;
         // Of a loss without curvature, that of a loss as curved as ½·θ².
         let curvature = if curvature > 0.0 && curvature.is_finite() { curvature } else { 1.0 };
         Ok(self.config.damping * curvature)
@@ -170,7 +170,7 @@ impl HessianFree {
                     (Some(q), _) if kept.last().is_none_or(|last: &Iterate| last.q != *q) => {
                         kept.push(Iterate { p, q: *q });
                     }
-                    (None, Some((p, q))) => kept.push(Iterate { p, q: scalars(vec![q])[0] }),
+                    (None, Some((p, q))) => kept.push(Iterate { p, q: scalar(q) }),
                     _ => {}
                 }
                 break;
@@ -217,7 +217,7 @@ impl HessianFree {
         p: &Tensor<1>,
         mut value: f64,
     ) -> Result<Option<Tensor<1>>, Ending> {
-        let slope = scalars(vec![dot(&at.gradient, p)]).first().copied().unwrap_or(f64::NAN);
+        let slope = scalar(dot(&at.gradient, p));
         if slope >= 0.0 || slope.is_nan() {
             return Ok(None);
         }

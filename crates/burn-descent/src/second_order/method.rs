@@ -2,7 +2,7 @@
 
 use super::product::hessian_product;
 use super::report::{Counts, Ending, MatrixTooLarge};
-use super::{Objective, scalars};
+use super::{Objective, scalar, scalars};
 use burn::optim::{StateSink, StateSource};
 use burn::tensor::{DType, Device, Tensor};
 
@@ -188,7 +188,7 @@ impl<'a> Problem<'a> {
     pub fn value(&mut self, theta: &Tensor<1>) -> Result<f64, Ending> {
         self.spend()?;
         self.counts.values += 1;
-        Ok(scalars(vec![self.objective.value(theta)])[0])
+        Ok(scalar(self.objective.value(theta)))
     }
 
     /// Returns the product of the Hessian at `theta` with `v`: the objective's own, or by central differences of gradients.

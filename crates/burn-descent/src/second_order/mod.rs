@@ -68,8 +68,13 @@ pub(crate) fn normal<const D: usize>(rng: &mut ChaCha8Rng, like: &Tensor<D>) -> 
     drawn.cast(FloatDType::from(like.dtype()))
 }
 
+/// The number of a tensor of one value.
+pub(crate) fn scalar(tensor: Tensor<1>) -> f64 {
+    scalars(vec![tensor]).first().copied().unwrap_or(f64::NAN)
+}
+
 /// The numbers of tensors of one value each, in one transfer to the host.
-pub(crate) fn scalars(numbers: Vec<Tensor<1>>) -> Vec<f64> {
+fn scalars(numbers: Vec<Tensor<1>>) -> Vec<f64> {
     let Some(first) = numbers.last() else { return Vec::new() };
     let (device, dtype) = (first.device(), FloatDType::from(first.dtype()));
     let numbers = numbers.into_iter().map(|number| number.to_device(&device).cast(dtype)).collect();

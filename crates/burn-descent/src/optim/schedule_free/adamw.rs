@@ -34,8 +34,8 @@ use burn::grad_clipping::GradientClippingConfig;
 /// let optimizer = ScheduleFreeAdamwConfig::new().init()?;
 /// # Ok::<(), burn_descent::ConfigError>(())
 /// ```
-#[derive(Config, Debug)]
 #[doc(alias = "with_betas")]
+#[derive(Config, Debug)]
 pub struct ScheduleFreeAdamwConfig {
     /// Sets β₁, how near to `x`, the average of the weights, gradients are taken, in `(0, 1)`.
     #[config(default = 0.9)]

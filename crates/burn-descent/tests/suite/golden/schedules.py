@@ -127,8 +127,8 @@ def one_cycle(lr, steps, **settings):
 class Averaging:
     """SWALR after so many steps at the full rate, called as PyTorch's page on averaged weights does."""
 
-    def __init__(self, sgd, start, lr, steps):
-        self.scheduler = SWALR(sgd, swa_lr=lr, anneal_epochs=steps, anneal_strategy="linear")
+    def __init__(self, sgd, start, lr, steps, strategy):
+        self.scheduler = SWALR(sgd, swa_lr=lr, anneal_epochs=steps, anneal_strategy=strategy)
         self.left = start
 
     def step(self):
@@ -147,7 +147,9 @@ CASES = [
     ("linear=start=0.2,end=0.2@3epochs+constant", "ConstantLR", 0.1, 6, 3, True,
      lambda sgd: lrs.ConstantLR(sgd, factor=0.2, total_iters=3)),
     ("constant@6steps+linear=end=0.25,over=4steps", "SWALR", 0.1, 2, 8, False,
-     lambda sgd: Averaging(sgd, 6, 0.025, 4)),
+     lambda sgd: Averaging(sgd, 6, 0.025, 4, "linear")),
+    ("constant@6steps+cosine=0.25@4steps+linear=start=0.25,end=0.25", "SWALR", 0.1, 2, 8, False,
+     lambda sgd: Averaging(sgd, 6, 0.025, 4, "cos")),
     ("polynomial=1", "PolynomialLR", 0.1, 2, 10, False, lambda sgd: lrs.PolynomialLR(sgd, 20, power=1.0)),
     ("polynomial=2.5", "PolynomialLR", 3.0, 3, 7, False, lambda sgd: lrs.PolynomialLR(sgd, 21, power=2.5)),
     ("time-based=1", "LambdaLR", 0.2, 6, 3, True, formula(lambda n: 1 / (1 + 1 * n))),
